@@ -1,0 +1,12 @@
+/** Milliseconds on a monotonic clock. Cores never read a clock; every entry point takes `now`. */
+export type Instant = number & { readonly __brand: 'Instant' };
+
+/** Marks a plain number of milliseconds as an {@link Instant}. */
+export function instant(milliseconds: number): Instant {
+  return milliseconds as Instant;
+}
+
+/** The instant `milliseconds` after `from`. */
+export function after(from: Instant, milliseconds: number): Instant {
+  return (from + milliseconds) as Instant;
+}
