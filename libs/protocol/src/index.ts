@@ -1,1 +1,76 @@
-export {};
+export {
+  accepted,
+  acknowledgementSchema,
+  refused,
+  wireErrorSchema,
+  type Acknowledgement,
+  type WireError,
+} from './acknowledgement.ts';
+export { decodeBase64url, encodeBase64url } from './encoding/base64url.ts';
+export { WIRE_ERROR_CODES, WIRE_ERRORS, type WireErrorCode } from './error-code.ts';
+export {
+  CLIENT_REQUESTS,
+  eventMetaSchema,
+  SERVER_EVENTS,
+  type ClientRequestName,
+  type ClientToServerEvents,
+  type EventMeta,
+  type EventOf,
+  type RequestAudience,
+  type RequestInputOf,
+  type RequestOf,
+  type ResponseOf,
+  type ServerEventName,
+  type ServerToClientEvents,
+} from './events.ts';
+export { flightHashInput } from './flight.ts';
+export {
+  DEFAULT_TENANT,
+  deviceIdSchema,
+  handleSchema,
+  sessionIdSchema,
+  tenantIdSchema,
+  userIdSchema,
+  type DeviceId,
+  type Handle,
+  type SessionId,
+  type TenantId,
+  type UserId,
+} from './ids.ts';
+export { LIMITS } from './limits.ts';
+export { decodeLinkCode, encodeLinkCode, type LinkCode } from './link-code.ts';
+export type { Welcome } from './messages/account.ts';
+export { CONTACT_STATES, type Contact } from './messages/contacts.ts';
+export type { DirectoryEntry } from './messages/directory.ts';
+export {
+  PRESENCE_STATES,
+  SETTABLE_PRESENCE,
+  type Presence,
+  type PresenceState,
+} from './messages/presence.ts';
+export type { RelayCredentials } from './messages/relay.ts';
+export { SESSION_END_REASONS } from './messages/rendezvous.ts';
+export { leadingZeroBits, puzzleInput } from './puzzle.ts';
+export { authenticationProofSchema, type AuthenticationProof } from './signed/authentication.ts';
+export { deviceListSchema, type DeviceList, type ListedDevice } from './signed/device-list.ts';
+export {
+  candidateSchema,
+  natBehaviourSchema,
+  sessionAnswerSchema,
+  sessionCandidatesSchema,
+  sessionOfferSchema,
+  type SessionAnswer,
+  type SessionCandidates,
+  type SessionOffer,
+  type WireCandidate,
+} from './signed/session.ts';
+export {
+  decodePayload,
+  encodePayload,
+  signedSchema,
+  SIGNING_CONTEXTS,
+  signingInput,
+  type Signed,
+  type SigningContext,
+} from './signed/signed.ts';
+export { negotiateVersion, PROTOCOL_VERSIONS, type ProtocolVersion } from './version.ts';

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { WIRE_ERROR_CODES, WIRE_ERRORS, type WireErrorCode } from './error-code.ts';
+
+/** The error half of the envelope. `message` is for developers; it never repeats what the client sent. */
+export const wireErrorSchema = z.object({
+  code: z.enum(WIRE_ERROR_CODES),
+  message: z.string().max(512),
+  retryable: z.boolean(),
+  retryAfterMs: z.number().int().nonnegative().optional(),
+});
+
+export type WireError = z.infer<typeof wireErrorSchema>;
+
+/** Every client request is acknowledged with exactly one of these. */
+export type Acknowledgement<Data> = { ok: true; data: Data } | { ok: false; error: WireError };
+
+export function acknowledgementSchema<Schema extends z.ZodType>(data: Schema) {
+  return z.discriminatedUnion('ok', [
+    z.object({ ok: z.literal(true), data }),
+    z.object({ ok: z.literal(false), error: wireErrorSchema }),
+  ]);
+}
+
+export function accepted<Data>(data: Data): Acknowledgement<Data> {
+  return { ok: true, data };
+}
+
+/** Builds the error half from the code table, so that `retryable` can't contradict the reference page. */
+export function refused(code: WireErrorCode, message: string, retryAfterMs?: number): Acknowledgement<never> {
+  const error: WireError = { code, message, retryable: WIRE_ERRORS[code].retryable };
+  if (retryAfterMs !== undefined) error.retryAfterMs = Math.ceil(retryAfterMs);
+  return { ok: false, error };
+}

@@ -1,0 +1,44 @@
+/**
+ * Base64url without padding (RFC 4648 section 5). Decoding is strict: one byte string has exactly one spelling, so that
+ * signed bytes and ids can be compared as text.
+ */
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+const VALUES: ReadonlyMap<string, number> = new Map(
+  [...ALPHABET].map((character, value) => [character, value]),
+);
+
+export function encodeBase64url(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 3) {
+    const left = bytes.length - at;
+    const word = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    text += ALPHABET.charAt(word >> 18) + ALPHABET.charAt((word >> 12) & 63);
+    if (left > 1) text += ALPHABET.charAt((word >> 6) & 63);
+    if (left > 2) text += ALPHABET.charAt(word & 63);
+  }
+  return text;
+}
+
+/** The bytes, or undefined when `text` is not the canonical spelling of any. */
+export function decodeBase64url(text: string): Uint8Array | undefined {
+  const tail = text.length % 4;
+  if (tail === 1) return undefined;
+  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
+  let filled = 0;
+  let word = 0;
+  let bits = 0;
+  for (const character of text) {
+    const value = VALUES.get(character);
+    if (value === undefined) return undefined;
+    word = ((word << 6) | value) & 0xffffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes[filled] = (word >> bits) & 0xff;
+      filled += 1;
+    }
+  }
+  const unused = word & ((1 << bits) - 1);
+  return unused === 0 ? bytes : undefined;
+}

@@ -1,0 +1,48 @@
+/** Every size, count, rate and time that the wire fixes, in one place. Sizes in bytes, times in milliseconds. */
+export const LIMITS = {
+  /** One socket.io message, either way. */
+  maxMessageBytes: 64 * 1024,
+  maxHandleLength: 32,
+  minHandleLength: 3,
+  maxDisplayNameLength: 64,
+  maxDeviceNameLength: 64,
+  maxStatusTextLength: 140,
+  maxUserIdLength: 128,
+  maxTenantIdLength: 64,
+  maxTokenBytes: 4096,
+  maxDevicesPerUser: 16,
+  maxContactsPerUser: 1000,
+  maxPendingContactRequests: 100,
+  maxSubscriptionsPerRequest: 200,
+  maxSubscriptionsPerDevice: 1000,
+  /** Versions of one device list that a single answer carries; the client asks again from the last one. */
+  maxDeviceListsPerAnswer: 32,
+  maxSignedPayloadBytes: 16 * 1024,
+  maxCandidates: 32,
+  maxFlightPackets: 8,
+  maxFlightPacketBytes: 1200,
+  maxOpenOffersPerDevice: 32,
+  maxOfferLifetimeMs: 120_000,
+  /** How old a signed offer or answer may be when it arrives, and so how far back replay windows reach. */
+  replayWindowMs: 180_000,
+  minSearchPrefixLength: 3,
+  maxSearchResults: 50,
+  maxResourceKeyLength: 256,
+  maxResourceAttributesBytes: 1024,
+  maxResourcesPerDevice: 256,
+  maxResourceTtlMs: 24 * 3600_000,
+  minResourceTtlMs: 1000,
+  maxResourceHolders: 50,
+  challengeLifetimeMs: 30_000,
+  puzzleLifetimeMs: 120_000,
+  maxPuzzleDifficultyBits: 28,
+  linkLifetimeMs: 600_000,
+  resumeWindowMs: 120_000,
+  /** Events kept for a device that may resume; beyond it the reply says `recovered: false`. */
+  maxResumeEvents: 512,
+  /** All requests of one connection together, per second, with a burst of the same size times `requestBurstFactor`. */
+  requestsPerSecond: 50,
+  requestBurstFactor: 4,
+  /** The same delay for every refusal that must not tell absent, blocked, invisible and offline apart. */
+  unavailablePaddingMs: 750,
+} as const;

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+/** Time-limited TURN credentials (DESIGN 7). */
+export const relayCredentialsSchema = z.object({
+  username: z.string().max(512),
+  password: z.string().max(128),
+  realm: z.string().max(128),
+  /** Seconds from now; the client renews at half of it. */
+  ttlSeconds: z.number().int().positive(),
+  /** Transport addresses as `host:port` that speak TURN over UDP. */
+  servers: z.array(z.string().max(256)).min(1).max(8),
+});
+export type RelayCredentials = z.infer<typeof relayCredentialsSchema>;
+
+export const relayRenew = {
+  request: z.object({}),
+  response: relayCredentialsSchema,
+};

@@ -1,0 +1,12 @@
+import { z } from 'zod';
+
+/** The supernode asks the client to move: reconnect to an alternate, at a random time within the window. */
+export const goAwaySchema = z.object({
+  reason: z.enum(['draining', 'overloaded', 'redirect', 'revoked']),
+  alternates: z.array(z.string().max(256)).max(8),
+  retryAfterMs: z.number().int().nonnegative(),
+  windowMs: z.number().int().nonnegative(),
+});
+
+/** Signs the device off; its presence ends at once, without the grace time of a lost connection. */
+export const signOff = { request: z.object({}), response: z.object({}) };
