@@ -47,8 +47,7 @@ function installationMatchesLock() {
   return Object.entries(readPackages('package-lock.json')).every(([path, wanted]) => {
     if (!path.includes('node_modules/')) return true; // the root and the workspaces themselves
     const present = installed[path];
-    if (present === undefined)
-      return wanted.optional === true;
+    if (present === undefined) return wanted.optional === true;
     return present.version === wanted.version;
   });
 }
