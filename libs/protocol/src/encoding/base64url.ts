@@ -5,7 +5,7 @@
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 const VALUES: ReadonlyMap<string, number> = new Map(
-  [...ALPHABET].map((character, value) => [character, value]),
+  Array.from(ALPHABET, (character, value) => [character, value]),
 );
 
 export function encodeBase64url(bytes: Uint8Array): string {

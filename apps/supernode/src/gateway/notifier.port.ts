@@ -1,0 +1,23 @@
+import type { DeviceId, EventOf, ServerEventName, TenantId, UserId } from '@parley/protocol';
+import type { DeviceAddress } from '../identity/caller.ts';
+
+/**
+ * How services reach devices without knowing socket.io. Events to a device whose connection was lost are kept for the
+ * resume window; a device that is neither connected nor resumable gets nothing.
+ */
+export interface Notifier {
+  /** False when the device is neither connected nor resumable. */
+  notifyDevice<Name extends ServerEventName>(device: DeviceAddress, event: Name, payload: EventOf<Name>): boolean;
+  /** To all linked devices of a user, but not `except`; the number of devices that it reached. */
+  notifyUser<Name extends ServerEventName>(
+    tenant: TenantId,
+    userId: UserId,
+    event: Name,
+    payload: EventOf<Name>,
+    except?: DeviceId,
+  ): number;
+  /** Devices of a user with a live connection now. */
+  connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
+}
+
+export const NOTIFIER = Symbol('Notifier');
