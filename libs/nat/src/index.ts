@@ -1,1 +1,33 @@
-export {};
+export * from './errors.ts';
+export * from './crypto/constant-time-equal.ts';
+export type { NatCrypto } from './crypto/crypto.port.ts';
+export * from './net/five-tuple.ts';
+export * from './net/ip-address.ts';
+export * from './net/transport-address.ts';
+export type { Core } from './time/core.ts';
+export * from './time/instant.ts';
+export * from './stun/attribute-type.ts';
+export * from './stun/attributes/address.ts';
+export type {
+  AttributeCodec,
+  AttributeFailure,
+  AttributeFailureReason,
+  AttributeResult,
+} from './stun/attributes/attribute-codec.ts';
+export * from './stun/attributes/behaviour.ts';
+export * from './stun/attributes/error.ts';
+export * from './stun/attributes/ice.ts';
+export * from './stun/attributes/opaque.ts';
+export * from './stun/attributes/password-algorithm.ts';
+export { AlternateDomain, Nonce, Realm, Software, Username } from './stun/attributes/text.ts';
+export * from './stun/attributes/turn.ts';
+export * from './stun/client-transaction.ts';
+export * from './stun/credentials.ts';
+export * from './stun/error-code.ts';
+export { verifyFingerprint } from './stun/fingerprint.ts';
+export * from './stun/integrity.ts';
+export * from './stun/message.ts';
+export * from './stun/message-builder.ts';
+export * from './stun/message-type.ts';
+export * from './stun/nonce-cookie.ts';
+export * from './stun/transaction-id.ts';

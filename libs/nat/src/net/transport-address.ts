@@ -15,7 +15,9 @@ export function transportAddressKey(address: TransportAddress): string {
 
 /** `192.0.2.1:3478` or `[2001:db8::1]:3478`, for logs and reports. */
 export function formatTransportAddress(address: TransportAddress): string {
-  return address.family === 'ipv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  return address.family === 'ipv6'
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
 }
 
 export function sameTransportAddress(a: TransportAddress, b: TransportAddress): boolean {

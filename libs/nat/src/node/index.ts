@@ -1,1 +1,1 @@
-export {};
+export * from './node-crypto.ts';

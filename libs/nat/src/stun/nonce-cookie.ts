@@ -1,0 +1,42 @@
+/**
+ * The nonce cookie (RFC 8489 section 9.2): a nonce that begins with `obMatJos2` and 24 bits of security features in
+ * base64 tells a client what the server supports, so that nobody on the path can talk it down to less.
+ */
+const COOKIE = 'obMatJos2';
+const FEATURE_CHARACTERS = 4;
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** IANA "STUN Security Features": bit 0 is the most significant of the 24 bits. */
+const PASSWORD_ALGORITHMS_BIT = 1 << 23;
+const USERNAME_ANONYMITY_BIT = 1 << 22;
+
+export interface SecurityFeatures {
+  /** The server sent PASSWORD-ALGORITHMS; a response without it was tampered with. */
+  readonly passwordAlgorithms: boolean;
+  /** The server accepts USERHASH. */
+  readonly usernameAnonymity: boolean;
+}
+
+/** What a nonce begins with; the server appends the rest of its nonce. */
+export function encodeNonceCookie({ passwordAlgorithms, usernameAnonymity }: SecurityFeatures): string {
+  const bits =
+    (passwordAlgorithms ? PASSWORD_ALGORITHMS_BIT : 0) | (usernameAnonymity ? USERNAME_ANONYMITY_BIT : 0);
+  let text = COOKIE;
+  for (let shift = 18; shift >= 0; shift -= 6) text += ALPHABET.charAt((bits >>> shift) & 0x3f);
+  return text;
+}
+
+/** The features that a nonce states, or `undefined` where it has no nonce cookie. */
+export function decodeNonceCookie(nonce: string): SecurityFeatures | undefined {
+  if (!nonce.startsWith(COOKIE) || nonce.length < COOKIE.length + FEATURE_CHARACTERS) return undefined;
+  let bits = 0;
+  for (const character of nonce.slice(COOKIE.length, COOKIE.length + FEATURE_CHARACTERS)) {
+    const value = ALPHABET.indexOf(character);
+    if (value < 0) return undefined;
+    bits = (bits << 6) | value;
+  }
+  return {
+    passwordAlgorithms: (bits & PASSWORD_ALGORITHMS_BIT) !== 0,
+    usernameAnonymity: (bits & USERNAME_ANONYMITY_BIT) !== 0,
+  };
+}
