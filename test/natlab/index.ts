@@ -1,0 +1,6 @@
+export { type LabAvailability, labAvailability, type Privilege } from './availability.ts';
+export { NAT_BEHAVIOURS, type NatBehaviour } from './behaviour.ts';
+export type { LabCounters, RouterCounters, Traffic, TwoWayTraffic } from './counters.ts';
+export { LabError, type LabErrorCode } from './errors.ts';
+export { createLab, type Lab, type LabOptions } from './lab.ts';
+export type { LabClient, LabSide, SideOptions } from './topology.ts';

@@ -1,0 +1,85 @@
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { labAvailability } from './availability.ts';
+import { combineCounters, type LabCounters } from './counters.ts';
+import { LabError } from './errors.ts';
+import { NamespaceHolder } from './namespace-holder.ts';
+import { setupScript } from './setup-script.ts';
+import { hostsOf, type LabSide, planTopology, type SideOptions, type Topology } from './topology.ts';
+
+/** What to build. */
+export interface LabOptions {
+  /** The sites, each behind a NAT of its own; they are called `a`, `b`, … in this order. */
+  readonly sides: readonly SideOptions[];
+}
+
+/** A running internet in a box: one server, and clients behind real kernel NATs. */
+export class Lab {
+  readonly server: Topology['server'];
+  readonly sides: readonly LabSide[];
+  readonly #hosts: ReadonlySet<string>;
+  readonly #holder: NamespaceHolder;
+
+  private constructor(topology: Topology, holder: NamespaceHolder) {
+    this.server = topology.server;
+    this.sides = topology.sides;
+    this.#hosts = new Set(hostsOf(topology));
+    this.#holder = holder;
+  }
+
+  /**
+   * Builds the lab.
+   * @throws LabError `LAB_UNAVAILABLE` where {@link labAvailability} says so, `LAB_SETUP_FAILED` when a rule is refused
+   */
+  static async create({ sides }: LabOptions): Promise<Lab> {
+    const availability = labAvailability();
+    if (availability.kind === 'unavailable') throw new LabError('LAB_UNAVAILABLE', availability.reason);
+    const topology = planTopology(sides);
+    const holder = await NamespaceHolder.start(availability.privilege);
+    try {
+      await holder.runScript(setupScript(topology));
+    } catch (cause) {
+      await holder.close();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new LabError('LAB_SETUP_FAILED', `the lab could not be set up: ${reason}`, { cause });
+    }
+    return new Lab(topology, holder);
+  }
+
+  /**
+   * Starts a program on a machine of the lab (`srv`, `a1`, `a2`, `b1`, …, or a router: `nat-a`, …). The child is an
+   * ordinary one: its pid, signals, streams and exit code are the program's own.
+   * @throws LabError `LAB_UNKNOWN_HOST`
+   */
+  spawn(
+    host: string,
+    command: string,
+    args: readonly string[] = [],
+    options: SpawnOptions = {},
+  ): ChildProcess {
+    if (!this.#hosts.has(host)) {
+      throw new LabError('LAB_UNKNOWN_HOST', `there is no host ${host}, only ${[...this.#hosts].join(', ')}`);
+    }
+    return this.#holder.spawn(host, command, args, options);
+  }
+
+  /** What the kernel counted on the server's interface and on the routers, since the lab was made. */
+  async counters(): Promise<LabCounters> {
+    const list = (host: string): Promise<string> =>
+      this.#holder.administer(host, 'nft', ['list', 'counters']);
+    const [server, ...routers] = await Promise.all([
+      list(this.server.host),
+      ...this.sides.map(async ({ name, router }) => ({ side: name, listing: await list(router) })),
+    ]);
+    return combineCounters(server, routers);
+  }
+
+  /** Kills what still runs inside and removes the lab; nothing of it is left. */
+  async close(): Promise<void> {
+    await this.#holder.close();
+  }
+}
+
+/** Builds a lab; see {@link Lab.create}. */
+export async function createLab(options: LabOptions): Promise<Lab> {
+  return Lab.create(options);
+}
