@@ -1,0 +1,237 @@
+import {
+  CIDR,
+  FLAG,
+  IP_ADDRESS,
+  PORT,
+  PORT_RANGE,
+  integer,
+  list,
+  oneOf,
+  option,
+  optional,
+  secret,
+  text,
+  url,
+  type Option,
+} from './option.ts';
+
+/**
+ * Every setting of a supernode, declared once: the types of the sections, the loader, the reference page
+ * (docs/reference/config.md) and .env.example all follow from this table. RFC-fixed values are not settings.
+ */
+export const CONFIG_SCHEMA = {
+  edge: {
+    hosts: option(list(IP_ADDRESS), {
+      env: 'SUPERNODE_HOST',
+      default: ['0.0.0.0'],
+      doc: 'Addresses that the edge gateway and the STUN/TURN listeners bind.',
+    }),
+    publicAddress: optional(IP_ADDRESS, {
+      env: 'SUPERNODE_PUBLIC_ADDRESS',
+      doc: 'Address that clients and peers see, where it differs from the bound one.',
+    }),
+    port: option(PORT, {
+      env: 'SUPERNODE_EDGE_PORT',
+      default: 8080,
+      doc: 'Edge gateway: HTTP and WebSocket.',
+    }),
+    tlsPort: optional(PORT, {
+      env: 'SUPERNODE_TLS_PORT',
+      doc: 'TLS listener for HTTP, WebSocket and TURN; 443 where a certificate is configured and this is not.',
+    }),
+    tlsCertFile: optional(text({ type: 'file' }), {
+      env: 'SUPERNODE_TLS_CERT',
+      doc: 'Certificate chain in PEM; read again when it changes.',
+    }),
+    tlsKeyFile: optional(text({ type: 'file' }), {
+      env: 'SUPERNODE_TLS_KEY',
+      doc: 'Private key in PEM; read again when it changes.',
+    }),
+    trustProxy: option(FLAG, {
+      env: 'SUPERNODE_TRUST_PROXY',
+      default: false,
+      doc: 'Take client addresses from X-Forwarded-For. Only behind a proxy that sets it.',
+    }),
+    corsOrigins: option(list(text({ type: 'origin', pattern: /^(\*|https?:\/\/[^/\s]+)$/ })), {
+      env: 'SUPERNODE_CORS_ORIGINS',
+      default: [],
+      doc: 'Web origins whose pages may connect; none unless listed.',
+    }),
+    drainSeconds: option(integer({ min: 0, max: 3600 }), {
+      env: 'SUPERNODE_DRAIN_SECONDS',
+      default: 10,
+      doc: 'Longest time that a stopping supernode gives its clients to leave.',
+    }),
+  },
+  nat: {
+    stunPort: option(PORT, { env: 'SUPERNODE_STUN_PORT', default: 3478, doc: 'STUN and TURN, UDP and TCP.' }),
+    stunAltPort: option(PORT, {
+      env: 'SUPERNODE_STUN_ALT_PORT',
+      default: 3479,
+      doc: 'Second UDP port, for NAT behaviour discovery (RFC 5780).',
+    }),
+    altAddress: optional(IP_ADDRESS, {
+      env: 'SUPERNODE_ALT_ADDRESS',
+      doc: 'Second address of this host, for NAT behaviour discovery (RFC 5780).',
+    }),
+    relayPortRange: option(PORT_RANGE, {
+      env: 'SUPERNODE_RELAY_PORT_RANGE',
+      default: { min: 49152, max: 65535 },
+      doc: 'Ports of relayed transport addresses (default: RFC 8656 section 7.2).',
+    }),
+    maxAllocations: option(integer({ min: 1, max: 60_000 }), {
+      env: 'SUPERNODE_RELAY_MAX_ALLOCATIONS',
+      default: 4096,
+      doc: 'TURN allocations at one time; the port range must hold as many.',
+    }),
+    maxAllocationsPerUser: option(integer({ min: 1, max: 10_000 }), {
+      env: 'SUPERNODE_RELAY_MAX_ALLOCATIONS_PER_USER',
+      default: 16,
+      doc: 'TURN allocations at one time for each credential.',
+    }),
+    allowPeers: option(list(CIDR), {
+      env: 'SUPERNODE_RELAY_ALLOW_PEERS',
+      default: [],
+      doc: 'Blocks of special-purpose peer addresses that the relay accepts all the same. For labs.',
+    }),
+    realm: option(text(), {
+      env: 'SUPERNODE_TURN_REALM',
+      default: 'parley',
+      doc: 'Realm of TURN credentials.',
+    }),
+  },
+  admin: {
+    host: option(IP_ADDRESS, {
+      env: 'SUPERNODE_ADMIN_HOST',
+      default: '127.0.0.1',
+      doc: 'Address that the admin listener binds. Other than loopback only with an admin key.',
+    }),
+    port: option(PORT, { env: 'SUPERNODE_ADMIN_PORT', default: 8081, doc: 'Admin REST API and metrics.' }),
+    bootstrapKey: secret(24, {
+      env: 'SUPERNODE_ADMIN_KEY',
+      doc: 'Admin key with every scope on the default tenant; stored as a hash. Removed from the store when it is no longer set.',
+    }),
+  },
+  identity: {
+    apiSecret: secret(32, {
+      env: 'SUPERNODE_API_SECRET',
+      doc: 'Secret with which the backend of the default tenant signs access tokens (HS256).',
+    }),
+    jwksUrl: optional(url(['https:', 'http:']), {
+      env: 'SUPERNODE_JWKS_URL',
+      doc: 'Public keys that verify access tokens of the default tenant. Not together with SUPERNODE_API_SECRET.',
+    }),
+    turnSecret: secret(16, {
+      env: 'SUPERNODE_TURN_SECRET',
+      doc: 'Secret of time-limited TURN credentials of the default tenant; made and kept in the database where it is not set.',
+    }),
+    turnCredentialSeconds: option(integer({ min: 60, max: 86_400 }), {
+      env: 'SUPERNODE_TURN_CREDENTIAL_SECONDS',
+      default: 3600,
+      doc: 'Life of a TURN credential; clients renew at half of it.',
+    }),
+    accessTokenSeconds: option(integer({ min: 60, max: 86_400 }), {
+      env: 'SUPERNODE_ACCESS_TOKEN_SECONDS',
+      default: 900,
+      doc: 'Life of access tokens that the supernode itself issues (open registration).',
+    }),
+    openRegistration: option(FLAG, {
+      env: 'SUPERNODE_OPEN_REGISTRATION',
+      default: true,
+      doc: 'Let anyone who solves a proof-of-work puzzle register in the default tenant.',
+    }),
+    puzzleBits: option(integer({ min: 0, max: 30 }), {
+      env: 'SUPERNODE_PUZZLE_BITS',
+      default: 16,
+      doc: 'Leading zero bits that a registration puzzle asks for; each bit doubles the work.',
+    }),
+  },
+  presence: {
+    graceSeconds: option(integer({ min: 0, max: 300 }), {
+      env: 'SUPERNODE_PRESENCE_GRACE_SECONDS',
+      default: 15,
+      doc: 'Time that a device which lost its connection still counts as online.',
+    }),
+    historyDays: option(integer({ min: 0, max: 3650 }), {
+      env: 'SUPERNODE_PRESENCE_HISTORY_DAYS',
+      default: 30,
+      doc: 'Days that presence history of the default tenant is kept.',
+    }),
+  },
+  storage: {
+    dataDir: option(text({ type: 'folder' }), {
+      env: 'SUPERNODE_DATA_DIR',
+      default: '.data/supernode',
+      doc: 'Folder of the embedded database; not used where DATABASE_URL is set.',
+    }),
+    databaseUrl: {
+      ...optional(url(['postgresql:', 'postgres:']), {
+        env: 'DATABASE_URL',
+        doc: 'PostgreSQL server to use in place of the embedded one.',
+      }),
+      sensitive: true,
+    },
+    redisUrl: {
+      ...optional(url(['redis:', 'rediss:']), {
+        env: 'REDIS_URL',
+        doc: 'Redis of a cluster; needs DATABASE_URL too.',
+      }),
+      sensitive: true,
+    },
+  },
+  cluster: {
+    region: option(
+      text({ type: 'name of lower-case letters, digits and hyphens', pattern: /^[a-z0-9-]{1,64}$/ }),
+      {
+        env: 'SUPERNODE_REGION',
+        default: 'default',
+        doc: 'Region of this supernode.',
+      },
+    ),
+    roles: option(list(oneOf(['index', 'relay'])), {
+      env: 'SUPERNODE_ROLES',
+      default: ['index', 'relay'],
+      doc: 'What this supernode does: presence, look-ups and rendezvous (`index`), forwarding of media (`relay`).',
+    }),
+  },
+  log: {
+    level: option(oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']), {
+      env: 'SUPERNODE_LOG_LEVEL',
+      default: 'info',
+      doc: 'Least severe messages that are logged. Addresses of clients appear from `debug` on.',
+    }),
+  },
+} as const satisfies Record<string, Record<string, Option<unknown>>>;
+
+type Schema = typeof CONFIG_SCHEMA;
+type ValueOf<O> = O extends Option<infer T> ? T : never;
+
+/** All settings, typed and frozen. Only the composition root sees the whole of it. */
+export type Config = {
+  readonly [Section in keyof Schema]: {
+    readonly [Key in keyof Schema[Section]]: ValueOf<Schema[Section][Key]>;
+  };
+};
+
+export type EdgeConfig = Config['edge'];
+export type NatConfig = Config['nat'];
+export type AdminConfig = Config['admin'];
+export type IdentityConfig = Config['identity'];
+export type PresenceConfig = Config['presence'];
+export type StorageConfig = Config['storage'];
+export type ClusterConfig = Config['cluster'];
+export type LogConfig = Config['log'];
+
+/** An option with its place, as the loader and the generators walk over them. */
+export interface OptionEntry {
+  readonly section: string;
+  readonly key: string;
+  readonly option: Option<unknown>;
+}
+
+/** Every option in the order of the table. */
+export function optionEntries(): OptionEntry[] {
+  return Object.entries(CONFIG_SCHEMA).flatMap(([section, options]) =>
+    Object.entries(options).map(([key, declared]) => ({ section, key, option: declared as Option<unknown> })),
+  );
+}

@@ -1,0 +1,72 @@
+/** How an error is treated at the boundaries; declared once per code. */
+interface ErrorTraits {
+  /** The same request may succeed later without a change by the caller. */
+  readonly retryable: boolean;
+  /** Process exit code where the error stops a start (78 is EX_CONFIG of sysexits.h). */
+  readonly exitCode: 1 | 78;
+}
+
+const OPERATOR = { retryable: false, exitCode: 78 } as const satisfies ErrorTraits;
+const FAULT = { retryable: false, exitCode: 1 } as const satisfies ErrorTraits;
+const AGAIN = { retryable: true, exitCode: 1 } as const satisfies ErrorTraits;
+
+/** Every code that a supernode's own errors carry. Codes are stable: never renamed, never reused. */
+export const SUPERNODE_ERRORS = {
+  /** The settings are wrong; the message lists every problem. */
+  SN_CONFIG_INVALID: OPERATOR,
+  /** A listener could not be bound. */
+  SN_LISTEN_FAILED: OPERATOR,
+  /** Another process works on the data folder; the message names its pid. */
+  SN_DATA_FOLDER_LOCKED: AGAIN,
+  /** The data folder cannot be created, entered or protected. */
+  SN_DATA_FOLDER_UNUSABLE: OPERATOR,
+  /** The embedded database was written by another major version of PostgreSQL. */
+  SN_DB_VERSION_MISMATCH: OPERATOR,
+  /** Files of the embedded database are missing or damaged. */
+  SN_DB_CORRUPTED: FAULT,
+  /** No embedded PostgreSQL exists for this platform, or it cannot run here. */
+  SN_DB_UNSUPPORTED: OPERATOR,
+  /** The embedded database did not start for another reason. */
+  SN_DB_START_FAILED: FAULT,
+  /** The database cannot be reached. */
+  SN_DB_UNREACHABLE: AGAIN,
+  /** The database holds migrations that this version does not know. */
+  SN_DB_SCHEMA_NEWER: OPERATOR,
+  /** A migration failed before, or was edited after it was applied. */
+  SN_DB_MIGRATION_BROKEN: FAULT,
+  /** A bug: a state that the code rules out. */
+  SN_INVARIANT: FAULT,
+} as const satisfies Record<string, ErrorTraits>;
+
+/** A stable code of {@link SUPERNODE_ERRORS}. */
+export type SupernodeErrorCode = keyof typeof SUPERNODE_ERRORS;
+
+/** The one error class of the supernode; match on `code`, not on the class. */
+export class SupernodeError extends Error {
+  readonly code: SupernodeErrorCode;
+
+  constructor(code: SupernodeErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'SupernodeError';
+    this.code = code;
+  }
+
+  get retryable(): boolean {
+    return SUPERNODE_ERRORS[this.code].retryable;
+  }
+
+  get exitCode(): number {
+    return SUPERNODE_ERRORS[this.code].exitCode;
+  }
+}
+
+/** The message of anything that was thrown, for the text of a wrapping error. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The `code` of a system or library error (`ENOENT`, `P2002`), where there is one. */
+export function errorCodeOf(thrown: unknown): string | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}
