@@ -10,3 +10,10 @@ export function instant(milliseconds: number): Instant {
 export function after(from: Instant, milliseconds: number): Instant {
   return (from + milliseconds) as Instant;
 }
+
+/** The first of several instants, for cores that are made of cores with timers of their own. */
+export function earliest(...instants: readonly (Instant | undefined)[]): Instant | undefined {
+  let first: Instant | undefined;
+  for (const at of instants) if (at !== undefined && (first === undefined || at < first)) first = at;
+  return first;
+}
