@@ -35,6 +35,7 @@ export const CLIENT_REQUESTS = {
   'token.renew': by('anyone', account.tokenRenew),
   'link.open': by('anyone', account.linkOpen),
   'account.recover': by('anyone', account.accountRecover),
+  'account.recovery-lists': by('anyone', account.accountRecoveryLists),
   'account.create': by('authenticated', account.accountCreate),
   'account.devices': by('authenticated', account.accountDevices),
   'account.update-devices': by('linked', account.accountUpdateDevices),

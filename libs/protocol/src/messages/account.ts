@@ -113,6 +113,20 @@ export const accountDevices = {
   }),
 };
 
+/**
+ * The chain of a user who lost every device, so that the recovering device can sign its successor. The proof has the
+ * purpose `recover` and is signed by the recovery key (which is then its `deviceKey`): whoever lacks that key learns
+ * nothing, not even whether the user exists.
+ */
+export const accountRecoveryLists = {
+  request: z.object({
+    userId: userIdSchema,
+    proof: signedSchema,
+    sinceVersion: z.number().int().nonnegative(),
+  }),
+  response: accountDevices.response,
+};
+
 /** A new device waits to be linked. It shows the user a code that holds its key and a secret the supernode never sees. */
 export const linkOpen = {
   request: z.object({ proof: signedSchema, name: z.string().min(1).max(LIMITS.maxDeviceNameLength) }),
