@@ -1,0 +1,35 @@
+import type { AddressFamily, TransportAddress } from '../net/transport-address.ts';
+
+/** RFC 8445 section 4. The wire spellings (`srflx`, `prflx`) belong to signalling codecs. */
+export type CandidateKind = 'host' | 'serverReflexive' | 'peerReflexive' | 'relayed';
+
+/** A transport address that may receive data (RFC 8445 section 5.3): what an offer or answer says about it. */
+export interface IceCandidate {
+  readonly kind: CandidateKind;
+  readonly address: TransportAddress;
+  /** 1 to 2^31 - 1 (RFC 8445 section 5.1.2). */
+  readonly priority: number;
+  /** 1 to 32 ice-chars (RFC 8445 section 5.1.1.3). */
+  readonly foundation: string;
+}
+
+/**
+ * What a candidate sends from. RFC 8445 calls the transport address the base; here it is the thing behind it: a socket of one
+ * family (all its host and reflexive candidates share it, whatever interface they name) or an allocation at a relay.
+ */
+export interface CandidateBase {
+  readonly id: string;
+  readonly kind: 'socket' | 'relay';
+  readonly family: AddressFamily;
+}
+
+/** A candidate of our own, with the base that sends for it. */
+export interface LocalCandidate extends IceCandidate {
+  readonly base: CandidateBase;
+}
+
+/** The part of a local candidate that may be told to the peer. */
+export function describeCandidate(candidate: LocalCandidate): IceCandidate {
+  const { kind, address, priority, foundation } = candidate;
+  return { kind, address, priority, foundation };
+}

@@ -1,0 +1,169 @@
+/**
+ * Which path carries data (DESIGN 6.6). The relay carries it first, on the consent of the accepted offer; then the first
+ * valid pair; better ones take over as they validate. The controlling side nominates its choice each time it changes
+ * (renomination), the controlled side follows the last nomination as long as that pair is valid here.
+ */
+import { after, type Instant } from '../time/instant.ts';
+import { reportPath, type AgentContext, type CurrentPath } from './agent-context.ts';
+import type { CandidateKind } from './candidate.ts';
+import type { CandidatePair } from './candidate-pair.ts';
+import type { PathLossCause } from './ice-io.ts';
+import { sendCheck, sendUrgentCheck } from './outgoing-checks.ts';
+
+/** A round trip counts as better from this difference on. */
+const MIN_GAIN_MS = 10;
+const MIN_GAIN_SHARE = 0.2;
+
+/** Through our own relay: how likely the peer's candidate is reached from there, before anything is known. */
+const REACH_THROUGH_RELAY: Readonly<Record<CandidateKind, number>> = {
+  relayed: 3,
+  serverReflexive: 2,
+  peerReflexive: 1,
+  host: 0,
+};
+const REACH_PEER_RELAY_DIRECTLY = 4;
+
+/** Brings the current path up to date with the pairs; runs after every input. */
+export function choosePath(agent: AgentContext, now: Instant): void {
+  const chosen = bestValid(agent, now);
+  if (chosen !== undefined) {
+    if (agent.current?.pair !== chosen || agent.current.provisionalUntil !== undefined) {
+      moveTo(agent, { pair: chosen, provisionalUntil: undefined, since: now });
+    }
+    agent.setState('connected', 'pair-succeeded');
+    if (agent.role === 'controlling' && agent.nominated?.pair !== chosen) nominate(agent, chosen, now);
+    return;
+  }
+  if (isCurrentUsable(agent, now)) return;
+  const provisional = provisionalPair(agent, now);
+  if (provisional !== undefined) {
+    agent.provisionalUntil ??= after(now, agent.limits.provisionalMs);
+    if (agent.current?.pair === provisional) return;
+    moveTo(agent, { pair: provisional, provisionalUntil: agent.provisionalUntil, since: now });
+    sendUrgentCheck(agent, provisional, now);
+    return;
+  }
+  if (agent.current !== undefined) losePath(agent, lossCause(agent.current));
+}
+
+export function losePath(agent: AgentContext, cause: PathLossCause): void {
+  agent.current = undefined;
+  agent.liveness.reset();
+  agent.emit({ kind: 'path-lost', cause });
+  if (agent.state === 'connected') agent.setState('disconnected', 'path-lost');
+}
+
+/** The controlling side chose `pair`, if it is valid here too; the highest number wins, then the highest priority. */
+export function nominateByPeer(agent: AgentContext, pair: CandidatePair, value: number, now: Instant): void {
+  if (!pair.isValid(now)) {
+    pair.nominationOnSuccess = value;
+    return;
+  }
+  const standing = agent.nominated;
+  const isOverruled =
+    standing === undefined ||
+    !standing.pair.isValid(now) ||
+    value > standing.value ||
+    (value === standing.value && pair.priority > standing.pair.priority);
+  if (isOverruled) agent.nominated = { pair, value };
+}
+
+/** Kept valid beside the path in use, to fall back on at once. */
+export function warmRelay(agent: AgentContext, now: Instant): CandidatePair | undefined {
+  return agent.checklist.pairs.find(
+    (pair) => pair !== agent.current?.pair && pair.isRelayed && pair.isValid(now),
+  );
+}
+
+/** Another valid path than the one in use. */
+export function hasAlternative(agent: AgentContext, now: Instant): boolean {
+  return agent.checklist.pairs.some((pair) => pair !== agent.current?.pair && pair.isValid(now));
+}
+
+function bestValid(agent: AgentContext, now: Instant): CandidatePair | undefined {
+  const nominated = agent.nominated?.pair;
+  if (agent.role === 'controlled' && nominated?.isValid(now) === true) return nominated;
+  let best: CandidatePair | undefined;
+  for (const pair of agent.checklist.pairs) {
+    if (pair.isValid(now) && (best === undefined || isBetter(pair, best))) best = pair;
+  }
+  const { current } = agent;
+  if (best === undefined || current === undefined || current.pair === best || !isKept(agent, current, now))
+    return best;
+  if (!isBetter(best, current.pair)) return current.pair;
+  const settledAt = after(current.since, agent.limits.minTenureMs);
+  if (best.isRelayed !== current.pair.isRelayed || settledAt <= now) return best;
+  agent.reviewAt = settledAt;
+  return current.pair;
+}
+
+/** Whether the current pair is a valid one of this generation. */
+function isKept(agent: AgentContext, { pair }: CurrentPath, now: Instant): boolean {
+  return pair.isValid(now) && agent.checklist.find(pair.base, pair.remote.address) === pair;
+}
+
+/** Direct before relayed; then a clearly shorter round trip; then RFC 8445's priority. */
+function isBetter(pair: CandidatePair, other: CandidatePair): boolean {
+  if (pair.isRelayed !== other.isRelayed) return other.isRelayed;
+  if (pair.roundTripMs !== undefined && other.roundTripMs !== undefined) {
+    const gain = other.roundTripMs - pair.roundTripMs;
+    if (
+      Math.abs(gain) > Math.max(MIN_GAIN_MS, MIN_GAIN_SHARE * Math.max(pair.roundTripMs, other.roundTripMs))
+    )
+      return gain > 0;
+  }
+  return pair.priority > other.priority;
+}
+
+function nominate(agent: AgentContext, pair: CandidatePair, now: Instant): void {
+  agent.nominationCount += 1;
+  agent.nominated = { pair, value: agent.nominationCount };
+  sendCheck(agent, pair, 'nomination', now);
+}
+
+function moveTo(agent: AgentContext, path: CurrentPath): void {
+  const isSamePair = agent.current?.pair === path.pair;
+  agent.current = path;
+  if (!isSamePair) agent.liveness.reset();
+  agent.emit({ kind: 'path', path: reportPath(path) });
+}
+
+/** Whether data goes on as before: a provisional path is compared anew, except between a restart and the peer's answer. */
+function isCurrentUsable(agent: AgentContext, now: Instant): boolean {
+  const { current } = agent;
+  if (current === undefined) return false;
+  if (current.provisionalUntil === undefined) return current.pair.isValid(now);
+  return !agent.isActive && now < current.provisionalUntil;
+}
+
+/**
+ * The relayed pair that may carry data without a check: on the controlling side because the peer accepted the offer, on the
+ * controlled side because the peer proved on that very pair that it holds the credentials of the offer.
+ */
+function provisionalPair(agent: AgentContext, now: Instant): CandidatePair | undefined {
+  if (!agent.isActive || (agent.provisionalUntil !== undefined && now >= agent.provisionalUntil))
+    return undefined;
+  let best: CandidatePair | undefined;
+  for (const pair of agent.checklist.pairs) {
+    if (
+      !pair.isRelayed ||
+      pair.state === 'failed' ||
+      (agent.role === 'controlled' && !pair.isRequestedByPeer)
+    )
+      continue;
+    if (best === undefined || reach(pair) > reach(best)) best = pair;
+  }
+  return best;
+}
+
+function reach(pair: CandidatePair): number {
+  return pair.base.kind === 'socket' ? REACH_PEER_RELAY_DIRECTLY : REACH_THROUGH_RELAY[pair.remote.kind];
+}
+
+function lossCause({ pair, provisionalUntil }: CurrentPath): PathLossCause {
+  return pair.state === 'failed' && pair.cause !== undefined
+    ? pair.cause
+    : provisionalUntil === undefined
+      ? 'consent-expired'
+      : 'provisional-expired';
+}

@@ -1,0 +1,214 @@
+/** An ICE agent with its sockets in the virtual network: what a driver is in a real one. */
+import { sameTransportAddress, type TransportAddress } from '../net/transport-address.ts';
+import type { CandidateBase, IceCandidate, LocalCandidate } from '../ice/candidate.ts';
+import { FoundationTable } from '../ice/candidate-foundation.ts';
+import { candidatePriority, MAX_LOCAL_PREFERENCE } from '../ice/candidate-priority.ts';
+import { IceAgent, type IceAgentOptions } from '../ice/ice-agent.ts';
+import type { IceInput, IceOutput, IcePathReport } from '../ice/ice-io.ts';
+import { looksLikeStun } from '../stun/message.ts';
+import type { VirtualClock, VirtualTimer } from './virtual-clock.ts';
+import type { VirtualHost, VirtualSocket } from './virtual-host.ts';
+import { decodeRelayFrame, encodeRelayFrame, type VirtualRelay } from './virtual-relay.ts';
+
+export interface VirtualIcePeerOptions extends IceAgentOptions {
+  readonly clock: VirtualClock;
+  readonly host: VirtualHost;
+  readonly relay?: VirtualRelay;
+  /** Whether the relayed candidate is offered. @default true */
+  readonly useRelay?: boolean;
+}
+
+const ALLOCATE_RETRY_MS = 200;
+
+export class VirtualIcePeer {
+  readonly agent: IceAgent;
+  readonly outputs: IceOutput[] = [];
+  readonly paths: (IcePathReport & { readonly atMs: number })[] = [];
+  /** Payloads of the peer in the order of arrival. */
+  readonly received: string[] = [];
+  /** Gets what the agent wants to be signalled, once {@link signalTo} named a peer. */
+  private peer: VirtualIcePeer | undefined;
+  private signalDelayMs = 0;
+  private isGathered = false;
+  private readonly options: VirtualIcePeerOptions;
+  private readonly clock: VirtualClock;
+  private readonly timer: VirtualTimer;
+  private readonly sockets = new Map<string, VirtualSocket>();
+  private readonly foundations = new FoundationTable();
+  private readonly relayBase: CandidateBase = { id: 'relay', kind: 'relay', family: 'ipv4' };
+
+  constructor(options: VirtualIcePeerOptions) {
+    this.options = options;
+    this.clock = options.clock;
+    this.agent = new IceAgent(options);
+    this.timer = this.clock.timer((now) => {
+      this.perform(this.agent.handleTimeout(now));
+    });
+    for (const address of options.host.addresses) this.open(address);
+  }
+
+  get path(): IcePathReport | undefined {
+    return this.agent.path;
+  }
+
+  get isComplete(): boolean {
+    return this.isGathered;
+  }
+
+  input(input: IceInput): void {
+    this.perform(this.agent.handle(input, this.clock.now));
+  }
+
+  /** Host candidates at once; reflexive and relayed ones when the relay answered. */
+  gather(): void {
+    for (const [id, socket] of this.sockets) {
+      this.add('host', socket.localAddress, { id, kind: 'socket', family: socket.localAddress.family });
+    }
+    if (this.options.relay === undefined) this.completeGathering();
+    else this.askRelay();
+  }
+
+  /** Credentials and candidates so far go to `peer` now, later candidates as they come; each after `delayMs`. */
+  signalTo(peer: VirtualIcePeer, delayMs = 0): void {
+    this.peer = peer;
+    this.signalDelayMs = delayMs;
+    const credentials = this.agent.localCredentials;
+    const candidates = this.agent.localCandidates();
+    const isGathered = this.isGathered;
+    this.clock.schedule(delayMs, () => {
+      peer.input({ kind: 'remote-credentials', credentials, candidates });
+      if (isGathered) peer.input({ kind: 'end-of-candidates' });
+    });
+  }
+
+  /** False without a path. */
+  send(text: string, expectsAnswer = true): boolean {
+    const routes = this.agent.routes(this.clock.now);
+    for (const { base, to } of routes) this.transmit(base, to, new TextEncoder().encode(text));
+    if (routes.length > 0 && expectsAnswer) this.agent.noteDataSent(this.clock.now);
+    this.timer.armAt(this.agent.nextTimeoutAt());
+    return routes.length > 0;
+  }
+
+  /** Sends what a test made up from this peer's first socket. */
+  sendRaw(bytes: Uint8Array, to: TransportAddress): void {
+    this.firstSocket().send(bytes, to);
+  }
+
+  close(): void {
+    this.input({ kind: 'close' });
+    for (const socket of this.sockets.values()) socket.close();
+  }
+
+  private open(address: string): void {
+    const socket = this.options.host.bind(address);
+    const id = socket.localAddress.address;
+    this.sockets.set(id, socket);
+    const base: CandidateBase = { id, kind: 'socket', family: socket.localAddress.family };
+    socket.onDatagram((bytes, from) => {
+      const { relay } = this.options;
+      if (relay !== undefined && sameTransportAddress(from, relay.address)) this.fromRelay(bytes, base);
+      else this.arrived(base, from, bytes);
+    });
+  }
+
+  private fromRelay(bytes: Uint8Array, base: CandidateBase): void {
+    const { frame, payload } = decodeRelayFrame(bytes);
+    if (frame.address === undefined) return;
+    if (frame.op === 'data') {
+      this.arrived(this.relayBase, frame.address, payload);
+      return;
+    }
+    if (this.isGathered || frame.mapped === undefined) return;
+    this.add('serverReflexive', frame.mapped, base);
+    if (this.options.useRelay !== false) this.add('relayed', frame.address, this.relayBase);
+    this.completeGathering();
+  }
+
+  private completeGathering(): void {
+    this.isGathered = true;
+    this.input({ kind: 'gathering-complete' });
+    const { peer } = this;
+    if (peer !== undefined) {
+      this.clock.schedule(this.signalDelayMs, () => {
+        peer.input({ kind: 'end-of-candidates' });
+      });
+    }
+  }
+
+  private arrived(base: CandidateBase, from: TransportAddress, bytes: Uint8Array): void {
+    if (looksLikeStun(bytes)) {
+      this.input({ kind: 'datagram', base, from, bytes });
+      return;
+    }
+    this.received.push(new TextDecoder().decode(bytes));
+    this.agent.noteDataReceived();
+  }
+
+  private add(kind: IceCandidate['kind'], address: TransportAddress, base: CandidateBase): void {
+    const candidate: LocalCandidate = {
+      kind,
+      address,
+      base,
+      priority: candidatePriority(kind, MAX_LOCAL_PREFERENCE - (address.family === 'ipv4' ? 1 : 0)),
+      foundation: this.foundations.of({ kind, baseAddress: base.id }),
+    };
+    this.input({ kind: 'local-candidate', candidate });
+  }
+
+  private askRelay(): void {
+    const { relay } = this.options;
+    if (relay === undefined || this.isGathered || this.agent.state === 'closed') return;
+    this.firstSocket().send(encodeRelayFrame({ op: 'allocate' }), relay.address);
+    this.clock.schedule(ALLOCATE_RETRY_MS, () => {
+      this.askRelay();
+    });
+  }
+
+  private firstSocket(): VirtualSocket {
+    const [socket] = this.sockets.values();
+    return socket as VirtualSocket;
+  }
+
+  private transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void {
+    if (base.kind === 'socket') {
+      this.sockets.get(base.id)?.send(bytes, to);
+    } else if (this.options.relay !== undefined) {
+      this.firstSocket().send(
+        encodeRelayFrame({ op: 'data', address: to }, bytes),
+        this.options.relay.address,
+      );
+    }
+  }
+
+  private perform(outputs: readonly IceOutput[]): void {
+    for (const output of outputs) {
+      this.outputs.push(output);
+      if (output.kind === 'send') this.transmit(output.base, output.to, output.bytes);
+      else if (output.kind === 'path') this.paths.push({ ...output.path, atMs: this.clock.now });
+      else if (output.kind === 'permit') this.permit(output.peer);
+      else if (output.kind === 'local-candidate') this.trickle(output.candidate);
+    }
+    this.timer.armAt(this.agent.nextTimeoutAt());
+  }
+
+  /** Repeated, because the loss of a permission is not the subject here. */
+  private permit(peer: TransportAddress): void {
+    const { relay } = this.options;
+    if (relay === undefined) return;
+    const frame = encodeRelayFrame({ op: 'permit', address: peer });
+    for (const delayMs of [0, 100, 300]) {
+      this.clock.schedule(delayMs, () => {
+        this.firstSocket().send(frame, relay.address);
+      });
+    }
+  }
+
+  private trickle(candidate: IceCandidate): void {
+    const { peer } = this;
+    if (peer === undefined) return;
+    this.clock.schedule(this.signalDelayMs, () => {
+      peer.input({ kind: 'remote-candidate', candidate });
+    });
+  }
+}
