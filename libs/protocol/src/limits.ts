@@ -22,6 +22,7 @@ export const LIMITS = {
   maxFlightPackets: 8,
   maxFlightPacketBytes: 1200,
   maxOpenOffersPerDevice: 32,
+  maxAnsweredSessionsPerDevice: 256,
   maxOfferLifetimeMs: 120_000,
   /** How old a signed offer or answer may be when it arrives, and so how far back replay windows reach. */
   replayWindowMs: 180_000,

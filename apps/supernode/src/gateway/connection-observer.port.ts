@@ -6,9 +6,9 @@ import type { DeviceAddress } from '../identity/caller.ts';
  */
 export interface ConnectionObserver {
   /** A linked device signed in or came back. */
-  deviceReachable(device: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> | void;
+  deviceReachable?(device: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> | void;
   /** The connection was lost; the device may resume within the window. */
-  deviceUnreachable(device: DeviceAddress): Promise<void> | void;
+  deviceUnreachable?(device: DeviceAddress): Promise<void> | void;
   /** Signed off, removed or not resumed in time. */
   deviceGone(device: DeviceAddress, cause: 'signed-off' | 'expired' | 'revoked'): Promise<void> | void;
 }

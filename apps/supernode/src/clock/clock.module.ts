@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { CLOCK } from './clock.port.ts';
+import { SCHEDULER } from './scheduler.port.ts';
+import { systemClock } from './system-clock.ts';
+import { systemScheduler } from './system-scheduler.ts';
+
+const providers = [
+  { provide: CLOCK, useValue: systemClock },
+  { provide: SCHEDULER, useValue: systemScheduler },
+];
+
+@Module({ providers, exports: providers })
+export class ClockModule {}

@@ -1,0 +1,51 @@
+import type { Presence, UserId } from '@parley/protocol';
+import { coalesce, visibleTo } from './coalesce.ts';
+import type { DevicePresence, PresenceVersion } from './presence-store.port.ts';
+
+/** Everything that a view of one user is made from. */
+export interface PresenceFacts {
+  readonly userId: UserId;
+  readonly devices: readonly DevicePresence[];
+  readonly lastSeen: number | null;
+}
+
+interface Stamp {
+  readonly version: PresenceVersion;
+  readonly asOf: number;
+}
+
+/** What the user's own devices see: each device, and `invisible` as it is. */
+export function ownView(facts: PresenceFacts, { version, asOf }: Stamp): Presence {
+  return {
+    userId: facts.userId,
+    ...coalesce(facts.devices),
+    lastSeen: facts.lastSeen,
+    devices: facts.devices.map(({ device, present, state, asOf: since }) => ({
+      deviceId: device.deviceId,
+      state: present ? state : 'offline',
+      asOf: since,
+    })),
+    version: { ...version },
+    asOf,
+  };
+}
+
+/** What an entitled watcher sees. */
+export function watcherView(facts: PresenceFacts, { version, asOf }: Stamp): Presence {
+  const seen = visibleTo(coalesce(facts.devices));
+  const lastSeen = seen.state === 'offline' ? facts.lastSeen : null;
+  return { userId: facts.userId, ...seen, lastSeen, devices: [], version: { ...version }, asOf };
+}
+
+/** What everybody else sees, alike for absent, blocked, invisible and offline users. */
+export function strangerView(userId: UserId, { version, asOf }: Stamp): Presence {
+  return {
+    userId,
+    state: 'offline',
+    statusText: null,
+    lastSeen: null,
+    devices: [],
+    version: { ...version },
+    asOf,
+  };
+}

@@ -1,0 +1,106 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Presence, PresenceState, TenantId, UserId } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { CONTACT_BOOK, type ContactBook } from '../contacts/contact-book.port.ts';
+import { isMutual } from '../contacts/contact-relation.ts';
+import { coalesce, visibleTo } from './coalesce.ts';
+import { PRESENCE_EPOCH } from './presence-epoch.port.ts';
+import { PRESENCE_PROFILES, type PresenceProfiles } from './presence-profile.port.ts';
+import { PRESENCE_STORE, type PresenceStore, type PresenceVersion } from './presence-store.port.ts';
+import { ownView, strangerView, watcherView } from './presence-view.ts';
+
+/** One user of a tenant who looks. */
+export interface Viewer {
+  readonly tenant: TenantId;
+  readonly userId: UserId;
+}
+
+/** Answers who may see what of whom. The only place that decides entitlement. */
+@Injectable()
+export class PresenceViews {
+  private counter = 0;
+
+  constructor(
+    @Inject(PRESENCE_STORE) private readonly store: PresenceStore,
+    @Inject(PRESENCE_PROFILES) private readonly profiles: PresenceProfiles,
+    @Inject(CONTACT_BOOK) private readonly contacts: ContactBook,
+    @Inject(PRESENCE_EPOCH) private readonly epoch: number,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  nextVersion(): PresenceVersion {
+    this.counter += 1;
+    return { epoch: this.epoch, counter: this.counter };
+  }
+
+  /** One view per target, in the order of the targets. */
+  async of(viewer: Viewer, targets: readonly UserId[]): Promise<Presence[]> {
+    const entitled = await this.entitledTo(viewer, targets);
+    return this.build(viewer.tenant, targets, (userId) => {
+      if (userId === viewer.userId) return ownView;
+      return entitled.has(userId) ? watcherView : undefined;
+    });
+  }
+
+  /** How one user looks to each of several watchers, with the relations read once. */
+  async toWatchers(
+    tenant: TenantId,
+    userId: UserId,
+    watchers: readonly UserId[],
+  ): Promise<ReadonlyMap<UserId, Presence>> {
+    const entitled = await this.entitledTo({ tenant, userId }, watchers);
+    const views = new Map<UserId, Presence>();
+    for (const watcher of new Set(watchers)) {
+      const kind = watcher === userId ? ownView : entitled.has(watcher) ? watcherView : undefined;
+      const [view] = await this.build(tenant, [userId], () => kind);
+      if (view) views.set(watcher, view);
+    }
+    return views;
+  }
+
+  /** The state of `target` as far as `viewer` may know it. */
+  async visibleState(viewer: Viewer, target: UserId): Promise<PresenceState> {
+    const states = await this.visibleStates(viewer, [target]);
+    return states.get(target) ?? 'offline';
+  }
+
+  async visibleStates(
+    viewer: Viewer,
+    targets: readonly UserId[],
+  ): Promise<ReadonlyMap<UserId, PresenceState>> {
+    const entitled = await this.entitledTo(viewer, targets);
+    const states = new Map<UserId, PresenceState>();
+    for (const target of new Set(targets)) {
+      if (target !== viewer.userId && !entitled.has(target)) continue;
+      const state = coalesce(await this.store.devicesOf(viewer.tenant, target));
+      states.set(target, (target === viewer.userId ? state : visibleTo(state)).state);
+    }
+    return states;
+  }
+
+  private async entitledTo(viewer: Viewer, targets: readonly UserId[]): Promise<ReadonlySet<UserId>> {
+    const others = [...new Set(targets)].filter((target) => target !== viewer.userId);
+    if (others.length === 0) return new Set();
+    const relations = await this.contacts.relations(viewer.tenant, viewer.userId, others);
+    return new Set(others.filter((other) => isMutual(relations.get(other))));
+  }
+
+  private async build(
+    tenant: TenantId,
+    targets: readonly UserId[],
+    kindOf: (userId: UserId) => typeof ownView | undefined,
+  ): Promise<Presence[]> {
+    const known = targets.filter((target) => kindOf(target));
+    const lastSeen =
+      known.length > 0 ? await this.profiles.lastSeenOf(tenant, known) : new Map<UserId, number>();
+    const views: Presence[] = [];
+    for (const userId of targets) {
+      const kind = kindOf(userId);
+      const devices = kind ? await this.store.devicesOf(tenant, userId) : [];
+      const stamp = { version: this.nextVersion(), asOf: this.clock.now() };
+      const facts = { userId, devices, lastSeen: lastSeen.get(userId) ?? null };
+      views.push(kind ? kind(facts, stamp) : strangerView(userId, stamp));
+    }
+    return views;
+  }
+}

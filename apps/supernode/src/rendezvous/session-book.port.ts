@@ -1,0 +1,26 @@
+import type { DeviceId, SessionId, TenantId } from '@parley/protocol';
+import type { BrokeredSession, SessionState } from './brokered-session.ts';
+
+/** Live state of brokered sessions; kept by the home supernode of the callee. */
+export interface SessionBook {
+  /** False when this session id is in the book already, or was within the replay window. */
+  open(session: BrokeredSession, now: number): Promise<boolean>;
+  find(tenant: TenantId, sessionId: SessionId): Promise<BrokeredSession | undefined>;
+  /**
+   * Replaces the session by what `change` makes of it, atomically; `change` gives null to end it and undefined to leave
+   * it alone. Gives what was there before, when something changed.
+   */
+  change(
+    tenant: TenantId,
+    sessionId: SessionId,
+    change: (session: BrokeredSession) => BrokeredSession | null | undefined,
+  ): Promise<BrokeredSession | undefined>;
+  /** How many sessions this device has as the caller, by their state. */
+  countOf(tenant: TenantId, caller: DeviceId): Promise<Readonly<Record<SessionState, number>>>;
+  /** Takes out and gives all sessions of which this device is the caller. */
+  takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]>;
+  /** Takes out and gives all sessions whose time is over at `now`. */
+  takeExpired(now: number): Promise<readonly BrokeredSession[]>;
+}
+
+export const SESSION_BOOK = Symbol('SessionBook');
