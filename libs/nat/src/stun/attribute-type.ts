@@ -41,7 +41,7 @@ export const AttributeType = {
   ICE_CONTROLLING: 0x802a,
   RESPONSE_ORIGIN: 0x802b,
   OTHER_ADDRESS: 0x802c,
-  /** draft-thatcher-ice-renomination; the number that deployed agents use, not in the IANA registry. */
+  /** draft-thatcher-ice-renomination. Deployed agents use this number although IANA lists it as ENF-FLOW-DESCRIPTION. */
   NOMINATION: 0xc001,
 } as const;
 

@@ -6,9 +6,14 @@ const COOKIE = 'obMatJos2';
 const FEATURE_CHARACTERS = 4;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
-/** IANA "STUN Security Features": bit 0 is the most significant of the 24 bits. */
+/**
+ * RFC 8489 section 18.1 counts the 24 bits from the most significant one, its own test vector (B.1) from the least. We send
+ * the former and read both: the other bits are unassigned, so nothing else can be meant.
+ */
 const PASSWORD_ALGORITHMS_BIT = 1 << 23;
 const USERNAME_ANONYMITY_BIT = 1 << 22;
+const PASSWORD_ALGORITHMS_BITS = PASSWORD_ALGORITHMS_BIT | (1 << 0);
+const USERNAME_ANONYMITY_BITS = USERNAME_ANONYMITY_BIT | (1 << 1);
 
 export interface SecurityFeatures {
   /** The server sent PASSWORD-ALGORITHMS; a response without it was tampered with. */
@@ -36,7 +41,7 @@ export function decodeNonceCookie(nonce: string): SecurityFeatures | undefined {
     bits = (bits << 6) | value;
   }
   return {
-    passwordAlgorithms: (bits & PASSWORD_ALGORITHMS_BIT) !== 0,
-    usernameAnonymity: (bits & USERNAME_ANONYMITY_BIT) !== 0,
+    passwordAlgorithms: (bits & PASSWORD_ALGORITHMS_BITS) !== 0,
+    usernameAnonymity: (bits & USERNAME_ANONYMITY_BITS) !== 0,
   };
 }

@@ -8,7 +8,7 @@ const QUOTED_TEXT_MAX_BYTES = 763;
 const DOMAIN_MAX_BYTES = 255;
 
 const encoder = new TextEncoder();
-const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export const Username = textAttribute(AttributeType.USERNAME, USERNAME_MAX_BYTES);
 export const Realm = textAttribute(AttributeType.REALM, QUOTED_TEXT_MAX_BYTES);
@@ -30,13 +30,14 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   return text;
 }
 
+/** The decoder replaces what is malformed by U+FFFD, which a text may also contain by right: then the bytes tell. */
 function decodeBeyondAscii(bytes: Uint8Array): string | undefined {
-  try {
-    return strictDecoder.decode(bytes);
-  } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error;
-  }
+  const text = decoder.decode(bytes);
+  if (!text.includes('\ufffd')) return text;
+  const again = encoder.encode(text);
+  return again.length === bytes.length && again.every((byte, index) => byte === bytes[index])
+    ? text
+    : undefined;
 }
 
 function textAttribute(type: number, maxBytes: number): AttributeCodec<string> {
