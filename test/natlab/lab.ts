@@ -1,5 +1,5 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { labAvailability } from './availability.ts';
+import { labAvailability, type Privilege } from './availability.ts';
 import { combineCounters, type LabCounters } from './counters.ts';
 import { LabError } from './errors.ts';
 import { NamespaceHolder } from './namespace-holder.ts';
@@ -10,6 +10,8 @@ import { hostsOf, type LabSide, planTopology, type SideOptions, type Topology } 
 export interface LabOptions {
   /** The sites, each behind a NAT of its own; they are called `a`, `b`, … in this order. */
   readonly sides: readonly SideOptions[];
+  /** How to get the namespaces. @default what {@link labAvailability} found */
+  readonly privilege?: Privilege;
 }
 
 /** A running internet in a box: one server, and clients behind real kernel NATs. */
@@ -30,17 +32,16 @@ export class Lab {
    * Builds the lab.
    * @throws LabError `LAB_UNAVAILABLE` where {@link labAvailability} says so, `LAB_SETUP_FAILED` when a rule is refused
    */
-  static async create({ sides }: LabOptions): Promise<Lab> {
+  static async create({ sides, privilege }: LabOptions): Promise<Lab> {
     const availability = labAvailability();
     if (availability.kind === 'unavailable') throw new LabError('LAB_UNAVAILABLE', availability.reason);
     const topology = planTopology(sides);
-    const holder = await NamespaceHolder.start(availability.privilege);
+    const holder = await NamespaceHolder.start(privilege ?? availability.privilege);
     try {
       await holder.runScript(setupScript(topology));
     } catch (cause) {
       await holder.close();
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new LabError('LAB_SETUP_FAILED', `the lab could not be set up: ${reason}`, { cause });
+      throw new LabError('LAB_SETUP_FAILED', `the lab could not be set up: ${String(cause)}`, { cause });
     }
     return new Lab(topology, holder);
   }

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { createInterface } from 'node:readline';
 
 /**
- * One UDP socket, driven over standard streams, one JSON object per line: `{send: {port, address, text}}` goes in;
+ * One UDP socket, driven over standard streams, one JSON object per line: `{address, port, text}` to send goes in;
  * `{listening}`, `{received: {address, port, text}}` and `{error}` come out. Arguments: address and port to bind and,
  * optionally, address and port of the only peer, which makes the kernel report its refusals.
  */
@@ -21,9 +21,9 @@ socket.bind(Number(port), address, () => {
 });
 
 createInterface({ input: process.stdin }).on('line', (line) => {
-  const { send } = JSON.parse(line);
-  const refused = (error) => error && report({ error: error.code });
-  if (peerPort === undefined) socket.send(send.text, send.port, send.address, refused);
-  else socket.send(send.text, refused);
+  const { address, port, text } = JSON.parse(line);
+  const reportRefusal = (error) => error && report({ error: error.code });
+  if (peerPort === undefined) socket.send(text, port, address, reportRefusal);
+  else socket.send(text, reportRefusal);
 });
 process.stdin.on('end', () => process.exit());
