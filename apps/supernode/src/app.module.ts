@@ -1,0 +1,30 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ConfigModule } from './config/config.module.ts';
+import type { Config } from './config/config.schema.ts';
+import { ObservabilityModule, type Observability } from './observability/observability.module.ts';
+import { DatabaseModule } from './persistence/database.module.ts';
+import type { Database } from './persistence/database.ts';
+import { RolePorts } from './role-ports.ts';
+
+/** What exists before the modules do. */
+export interface Runtime {
+  readonly config: Config;
+  readonly database: Database;
+  readonly observability: Observability;
+}
+
+/** The concerns of the supernode (DESIGN section 4) that serve edge clients. The admin API is an application beside it. */
+@Module({})
+export class AppModule {
+  static forRoot({ config, database, observability }: Runtime): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.forRoot(config),
+        ObservabilityModule.forRoot(observability),
+        DatabaseModule.forRoot(database),
+      ],
+      providers: [RolePorts],
+    };
+  }
+}

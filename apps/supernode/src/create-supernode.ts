@@ -1,0 +1,149 @@
+import { NestFactory } from '@nestjs/core';
+import type { INestApplication } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { IoAdapter } from '@nestjs/platform-socket.io';
+import { formatTransportAddress } from '@parley/nat';
+import helmet from 'helmet';
+import { createAdminApplication } from './admin/create-admin-application.ts';
+import { AppModule } from './app.module.ts';
+import { systemClock } from './clock/system-clock.ts';
+import type { Config, StorageConfig } from './config/config.schema.ts';
+import { listenOn, type Listeners } from './listeners.ts';
+import type { StunListeners } from './nat/stun-listeners.port.ts';
+import { HealthRegistry } from './observability/health-registry.ts';
+import { createLogger } from './observability/logger.ts';
+import { Metrics } from './observability/metrics.ts';
+import { NestLogger } from './observability/nest-logger.ts';
+import type { Observability } from './observability/observability.module.ts';
+import { PrismaAdminKeyRepository } from './persistence/admin-key.prisma.ts';
+import { openDatabase, type Database, type DatabaseOptions } from './persistence/database.ts';
+import { ensureDefaultTenant } from './persistence/default-tenant.ts';
+import { RolePorts } from './role-ports.ts';
+
+/** A supernode that serves. */
+export interface Supernode {
+  /** What was really bound, as the ready line says it. */
+  readonly addresses: SupernodeAddresses;
+  /** The application for edge clients, for tests that look inside. */
+  readonly app: INestApplication;
+  /** Drains, closes listeners, stops modules, then the database; safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export interface SupernodeAddresses {
+  readonly edge: string;
+  readonly admin: string;
+  /** `address:port` of the main UDP listener; null without the relay role. */
+  readonly stun: string | null;
+}
+
+/**
+ * Starts a supernode: database and migrations first, then the application for edge clients, then the admin API. What
+ * was started is stopped again where a later step fails.
+ *
+ * @throws SupernodeError with every code of a start
+ */
+export async function createSupernode(config: Config): Promise<Supernode> {
+  const logger = createLogger(config.log);
+  const observability: Observability = { logger, metrics: new Metrics(), health: new HealthRegistry() };
+  const undo: (() => Promise<void>)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+  };
+  try {
+    const database = await openDatabase(databaseOptions(config.storage));
+    undo.push(() => database.close());
+    watchDatabase(database, observability);
+    await ensureDefaultTenant(database.prisma, config.identity, config.presence);
+
+    const app = await createEdgeApplication(config, database, observability);
+    undo.push(() => app.close());
+    const ports = app.get(RolePorts);
+    const edge = await listenOn(
+      app.getHttpServer(),
+      config.edge.hosts,
+      config.edge.port,
+      'SUPERNODE_EDGE_PORT',
+    );
+    undo.push(() => edge.close());
+
+    const admin = await createAdminApplication(
+      {
+        logger,
+        metrics: observability.metrics,
+        clock: systemClock,
+        adminKeys: new PrismaAdminKeyRepository(database.prisma),
+        presence: ports.presence,
+      },
+      config.admin.bootstrapKey,
+    );
+    undo.push(() => admin.close());
+    const adminListeners = await listenOn(
+      admin.getHttpServer(),
+      [config.admin.host],
+      config.admin.port,
+      'SUPERNODE_ADMIN_PORT',
+    );
+
+    const addresses = addressesOf(edge, adminListeners, ports.stun);
+    logger.info({ edge: edge.urls, admin: addresses.admin, stun: addresses.stun }, 'supernode ready');
+    let stopping: Promise<void> | undefined;
+    undo.push(() => {
+      observability.health.startDraining();
+      return Promise.resolve();
+    });
+    return {
+      app,
+      addresses,
+      stop: () => (stopping ??= stopAll().then(() => logger.info('supernode stopped'))),
+    };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function createEdgeApplication(
+  config: Config,
+  database: Database,
+  observability: Observability,
+): Promise<NestExpressApplication> {
+  const options = {
+    logger: new NestLogger(observability.logger),
+    abortOnError: false,
+    bodyParser: false, // the edge listener takes no request bodies; messages come over the gateway
+  };
+  const module = AppModule.forRoot({ config, database, observability });
+  const app = await NestFactory.create<NestExpressApplication>(module, options);
+  app.disable('x-powered-by');
+  app.set('trust proxy', config.edge.trustProxy);
+  app.use(helmet({ strictTransportSecurity: false })); // this listener speaks plain HTTP
+  app.useWebSocketAdapter(new IoAdapter(app));
+  await app.init();
+  return app;
+}
+
+function databaseOptions({ databaseUrl, dataDir }: StorageConfig): DatabaseOptions {
+  return databaseUrl === undefined ? { dataFolder: dataDir } : { url: databaseUrl };
+}
+
+function watchDatabase(database: Database, { logger, health }: Observability): void {
+  const { mode, appliedMigrations, recoveredFrom } = database;
+  logger.info({ mode, appliedMigrations, recoveredFrom }, 'database open');
+  database.onLost(() => logger.error('the embedded database ended unexpectedly; restart the supernode'));
+  health.register({
+    name: 'database',
+    check: async () => {
+      await database.prisma.$queryRaw`SELECT 1`;
+    },
+  });
+}
+
+function addressesOf(edge: Listeners, admin: Listeners, stun: StunListeners | undefined): SupernodeAddresses {
+  const [main] = stun?.listening() ?? [];
+  return {
+    edge: edge.urls[0],
+    admin: admin.urls[0],
+    stun: main === undefined ? null : formatTransportAddress(main),
+  };
+}

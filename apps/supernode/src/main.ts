@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import 'reflect-metadata';
+import { runConfigCommand } from './config/config-command.ts';
+import { loadProcessConfig } from './config/load-config.ts';
+import { createSupernode, type Supernode } from './create-supernode.ts';
+import { SupernodeError } from './errors.ts';
+
+const USAGE = `parley-supernode                        start a supernode; settings are environment variables
+parley-supernode config check           say whether the settings are right
+parley-supernode config print-defaults  print every setting with its default
+parley-supernode config docs [folder]   print the reference page, or write it and .env.example into a checkout
+`;
+const EX_USAGE = 64;
+
+async function main(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === undefined) return serve();
+  if (command === 'config') return runConfigCommand(rest, process.stdout);
+  const isHelp = command === '--help' || command === 'help';
+  (isHelp ? process.stdout : process.stderr).write(USAGE);
+  return isHelp ? 0 : EX_USAGE;
+}
+
+/** Serves until SIGTERM or SIGINT. */
+async function serve(): Promise<number> {
+  const stopAsked = new Promise<void>((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
+  });
+  const supernode: Supernode = await createSupernode(loadProcessConfig());
+  process.stdout.write(`${JSON.stringify({ event: 'ready', ...supernode.addresses })}\n`);
+  await stopAsked;
+  await supernode.stop();
+  return 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  // A mistake of the operator is told in one message; only a bug shows where it happened.
+  const isOurs = error instanceof SupernodeError && error.code !== 'SN_INVARIANT';
+  const text = isOurs
+    ? `${error.code}: ${error.message}`
+    : String(error instanceof Error ? error.stack : error);
+  process.stderr.write(`parley-supernode: ${text}\n`);
+  process.exitCode = error instanceof SupernodeError ? error.exitCode : 1;
+}

@@ -1,0 +1,55 @@
+/** A part of the supernode that can be unable to serve. */
+export interface HealthContributor {
+  readonly name: string;
+  /** Rejects, or takes longer than the limit, when the part is not able to serve. */
+  check(): Promise<void>;
+}
+
+export interface HealthReport {
+  readonly status: 'ready' | 'not-ready' | 'draining';
+  readonly checks: readonly { readonly name: string; readonly status: 'up' | 'down' }[];
+}
+
+const CHECK_LIMIT_MS = 2_000;
+
+/** Gathers what the parts say about themselves. A part adds itself when it starts. */
+export class HealthRegistry {
+  private readonly contributors: HealthContributor[] = [];
+  private isDraining = false;
+
+  constructor(private readonly limitMs = CHECK_LIMIT_MS) {}
+
+  register(contributor: HealthContributor): void {
+    this.contributors.push(contributor);
+  }
+
+  /** From now on not ready, whatever the parts say: load balancers look elsewhere while clients leave. */
+  startDraining(): void {
+    this.isDraining = true;
+  }
+
+  async report(): Promise<HealthReport> {
+    const checks = await Promise.all(
+      this.contributors.map(async (contributor) => ({
+        name: contributor.name,
+        status: await this.statusOf(contributor),
+      })),
+    );
+    const isUp = checks.every(({ status }) => status === 'up');
+    return { status: this.isDraining ? 'draining' : isUp ? 'ready' : 'not-ready', checks };
+  }
+
+  private async statusOf(contributor: HealthContributor): Promise<'up' | 'down'> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'down'>((resolve) => (timer = setTimeout(() => resolve('down'), this.limitMs)));
+    const checked = contributor.check().then(
+      () => 'up' as const,
+      () => 'down' as const,
+    );
+    try {
+      return await Promise.race([checked, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

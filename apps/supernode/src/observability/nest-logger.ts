@@ -1,0 +1,25 @@
+import type { LoggerService } from '@nestjs/common';
+import type { Logger } from './logger.ts';
+
+/** Nest's own messages in our log. Its start-up chatter is detail, not a change of our lifecycle. */
+export class NestLogger implements LoggerService {
+  constructor(private readonly logger: Logger) {}
+
+  log(message: unknown, ...context: unknown[]): void {
+    this.logger.debug({ component: componentOf(context) }, String(message));
+  }
+
+  warn(message: unknown, ...context: unknown[]): void {
+    this.logger.warn({ component: componentOf(context) }, String(message));
+  }
+
+  error(message: unknown, ...context: unknown[]): void {
+    this.logger.error({ component: componentOf(context) }, String(message));
+  }
+}
+
+/** Nest passes the name of the class last. */
+function componentOf(context: readonly unknown[]): string {
+  const name = context.at(-1);
+  return typeof name === 'string' ? name : 'nest';
+}

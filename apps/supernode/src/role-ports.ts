@@ -1,0 +1,12 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { STUN_LISTENERS, type StunListeners } from './nat/stun-listeners.port.ts';
+import { PRESENCE_READER, type PresenceReader } from './presence/presence-reader.port.ts';
+
+/** What the composition root takes from concerns that a supernode has only with their role (SUPERNODE_ROLES). */
+@Injectable()
+export class RolePorts {
+  constructor(
+    @Optional() @Inject(PRESENCE_READER) readonly presence: PresenceReader | undefined,
+    @Optional() @Inject(STUN_LISTENERS) readonly stun: StunListeners | undefined,
+  ) {}
+}
