@@ -1,0 +1,55 @@
+import type { DeviceId, EventOf, ServerEventName, TenantId, UserId } from '@parley/protocol';
+import type { DeviceAddress } from '../../identity/caller.ts';
+import type { Notifier } from '../notifier.port.ts';
+
+export interface RecordedEvent {
+  readonly device: DeviceAddress;
+  readonly event: ServerEventName;
+  readonly payload: unknown;
+}
+
+/** Keeps what services tell devices; only devices marked as connected are reached. */
+export class RecordingNotifier implements Notifier {
+  readonly events: RecordedEvent[] = [];
+  private readonly connected: DeviceAddress[] = [];
+
+  connect(device: DeviceAddress): void {
+    this.connected.push(device);
+  }
+
+  /** Takes out what a device was told, oldest first. */
+  take<Name extends ServerEventName>(device: DeviceAddress, event: Name): EventOf<Name>[] {
+    const isIt = (entry: RecordedEvent): boolean =>
+      entry.device.deviceId === device.deviceId && entry.event === event;
+    const taken = this.events.filter(isIt);
+    this.events.splice(0, this.events.length, ...this.events.filter((entry) => !isIt(entry)));
+    return taken.map((entry) => entry.payload as EventOf<Name>);
+  }
+
+  notifyDevice<Name extends ServerEventName>(
+    device: DeviceAddress,
+    event: Name,
+    payload: EventOf<Name>,
+  ): boolean {
+    this.events.push({ device, event, payload });
+    return this.connected.some(({ deviceId }) => deviceId === device.deviceId);
+  }
+
+  notifyUser<Name extends ServerEventName>(
+    tenant: TenantId,
+    userId: UserId,
+    event: Name,
+    payload: EventOf<Name>,
+    except?: DeviceId,
+  ): number {
+    const devices = this.connectedDevices(tenant, userId).filter((deviceId) => deviceId !== except);
+    for (const deviceId of devices) this.notifyDevice({ tenant, userId, deviceId }, event, payload);
+    return devices.length;
+  }
+
+  connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
+    return this.connected
+      .filter((device) => device.tenant === tenant && device.userId === userId)
+      .map((d) => d.deviceId);
+  }
+}
