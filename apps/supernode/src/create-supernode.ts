@@ -13,7 +13,7 @@ import type { StunListeners } from './nat/stun-listeners.port.ts';
 import { HealthRegistry } from './observability/health-registry.ts';
 import { createLogger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
-import { NestLogger } from './observability/nest-logger.ts';
+import { nestOptions } from './observability/nest-logger.ts';
 import type { Observability } from './observability/observability.module.ts';
 import { PrismaAdminKeyRepository } from './persistence/admin-key.prisma.ts';
 import { openDatabase, type Database, type DatabaseOptions } from './persistence/database.ts';
@@ -108,11 +108,8 @@ async function createEdgeApplication(
   database: Database,
   observability: Observability,
 ): Promise<NestExpressApplication> {
-  const options = {
-    logger: new NestLogger(observability.logger),
-    abortOnError: false,
-    bodyParser: false, // the edge listener takes no request bodies; messages come over the gateway
-  };
+  // The edge listener takes no request bodies: messages come over the gateway.
+  const options = nestOptions(observability.logger, false);
   const module = AppModule.forRoot({ config, database, observability });
   const app = await NestFactory.create<NestExpressApplication>(module, options);
   app.disable('x-powered-by');

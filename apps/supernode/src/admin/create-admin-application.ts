@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import helmet from 'helmet';
-import { NestLogger } from '../observability/nest-logger.ts';
+import { nestOptions } from '../observability/nest-logger.ts';
 import { AdminKeysService } from './admin-keys.service.ts';
 import { AdminModule, type AdminPorts } from './admin.module.ts';
 import type { AdminRequest, AdminResponse } from './http-exchange.ts';
@@ -21,8 +21,10 @@ export async function createAdminApplication(
   ports: AdminPorts,
   bootstrapKey: string | undefined,
 ): Promise<NestExpressApplication> {
-  const options = { logger: new NestLogger(ports.logger), abortOnError: false };
-  const app = await NestFactory.create<NestExpressApplication>(AdminModule.forRoot(ports), options);
+  const app = await NestFactory.create<NestExpressApplication>(
+    AdminModule.forRoot(ports),
+    nestOptions(ports.logger, true),
+  );
   app.disable('x-powered-by');
   app.use(helmet({ strictTransportSecurity: false })); // this listener speaks plain HTTP
   app.use(assignTraceId);

@@ -1,4 +1,4 @@
-import type { LoggerService } from '@nestjs/common';
+import type { LoggerService, NestApplicationOptions } from '@nestjs/common';
 import type { Logger } from './logger.ts';
 
 /** Nest's own messages in our log. Its start-up chatter is detail, not a change of our lifecycle. */
@@ -22,4 +22,10 @@ export class NestLogger implements LoggerService {
 function componentOf(context: readonly unknown[]): string {
   const name = context.at(-1);
   return typeof name === 'string' ? name : 'nest';
+}
+
+/** How both applications are made: Nest logs through us, and throws what goes wrong rather than ending the process. */
+export function nestOptions(logger: Logger, bodyParser: boolean): NestApplicationOptions {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares this bag of options as a class and documents a plain object
+  return { logger: new NestLogger(logger), abortOnError: false, bodyParser };
 }
