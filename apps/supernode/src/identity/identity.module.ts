@@ -1,0 +1,58 @@
+import { Module } from '@nestjs/common';
+import { PrismaAccountStore } from '../persistence/accounts.prisma.ts';
+import { PrismaKeyringStore } from '../persistence/keyring.prisma.ts';
+import { PrismaTenantStore } from '../persistence/tenants.prisma.ts';
+import { PrismaTokenBindings } from '../persistence/token-bindings.prisma.ts';
+import { AccountAccess } from './account-access.ts';
+import { AccountChanges } from './account-changes.ts';
+import { AccountService } from './account.service.ts';
+import { ACCOUNT_STORE, TOKEN_BINDINGS } from './accounts.port.ts';
+import { ClusterIdentity } from './cluster-identity.ts';
+import { DeviceLists } from './device-lists.ts';
+import { DeviceProofs } from './device-proof.ts';
+import { KEYRING_STORE } from './keyring.port.ts';
+import { LinkingService } from './linking.service.ts';
+import { RecoveryService } from './recovery.service.ts';
+import { RegistrationPuzzles } from './registration-puzzles.ts';
+import { RegistrationService } from './registration.service.ts';
+import { RemoteKeySets } from './remote-key-sets.ts';
+import { SignInService } from './sign-in.service.ts';
+import { TENANT_STORE } from './tenants.port.ts';
+import { TokenIssuer } from './token-issuer.ts';
+import { TokenVerifier } from './token-verifier.ts';
+import { WaitingDevices } from './waiting-devices.ts';
+
+/** Accounts, devices, sign-in and access tokens (DESIGN 4, 6.1, 6.2). */
+@Module({
+  providers: [
+    { provide: ACCOUNT_STORE, useClass: PrismaAccountStore },
+    { provide: TOKEN_BINDINGS, useClass: PrismaTokenBindings },
+    { provide: TENANT_STORE, useClass: PrismaTenantStore },
+    { provide: KEYRING_STORE, useClass: PrismaKeyringStore },
+    AccountAccess,
+    AccountChanges,
+    AccountService,
+    ClusterIdentity,
+    DeviceLists,
+    DeviceProofs,
+    LinkingService,
+    RecoveryService,
+    RegistrationPuzzles,
+    RegistrationService,
+    RemoteKeySets,
+    SignInService,
+    TokenIssuer,
+    TokenVerifier,
+    WaitingDevices,
+  ],
+  exports: [
+    AccountChanges,
+    AccountService,
+    DeviceProofs,
+    LinkingService,
+    RecoveryService,
+    RegistrationService,
+    SignInService,
+  ],
+})
+export class IdentityModule {}

@@ -1,0 +1,42 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { RequestOf, ResponseOf } from '@parley/protocol';
+import { Refusal } from '../refusal.ts';
+import { AccountAccess } from './account-access.ts';
+import { ACCOUNT_STORE, type AccountStore } from './accounts.port.ts';
+import type { ConnectionContext } from './connection-context.ts';
+import { DeviceLists } from './device-lists.ts';
+import { DeviceProofs } from './device-proof.ts';
+import { TokenIssuer } from './token-issuer.ts';
+
+/** A new device takes an account over with the recovery key that the newest device list names. */
+@Injectable()
+export class RecoveryService {
+  constructor(
+    private readonly proofs: DeviceProofs,
+    private readonly access: AccountAccess,
+    private readonly lists: DeviceLists,
+    private readonly issuer: TokenIssuer,
+    @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
+  ) {}
+
+  async recover(
+    connection: ConnectionContext,
+    request: RequestOf<'account.recover'>,
+  ): Promise<ResponseOf<'account.recover'>> {
+    const device = this.proofs.verify(connection, request.proof, 'recover', '');
+    const user = { tenant: device.tenant, userId: request.userId };
+    await this.access.tenant(device.tenant);
+    const account = await this.accounts.find(user);
+    // Absent accounts are refused like wrong keys: the answer does not tell which user ids exist.
+    if (!account || request.deviceList.signer !== account.latest?.list.recoveryKey) {
+      throw new Refusal('RECOVERY_REFUSED');
+    }
+    if (account.status !== 'active') throw new Refusal('FORBIDDEN', 'The account is closed.');
+    const next = await this.lists.commitNext(request.deviceList, account, ({ signedBy, deviceIds }) => {
+      if (signedBy !== 'recovery') throw new Refusal('RECOVERY_REFUSED');
+      if (!deviceIds.has(device.deviceId))
+        throw new Refusal('DEVICE_LIST_INVALID', 'The list lacks this device.');
+    });
+    return { ...(await this.issuer.issue(user, device)), deviceListVersion: next.list.version };
+  }
+}
