@@ -1,3 +1,4 @@
+import type { Server as HttpServer } from 'node:http';
 import { NestFactory } from '@nestjs/core';
 import type { INestApplication } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -5,10 +6,10 @@ import { IoAdapter } from '@nestjs/platform-socket.io';
 import { formatTransportAddress } from '@parley/nat';
 import helmet from 'helmet';
 import { createAdminApplication } from './admin/create-admin-application.ts';
-import { AppModule } from './app.module.ts';
+import { AppModule, type Runtime } from './app.module.ts';
 import { systemClock } from './clock/system-clock.ts';
 import type { Config, StorageConfig } from './config/config.schema.ts';
-import { listenOn, type Listeners } from './listeners.ts';
+import { listenOn, type BoundUrls } from './listeners.ts';
 import type { StunListeners } from './nat/stun-listeners.port.ts';
 import { HealthRegistry } from './observability/health-registry.ts';
 import { createLogger } from './observability/logger.ts';
@@ -56,16 +57,10 @@ export async function createSupernode(config: Config): Promise<Supernode> {
     watchDatabase(database, observability);
     await ensureDefaultTenant(database.prisma, config.identity, config.presence);
 
-    const app = await createEdgeApplication(config, database, observability);
-    undo.push(() => app.close());
+    const app = await buildEdgeApplication({ config, database, observability });
+    undo.push(() => closeApplication(app, config.edge.drainSeconds));
+    await app.init();
     const ports = app.get(RolePorts);
-    const edge = await listenOn(
-      app.getHttpServer(),
-      config.edge.hosts,
-      config.edge.port,
-      'SUPERNODE_EDGE_PORT',
-    );
-    undo.push(() => edge.close());
 
     const admin = await createAdminApplication(
       {
@@ -77,21 +72,26 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       },
       config.admin.bootstrapKey,
     );
-    undo.push(() => admin.close());
-    const adminListeners = await listenOn(
-      admin.getHttpServer(),
-      [config.admin.host],
-      config.admin.port,
-      'SUPERNODE_ADMIN_PORT',
-    );
+    undo.push(() => closeApplication(admin, config.edge.drainSeconds));
 
-    const addresses = addressesOf(edge, adminListeners, ports.stun);
-    logger.info({ edge: edge.urls, admin: addresses.admin, stun: addresses.stun }, 'supernode ready');
-    let stopping: Promise<void> | undefined;
+    // Clients are let in last, when everything that serves them is there.
+    const adminUrls = await listenOn(admin.getHttpServer(), {
+      hosts: [config.admin.host],
+      port: config.admin.port,
+      setting: 'SUPERNODE_ADMIN_PORT',
+    });
+    const edgeUrls = await listenOn(app.getHttpServer(), {
+      hosts: config.edge.hosts,
+      port: config.edge.port,
+      setting: 'SUPERNODE_EDGE_PORT',
+    });
+    const addresses = addressesOf(edgeUrls, adminUrls, ports.stun);
+    logger.info({ edge: edgeUrls, admin: addresses.admin, stun: addresses.stun }, 'supernode ready');
     undo.push(() => {
       observability.health.startDraining();
       return Promise.resolve();
     });
+    let stopping: Promise<void> | undefined;
     return {
       app,
       addresses,
@@ -103,21 +103,26 @@ export async function createSupernode(config: Config): Promise<Supernode> {
   }
 }
 
-async function createEdgeApplication(
-  config: Config,
-  database: Database,
-  observability: Observability,
-): Promise<NestExpressApplication> {
+async function buildEdgeApplication(runtime: Runtime): Promise<NestExpressApplication> {
   // The edge listener takes no request bodies: messages come over the gateway.
-  const options = nestOptions(observability.logger, false);
-  const module = AppModule.forRoot({ config, database, observability });
-  const app = await NestFactory.create<NestExpressApplication>(module, options);
+  const options = nestOptions(runtime.observability.logger, false);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(runtime), options);
   app.disable('x-powered-by');
-  app.set('trust proxy', config.edge.trustProxy);
+  app.set('trust proxy', runtime.config.edge.trustProxy);
   app.use(helmet({ strictTransportSecurity: false })); // this listener speaks plain HTTP
   app.useWebSocketAdapter(new IoAdapter(app));
-  await app.init();
   return app;
+}
+
+/** Nest waits for open requests; a client that never ends one must not keep the supernode from stopping. */
+async function closeApplication(app: NestExpressApplication, limitSeconds: number): Promise<void> {
+  const server: HttpServer = app.getHttpServer();
+  const limit = setTimeout(() => server.closeAllConnections(), limitSeconds * 1000);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(limit);
+  }
 }
 
 function databaseOptions({ databaseUrl, dataDir }: StorageConfig): DatabaseOptions {
@@ -136,11 +141,7 @@ function watchDatabase(database: Database, { logger, health }: Observability): v
   });
 }
 
-function addressesOf(edge: Listeners, admin: Listeners, stun: StunListeners | undefined): SupernodeAddresses {
+function addressesOf(edge: BoundUrls, admin: BoundUrls, stun: StunListeners | undefined): SupernodeAddresses {
   const [main] = stun?.listening() ?? [];
-  return {
-    edge: edge.urls[0],
-    admin: admin.urls[0],
-    stun: main === undefined ? null : formatTransportAddress(main),
-  };
+  return { edge: edge[0], admin: admin[0], stun: main === undefined ? null : formatTransportAddress(main) };
 }

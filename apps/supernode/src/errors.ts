@@ -62,7 +62,9 @@ export class SupernodeError extends Error {
 
 /** The message of anything that was thrown, for the text of a wrapping error. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  // By shape: an error of another realm (a worker, a test environment) is no instance of our Error.
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message);
+  return String(thrown);
 }
 
 /** The `code` of a system or library error (`ENOENT`, `P2002`), where there is one. */

@@ -3,45 +3,44 @@ import type { Server as HttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { SupernodeError, errorCodeOf, messageOf } from './errors.ts';
 
-/** Sockets that feed one HTTP server, one for each address. */
-export interface Listeners {
-  /** `http://address:port` as really bound, in the order of the hosts. */
-  readonly urls: readonly [string, ...string[]];
-  close(): Promise<void>;
+/** Where a listener is to be; `setting` is what an operator would change. */
+interface ListenOptions {
+  readonly hosts: readonly string[];
+  readonly port: number;
+  readonly setting: string;
 }
 
+/** `http://address:port` as really bound, in the order of the hosts. */
+export type BoundUrls = readonly [string, ...string[]];
+
 /**
- * Binds an HTTP server to several addresses: it listens on the first, and further sockets hand their connections to it.
- * With port 0 all use the port that the first one got.
+ * Binds an HTTP server to several addresses: it listens on the first, and further sockets hand their connections to it
+ * and close with it. With port 0 all use the port that the first one got.
  *
  * @throws SupernodeError SN_LISTEN_FAILED
  */
 export async function listenOn(
   server: HttpServer,
-  hosts: readonly string[],
-  port: number,
-  setting: string,
-): Promise<Listeners> {
+  { hosts, port, setting }: ListenOptions,
+): Promise<BoundUrls> {
   const [first = '127.0.0.1', ...others] = hosts;
-  const further: Server[] = [];
-  try {
-    await bind(server, first, port, setting);
-    const address = server.address() as AddressInfo;
-    for (const host of others) {
-      const socket = createServer((connection) => server.emit('connection', connection));
-      await bind(socket, host, address.port, setting);
-      further.push(socket);
-    }
-    return {
-      urls: [urlOf(first, address.port), ...others.map((host) => urlOf(host, address.port))],
-      close: async () => {
-        await Promise.all(further.map((socket) => new Promise((resolve) => socket.close(resolve))));
-      },
-    };
-  } catch (error) {
-    for (const socket of further) socket.close();
-    throw error;
+  await bind(server, first, port, setting);
+  const { port: boundPort } = server.address() as AddressInfo;
+  for (const host of others) {
+    const further = createServer((connection) => server.emit('connection', connection));
+    await bind(further, host, boundPort, setting);
+    closeWith(server, further);
   }
+  return [urlOf(first, boundPort), ...others.map((host) => urlOf(host, boundPort))];
+}
+
+/** A closing server waits for its connections, and those of `further` are among them: both stop accepting at once. */
+function closeWith(server: Server, further: Server): void {
+  const close = server.close.bind(server);
+  server.close = (callback) => {
+    further.close();
+    return close(callback);
+  };
 }
 
 async function bind(server: Server, host: string, port: number, setting: string): Promise<void> {
@@ -53,7 +52,9 @@ async function bind(server: Server, host: string, port: number, setting: string)
     throw new SupernodeError(
       'SN_LISTEN_FAILED',
       `${setting}: cannot listen on ${host} port ${port}: ${reason}`,
-      { cause },
+      {
+        cause,
+      },
     );
   }
 }

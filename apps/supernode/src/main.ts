@@ -35,7 +35,8 @@ async function serve(): Promise<number> {
 }
 
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  // Everything is stopped by now; a stray timer must not keep the process.
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   // A mistake of the operator is told in one message; only a bug shows where it happened.
   const isOurs = error instanceof SupernodeError && error.code !== 'SN_INVARIANT';
@@ -43,5 +44,5 @@ try {
     ? `${error.code}: ${error.message}`
     : String(error instanceof Error ? error.stack : error);
   process.stderr.write(`parley-supernode: ${text}\n`);
-  process.exitCode = error instanceof SupernodeError ? error.exitCode : 1;
+  process.exit(error instanceof SupernodeError ? error.exitCode : 1);
 }

@@ -28,10 +28,15 @@ export async function createAdminApplication(
   app.disable('x-powered-by');
   app.use(helmet({ strictTransportSecurity: false })); // this listener speaks plain HTTP
   app.use(assignTraceId);
-  await app.init();
-  app.get<OpenApiHolder>(OPENAPI_HOLDER).document = describe(app);
-  await app.get(AdminKeysService).applyBootstrapKey(bootstrapKey);
-  return app;
+  try {
+    await app.init();
+    app.get<OpenApiHolder>(OPENAPI_HOLDER).document = describe(app);
+    await app.get(AdminKeysService).applyBootstrapKey(bootstrapKey);
+    return app;
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
 }
 
 function describe(app: NestExpressApplication): OpenAPIObject {

@@ -57,6 +57,16 @@ export const CONFIG_SCHEMA = {
       default: [],
       doc: 'Web origins whose pages may connect; none unless listed.',
     }),
+    maxConnections: option(integer({ min: 1, max: 1_000_000 }), {
+      env: 'SUPERNODE_MAX_CONNECTIONS',
+      default: 20_000,
+      doc: 'Connections of edge clients at one time.',
+    }),
+    maxConnectionsPerSource: option(integer({ min: 1, max: 1_000_000 }), {
+      env: 'SUPERNODE_MAX_CONNECTIONS_PER_SOURCE',
+      default: 512,
+      doc: 'Connections of edge clients at one time from one IPv4 address or IPv6 /64.',
+    }),
     drainSeconds: option(integer({ min: 0, max: 3600 }), {
       env: 'SUPERNODE_DRAIN_SECONDS',
       default: 10,
