@@ -32,7 +32,8 @@ export function verifyMessageIntegritySha256(
 
 /** The message up to the attribute, with a header length that ends with the attribute, as its sender computed it. */
 function coveredBytes(message: StunMessage, position: AttributePosition): Uint8Array {
-  const covered = message.bytes.slice(0, position.offset - ATTRIBUTE_HEADER_BYTES);
+  // Not `bytes.slice`: of a Buffer that is a view, and the length below would be written into the received message.
+  const covered = new Uint8Array(message.bytes.subarray(0, position.offset - ATTRIBUTE_HEADER_BYTES));
   const length = position.offset + position.length - STUN_HEADER_BYTES;
   covered[2] = length >>> 8;
   covered[3] = length & 0xff;
