@@ -1,5 +1,6 @@
 /** Stable, machine-readable codes of everything that `libs/nat` throws. Consumers match on the code, never on the class. */
 export type NatErrorCode =
+  | 'NAT_BIND_FAILED'
   | 'NAT_INVALID_ADDRESS'
   | 'NAT_INVALID_ARGUMENT'
   | 'NAT_INVARIANT'

@@ -1,6 +1,15 @@
 export * from './errors.ts';
 export * from './crypto/constant-time-equal.ts';
 export type { NatCrypto } from './crypto/crypto.port.ts';
+export type { CandidateBase, CandidateKind, IceCandidate, LocalCandidate } from './ice/candidate.ts';
+export * from './ice/candidate-foundation.ts';
+export * from './ice/candidate-priority.ts';
+export * from './ice/ice-agent.ts';
+export type { IceCredentials } from './ice/ice-credentials.ts';
+export type * from './ice/ice-io.ts';
+export { DEFAULT_ICE_LIMITS, type IceLimits } from './ice/ice-limits.ts';
+export type { IceRole } from './ice/ice-role.ts';
+export * from './ice/reflexive-query.ts';
 export * from './net/five-tuple.ts';
 export * from './net/ip-address.ts';
 export * from './net/transport-address.ts';

@@ -139,6 +139,11 @@ export class IceAgent implements Core<IceInput, IceOutput> {
     this.#agent.liveness.noteReceived();
   }
 
+  /** Whether a relay forwarded what came from this address at this base, as far as is known. */
+  isRelayed(base: CandidateBase, from: TransportAddress): boolean {
+    return this.#agent.checklist.find(base, from)?.isRelayed ?? base.kind === 'relay';
+  }
+
   handle(input: IceInput, now: Instant): readonly IceOutput[] {
     if (this.#agent.state === 'closed') {
       if (input.kind === 'datagram') this.#agent.drop('closed');

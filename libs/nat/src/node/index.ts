@@ -1,1 +1,4 @@
 export * from './node-crypto.ts';
+export type * from './endpoint/endpoint-types.ts';
+export type { IcePath, IcePathStats, IceStateChange } from './endpoint/ice-path.ts';
+export { UdpEndpoint } from './udp-endpoint.ts';

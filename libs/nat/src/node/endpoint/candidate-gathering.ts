@@ -1,0 +1,214 @@
+import type { NatCrypto } from '../../crypto/crypto.port.ts';
+import {
+  describeCandidate,
+  type CandidateBase,
+  type CandidateKind,
+  type LocalCandidate,
+} from '../../ice/candidate.ts';
+import { FoundationTable } from '../../ice/candidate-foundation.ts';
+import { candidatePriority, MAX_LOCAL_PREFERENCE } from '../../ice/candidate-priority.ts';
+import { scopeOf } from '../../ice/remote-candidate-policy.ts';
+import {
+  formatTransportAddress,
+  sameTransportAddress,
+  type AddressFamily,
+  type TransportAddress,
+} from '../../net/transport-address.ts';
+import type { StunMessage } from '../../stun/message.ts';
+import { earliest, type Instant } from '../../time/instant.ts';
+import type { EndpointServers, GatherReport, RelayReport } from './endpoint-types.ts';
+import { hostAddresses, type HostAddress } from './host-addresses.ts';
+import { ServerQuery } from './server-query.ts';
+import type { UdpSocket } from './udp-socket.ts';
+
+export interface GatheringOptions {
+  readonly crypto: NatCrypto;
+  readonly includeLoopback: boolean;
+  readonly maxHostCandidates: number;
+  onCandidate(candidate: LocalCandidate): void;
+  /** Every server answered or gave up its first attempt. */
+  onSettled(): void;
+}
+
+/** Candidates of the endpoint and the servers that are asked for them. */
+export class CandidateGathering {
+  readonly #options: GatheringOptions;
+  readonly #sockets: ReadonlyMap<AddressFamily, UdpSocket>;
+  readonly #foundations = new FoundationTable();
+  #candidates: LocalCandidate[] = [];
+  #queries: ServerQuery[] = [];
+  #relayReport: RelayReport | undefined;
+  #isRelayAwaited = false;
+  #isStarted = false;
+
+  constructor(sockets: ReadonlyMap<AddressFamily, UdpSocket>, options: GatheringOptions) {
+    this.#sockets = sockets;
+    this.#options = options;
+  }
+
+  get candidates(): readonly LocalCandidate[] {
+    return this.#candidates;
+  }
+
+  get isSettled(): boolean {
+    return this.#isStarted && !this.#isRelayAwaited && this.#queries.every(({ isSettled }) => isSettled);
+  }
+
+  get report(): GatherReport {
+    const reflexive = this.#queries.map((query) => query.report());
+    const candidates = this.#candidates.map(describeCandidate);
+    return this.#relayReport === undefined
+      ? { candidates, reflexive }
+      : { candidates, reflexive, relay: this.#relayReport };
+  }
+
+  /** The relay is asked too: its query keeps the mapping towards it alive. */
+  setServers(servers: EndpointServers): void {
+    this.#queries = [];
+    this.#isRelayAwaited = false;
+    this.#relayReport = undefined;
+    this.#candidates = this.#candidates.filter(({ kind }) => kind === 'host' || kind === 'relayed');
+    const targets = new Map<string, TransportAddress>();
+    for (const server of [...servers.stun, ...(servers.turn === undefined ? [] : [servers.turn.server])]) {
+      targets.set(formatTransportAddress(server), server);
+    }
+    for (const server of targets.values()) {
+      const socket = this.#sockets.get(server.family);
+      if (socket === undefined) continue;
+      const query = new ServerQuery(server, socket, this.#options.crypto, {
+        mapped: (asking, asked, address) => {
+          this.#addReflexive(asking, asked, address);
+        },
+        settled: () => {
+          this.#settle();
+        },
+      });
+      this.#queries.push(query);
+    }
+  }
+
+  start(now: Instant): void {
+    this.#isStarted = true;
+    for (const { address, localPreference } of this.#hosts()) {
+      const socket = this.#sockets.get(address.family);
+      if (socket !== undefined) this.#add('host', address, socket.base, localPreference, address.address);
+    }
+    for (const query of this.#queries) query.start(now);
+  }
+
+  relayAwaited(): void {
+    this.#isRelayAwaited = true;
+  }
+
+  relayAllocated(
+    base: CandidateBase,
+    server: TransportAddress,
+    relayed: TransportAddress,
+    reflexive: TransportAddress,
+    rttMs: number,
+  ): void {
+    const socket = this.#sockets.get(server.family);
+    if (socket !== undefined) this.#addReflexive(socket, server, reflexive);
+    this.#add('relayed', relayed, base, MAX_LOCAL_PREFERENCE, base.id, server);
+    this.#relayReport = { server, address: relayed, rttMs };
+    this.#isRelayAwaited = false;
+    this.#settle();
+  }
+
+  relayLost(base: CandidateBase | undefined, server: TransportAddress, error: string): void {
+    this.removeBase(base);
+    this.#relayReport = { server, error };
+    this.#isRelayAwaited = false;
+    this.#settle();
+  }
+
+  removeBase(base: CandidateBase | undefined): void {
+    this.#candidates = this.#candidates.filter((candidate) => candidate.base.id !== base?.id);
+  }
+
+  /** False: nobody here asked. */
+  receive(message: StunMessage, now: Instant): boolean {
+    const query = this.#queries.find((candidate) => candidate.owns(message.transactionId));
+    query?.receive(message, now);
+    return query !== undefined;
+  }
+
+  handleTimeout(now: Instant): void {
+    for (const query of this.#queries) query.handleTimeout(now);
+  }
+
+  nextTimeoutAt(): Instant | undefined {
+    return earliest(...this.#queries.map((query) => query.nextTimeoutAt()));
+  }
+
+  #settle(): void {
+    if (this.isSettled) this.#options.onSettled();
+  }
+
+  /** A socket that is bound to one address has that one only. */
+  #hosts(): readonly HostAddress[] {
+    const { includeLoopback, maxHostCandidates: limit } = this.#options;
+    const bound: HostAddress[] = [];
+    for (const { boundAddress: address } of this.#sockets.values()) {
+      if (scopeOf(address) !== 'unspecified')
+        bound.push({ address, localPreference: MAX_LOCAL_PREFERENCE - bound.length });
+    }
+    const found = hostAddresses(
+      (family) => {
+        const address = this.#sockets.get(family)?.boundAddress;
+        return address !== undefined && scopeOf(address) === 'unspecified' ? address.port : undefined;
+      },
+      { includeLoopback, limit },
+    );
+    return [...bound, ...found].slice(0, limit);
+  }
+
+  /** A new mapping at the same server replaces the one before. */
+  #addReflexive(
+    { base, boundAddress }: UdpSocket,
+    server: TransportAddress,
+    address: TransportAddress,
+  ): void {
+    const foundation = this.#foundations.of({
+      kind: 'serverReflexive',
+      baseAddress: boundAddress.address,
+      server: server.address,
+    });
+    this.#candidates = this.#candidates.filter(
+      (known) =>
+        known.foundation !== foundation ||
+        known.base.id !== base.id ||
+        sameTransportAddress(known.address, address),
+    );
+    this.#add('serverReflexive', address, base, MAX_LOCAL_PREFERENCE, boundAddress.address, server);
+  }
+
+  #add(
+    kind: CandidateKind,
+    address: TransportAddress,
+    base: CandidateBase,
+    localPreference: number,
+    baseAddress: string,
+    server?: TransportAddress,
+  ): void {
+    if (
+      this.#candidates.some(
+        (known) => known.base.id === base.id && sameTransportAddress(known.address, address),
+      )
+    )
+      return;
+    const candidate: LocalCandidate = {
+      kind,
+      address,
+      base,
+      priority: candidatePriority(kind, localPreference),
+      foundation: this.#foundations.of({
+        kind,
+        baseAddress,
+        ...(server === undefined ? {} : { server: server.address }),
+      }),
+    };
+    this.#candidates.push(candidate);
+    this.#options.onCandidate(candidate);
+  }
+}

@@ -1,0 +1,264 @@
+import type { CandidateBase, IceCandidate, LocalCandidate } from '../../ice/candidate.ts';
+import { IceAgent, type IceAgentStats } from '../../ice/ice-agent.ts';
+import type { IceCredentials } from '../../ice/ice-credentials.ts';
+import type {
+  IceFailureCause,
+  IceInput,
+  IceOutput,
+  IcePathReport,
+  IceState,
+  IceStateCause,
+} from '../../ice/ice-io.ts';
+import type { NatCrypto } from '../../crypto/crypto.port.ts';
+import type { TransportAddress } from '../../net/transport-address.ts';
+import type { Instant } from '../../time/instant.ts';
+import type { CreatePathOptions, TrafficCount } from './endpoint-types.ts';
+import { Listeners } from './listeners.ts';
+
+/** What a path needs of its endpoint. */
+export interface PathCarrier {
+  readonly crypto: NatCrypto;
+  now(): Instant;
+  transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void;
+  permit(path: IcePath, peer: TransportAddress): void;
+  bindChannel(peer: TransportAddress): void;
+  /** Something may be due earlier than before; where it is known, at `at`. */
+  rearm(at?: Instant): void;
+  remove(path: IcePath): void;
+}
+
+export interface IceStateChange {
+  readonly from: IceState;
+  readonly to: IceState;
+  readonly cause: IceStateCause;
+}
+
+export interface IcePathStats extends IceAgentStats {
+  readonly direct: Readonly<TrafficCount>;
+  readonly relay: Readonly<TrafficCount>;
+}
+
+/** One session's way to its peer through the endpoint's socket: relayed at first, direct as soon as a check proved it. */
+export class IcePath {
+  readonly dataKey: string;
+  readonly #agent: IceAgent;
+  readonly #carrier: PathCarrier;
+  readonly #dataListeners = new Listeners<[bytes: Uint8Array]>();
+  readonly #pathListeners = new Listeners<[path: IcePathReport]>();
+  readonly #failedListeners = new Listeners<[cause: IceFailureCause]>();
+  readonly #stateListeners = new Listeners<[change: IceStateChange]>();
+  readonly #candidateListeners = new Listeners<[candidate: IceCandidate]>();
+  readonly #direct: TrafficCount = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
+  readonly #relay: TrafficCount = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
+  #isClosed = false;
+
+  /** Made by `UdpEndpoint.createPath`. */
+  constructor(carrier: PathCarrier, options: CreatePathOptions) {
+    const { role, policy, holdDirect, tiebreaker } = options;
+    this.#carrier = carrier;
+    this.dataKey = options.dataKey;
+    this.#agent = new IceAgent({
+      crypto: carrier.crypto,
+      role,
+      ...(policy === undefined ? {} : { policy }),
+      ...(holdDirect === undefined ? {} : { holdDirect }),
+      ...(tiebreaker === undefined ? {} : { tiebreaker }),
+    });
+  }
+
+  /** Changes at {@link restart}. */
+  get localCredentials(): IceCredentials {
+    return this.#agent.localCredentials;
+  }
+
+  /** How data travels now. */
+  get current(): IcePathReport | undefined {
+    return this.#agent.path;
+  }
+
+  get state(): IceState {
+    return this.#agent.state;
+  }
+
+  /** Candidates that may be told to the peer now: policy and `holdDirect` applied. */
+  localCandidates(): readonly IceCandidate[] {
+    return this.#agent.localCandidates();
+  }
+
+  /** From the accepted offer or answer; the checks start. Candidates that can't be used are counted drops. */
+  setRemote(credentials: IceCredentials, candidates: readonly IceCandidate[] = []): void {
+    this.#input({ kind: 'remote-credentials', credentials, candidates });
+  }
+
+  addRemoteCandidate(candidate: IceCandidate): void {
+    this.#input({ kind: 'remote-candidate', candidate });
+  }
+
+  endOfCandidates(): void {
+    this.#input({ kind: 'end-of-candidates' });
+  }
+
+  /** The callee accepted: {@link onLocalCandidate} fires for every candidate that was held back. */
+  releaseDirect(): void {
+    this.#input({ kind: 'release-direct' });
+  }
+
+  /** False: there is no path now, nothing was sent. `expectsAnswer` (default true) lets a path without answers become suspect. */
+  send(bytes: Uint8Array, options?: { readonly expectsAnswer?: boolean }): boolean {
+    const now = this.#carrier.now();
+    const routes = this.#agent.routes(now);
+    if (routes.length === 0) return false;
+    const count = this.#agent.path?.kind === 'direct' ? this.#direct : this.#relay;
+    count.datagramsOut += 1;
+    count.bytesOut += bytes.length;
+    for (const { base, to } of routes) this.#carrier.transmit(base, to, bytes);
+    if (options?.expectsAnswer !== false) {
+      this.#agent.noteDataSent(now);
+      this.#carrier.rearm(this.#agent.nextTimeoutAt());
+    }
+    return true;
+  }
+
+  /** New credentials to signal; data stays on the old path until a new one is valid. Then {@link setRemote} with the peer's new ones. */
+  restart(): IceCredentials {
+    this.#input({ kind: 'restart' });
+    return this.#agent.localCredentials;
+  }
+
+  /** Look for better paths now, as after a change of network. */
+  seek(): void {
+    this.#input({ kind: 'seek' });
+  }
+
+  /** The listener owns the bytes. */
+  onData(listener: (bytes: Uint8Array) => void): () => void {
+    return this.#dataListeners.add(listener);
+  }
+
+  onPath(listener: (path: IcePathReport) => void): () => void {
+    return this.#pathListeners.add(listener);
+  }
+
+  onFailed(listener: (cause: IceFailureCause) => void): () => void {
+    return this.#failedListeners.add(listener);
+  }
+
+  onState(listener: (change: IceStateChange) => void): () => void {
+    return this.#stateListeners.add(listener);
+  }
+
+  /** Candidates to tell the peer after the offer or answer went out. */
+  onLocalCandidate(listener: (candidate: IceCandidate) => void): () => void {
+    return this.#candidateListeners.add(listener);
+  }
+
+  stats(): IcePathStats {
+    return { ...this.#agent.stats(), direct: { ...this.#direct }, relay: { ...this.#relay } };
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#input({ kind: 'close' });
+    this.#carrier.remove(this);
+    for (const listeners of [this.#dataListeners, this.#pathListeners, this.#failedListeners])
+      listeners.clear();
+    this.#stateListeners.clear();
+    this.#candidateListeners.clear();
+  }
+
+  /** @internal For the endpoint. */
+  answersTo(ufrag: string): boolean {
+    return this.#agent.answersTo(ufrag);
+  }
+
+  /** @internal For the endpoint. */
+  ownsTransaction(transactionId: Uint8Array): boolean {
+    return this.#agent.ownsTransaction(transactionId);
+  }
+
+  /** @internal For the endpoint. */
+  receiveCheck(base: CandidateBase, from: TransportAddress, bytes: Uint8Array): void {
+    this.#input({ kind: 'datagram', base, from, bytes });
+  }
+
+  /** @internal For the endpoint. */
+  receiveData(base: CandidateBase, from: TransportAddress, bytes: Uint8Array): void {
+    const count = this.#agent.isRelayed(base, from) ? this.#relay : this.#direct;
+    count.datagramsIn += 1;
+    count.bytesIn += bytes.length;
+    this.#agent.noteDataReceived();
+    this.#dataListeners.notify(bytes);
+  }
+
+  /** @internal For the endpoint. */
+  addLocalCandidate(candidate: LocalCandidate): void {
+    this.#input({ kind: 'local-candidate', candidate });
+  }
+
+  /** @internal For the endpoint. */
+  gatheringComplete(): void {
+    this.#input({ kind: 'gathering-complete' });
+  }
+
+  /** @internal For the endpoint. */
+  baseLost(base: CandidateBase): void {
+    this.#input({ kind: 'base-lost', base });
+  }
+
+  /** @internal For the endpoint. */
+  relayRefused(base: CandidateBase, peer: TransportAddress): void {
+    this.#input({ kind: 'relay-refused', base, peer });
+  }
+
+  /** @internal For the endpoint. */
+  handleTimeout(now: Instant): void {
+    this.#perform(this.#agent.handleTimeout(now));
+  }
+
+  /** @internal For the endpoint. */
+  nextTimeoutAt(): Instant | undefined {
+    return this.#agent.nextTimeoutAt();
+  }
+
+  #input(input: IceInput): void {
+    this.#perform(this.#agent.handle(input, this.#carrier.now()));
+    this.#carrier.rearm();
+  }
+
+  #perform(outputs: readonly IceOutput[]): void {
+    for (const output of outputs) {
+      switch (output.kind) {
+        case 'send':
+          this.#carrier.transmit(output.base, output.to, output.bytes);
+          break;
+        case 'permit':
+          this.#carrier.permit(this, output.peer);
+          break;
+        case 'local-candidate':
+          this.#candidateListeners.notify(output.candidate);
+          break;
+        case 'path':
+          this.#bindChannel();
+          this.#pathListeners.notify(output.path);
+          break;
+        case 'state':
+          this.#stateListeners.notify({ from: output.from, to: output.to, cause: output.cause });
+          break;
+        case 'failed':
+          this.#failedListeners.notify(output.cause);
+          break;
+        case 'path-lost':
+        case 'drop':
+          // Told by `onState` and counted in `stats`.
+          break;
+      }
+    }
+  }
+
+  /** A path through our own relay gets a channel: four bytes of framing in place of 36. */
+  #bindChannel(): void {
+    const [route] = this.#agent.routes(this.#carrier.now());
+    if (route?.base.kind === 'relay') this.#carrier.bindChannel(route.to);
+  }
+}

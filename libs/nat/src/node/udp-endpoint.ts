@@ -1,0 +1,415 @@
+import { performance } from 'node:perf_hooks';
+import { NatError } from '../errors.ts';
+import {
+  describeCandidate,
+  type CandidateBase,
+  type IceCandidate,
+  type LocalCandidate,
+} from '../ice/candidate.ts';
+import { decodeCheckUsername } from '../ice/connectivity-check.ts';
+import { sameTransportAddress, type AddressFamily, type TransportAddress } from '../net/transport-address.ts';
+import { decodeStunMessage, looksLikeStun } from '../stun/message.ts';
+import { after, earliest, instant, type Instant } from '../time/instant.ts';
+import { CandidateGathering } from './endpoint/candidate-gathering.ts';
+import type {
+  BindOptions,
+  CreatePathOptions,
+  EndpointServers,
+  EndpointStats,
+  GatherReport,
+  TrafficCount,
+  UdpEndpointOptions,
+} from './endpoint/endpoint-types.ts';
+import { IcePath, type PathCarrier } from './endpoint/ice-path.ts';
+import { Listeners } from './endpoint/listeners.ts';
+import { PeerAdmissions } from './endpoint/peer-admissions.ts';
+import { TurnRelay } from './endpoint/turn-relay.ts';
+import { UdpSocket } from './endpoint/udp-socket.ts';
+
+const GATHER_TIMEOUT_MS = 3000;
+const MAX_HOST_CANDIDATES = 8;
+
+interface GatherWaiter {
+  readonly deadline: Instant;
+  readonly resolve: (report: GatherReport) => void;
+}
+
+/**
+ * One UDP socket per address family for everything of an edge client (DESIGN 6.3): STUN, the relay, all sessions. It
+ * gathers candidates, tells the datagrams apart, performs what the cores say and keeps one timer armed for all of them.
+ */
+export class UdpEndpoint {
+  readonly #options: UdpEndpointOptions;
+  readonly #sockets = new Map<AddressFamily, UdpSocket>();
+  readonly #gathering: CandidateGathering;
+  readonly #carrier: PathCarrier;
+  readonly #candidateListeners = new Listeners<[candidate: IceCandidate]>();
+  readonly #paths = new Map<string, IcePath>();
+  readonly #admissions = new PeerAdmissions();
+  readonly #drops = new Map<string, number>();
+  /** Of paths that are closed. */
+  readonly #formerTraffic = { direct: noTraffic(), relay: noTraffic() };
+  #relay: TurnRelay | undefined;
+  #isRelayStarted = false;
+  #waiters: GatherWaiter[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #armedAt: Instant | undefined;
+  #isClosed = false;
+
+  private constructor(options: UdpEndpointOptions) {
+    this.#options = options;
+    this.#gathering = new CandidateGathering(this.#sockets, {
+      crypto: options.crypto,
+      includeLoopback: options.includeLoopback ?? false,
+      maxHostCandidates: options.maxHostCandidates ?? MAX_HOST_CANDIDATES,
+      onCandidate: (candidate) => {
+        this.#announce(candidate);
+      },
+      onSettled: () => {
+        this.#gathered();
+      },
+    });
+    this.#carrier = {
+      crypto: options.crypto,
+      now: () => this.#now(),
+      transmit: (base, to, bytes) => {
+        this.#transmit(base, to, bytes);
+      },
+      permit: (path, peer) => {
+        if (this.#admissions.add(peer, path)) this.#relay?.permit(peer, this.#now());
+      },
+      bindChannel: (peer) => this.#relay?.bindChannel(peer, this.#now()),
+      rearm: (at) => {
+        if (at === undefined || this.#armedAt === undefined || at < this.#armedAt) this.#rearm();
+      },
+      remove: (path) => {
+        this.#remove(path);
+      },
+    };
+  }
+
+  /** @throws NatError `NAT_BIND_FAILED` */
+  static async open(options: UdpEndpointOptions): Promise<UdpEndpoint> {
+    const endpoint = new UdpEndpoint(options);
+    await endpoint.#bind();
+    return endpoint;
+  }
+
+  /** One per address family. */
+  get boundAddresses(): readonly TransportAddress[] {
+    return [...this.#sockets.values()].map(({ boundAddress }) => boundAddress);
+  }
+
+  /** Whom to ask for candidates; the next {@link gather} does. An allocation at another server is given back. */
+  setServers(servers: EndpointServers): void {
+    this.#requireOpen();
+    this.#gathering.setServers(servers);
+    const { turn } = servers;
+    const isSameRelay =
+      turn !== undefined &&
+      this.#relay !== undefined &&
+      sameTransportAddress(turn.server, this.#relay.server);
+    if (isSameRelay) {
+      this.#relay?.replaceCredential(turn, this.#now());
+    } else {
+      this.#closeRelay();
+      if (turn !== undefined) this.#relay = this.#newRelay(servers, turn.server);
+    }
+    this.#rearm();
+  }
+
+  /** Host candidates at once; resolves when all servers answered or gave up, at the latest after `timeoutMs` (default 3000). */
+  gather(options: { readonly timeoutMs?: number } = {}): Promise<GatherReport> {
+    this.#requireOpen();
+    const now = this.#now();
+    const { promise, resolve } = newPromise<GatherReport>();
+    this.#waiters.push({ deadline: after(now, options.timeoutMs ?? GATHER_TIMEOUT_MS), resolve });
+    if (this.#relay !== undefined && !this.#isRelayStarted) {
+      this.#isRelayStarted = true;
+      this.#gathering.relayAwaited();
+      this.#relay.start(now);
+    }
+    this.#gathering.start(now);
+    if (this.#gathering.isSettled) this.#gathered();
+    this.#rearm();
+    return promise;
+  }
+
+  /** Every candidate when it becomes known, whatever the policy of a path. */
+  onCandidate(listener: (candidate: IceCandidate) => void): () => void {
+    return this.#candidateListeners.add(listener);
+  }
+
+  /** @throws NatError `NAT_INVALID_ARGUMENT` for a data key that another path has */
+  createPath(options: CreatePathOptions): IcePath {
+    this.#requireOpen();
+    if (this.#paths.has(options.dataKey)) {
+      throw new NatError('NAT_INVALID_ARGUMENT', 'Another path of this endpoint has this data key.');
+    }
+    const path = new IcePath(this.#carrier, options);
+    this.#paths.set(options.dataKey, path);
+    for (const candidate of this.#gathering.candidates) path.addLocalCandidate(candidate);
+    if (this.#gathering.isSettled) path.gatheringComplete();
+    return path;
+  }
+
+  stats(): EndpointStats {
+    const direct = { ...this.#formerTraffic.direct };
+    const relay = { ...this.#formerTraffic.relay };
+    for (const path of this.#paths.values()) {
+      const stats = path.stats();
+      addTraffic(direct, stats.direct);
+      addTraffic(relay, stats.relay);
+    }
+    return { direct, relay, drops: Object.fromEntries(this.#drops), paths: this.#paths.size };
+  }
+
+  /** Closes all paths, gives the allocation back, closes the sockets. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    for (const path of [...this.#paths.values()]) path.close();
+    this.#closeRelay();
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const { resolve } of this.#waiters) resolve(this.#gathering.report);
+    this.#waiters = [];
+    this.#candidateListeners.clear();
+    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
+  }
+
+  async #bind(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      const wanted = this.#options.bind?.[family];
+      if (wanted === false) continue;
+      try {
+        this.#sockets.set(family, await this.#openSocket(family, wanted ?? {}));
+      } catch (error) {
+        failures.push(error);
+        if (wanted?.address === undefined && wanted?.port === undefined) continue;
+        await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
+        throw error;
+      }
+    }
+    if (this.#sockets.size === 0)
+      throw new NatError('NAT_BIND_FAILED', 'No UDP socket could be bound.', { cause: failures[0] });
+  }
+
+  #openSocket(family: AddressFamily, { address, port }: BindOptions): Promise<UdpSocket> {
+    return UdpSocket.open(family, address ?? (family === 'ipv4' ? '0.0.0.0' : '::'), port ?? 0, {
+      onDatagram: (socket, bytes, from) => {
+        this.#receive(socket, bytes, from);
+      },
+      onSendError: (_socket, code) => {
+        this.#drop(`send-${code}`);
+      },
+    });
+  }
+
+  #receive(socket: UdpSocket, bytes: Uint8Array, from: TransportAddress): void {
+    if (this.#isClosed) return;
+    const relay = this.#relay;
+    if (
+      relay !== undefined &&
+      sameTransportAddress(from, relay.server) &&
+      relay.receive(bytes, this.#now())
+    ) {
+      if (this.#armedAt === undefined || (relay.nextTimeoutAt() ?? this.#armedAt) < this.#armedAt)
+        this.#rearm();
+      return;
+    }
+    this.#dispatch(socket.base, from, bytes);
+  }
+
+  /** RFC 7983 and 9443: STUN by its cookie, the rest is the sessions'. */
+  #dispatch(base: CandidateBase, from: TransportAddress, bytes: Uint8Array): void {
+    if (looksLikeStun(bytes)) {
+      this.#dispatchStun(base, from, bytes);
+      return;
+    }
+    const key = this.#options.demultiplex(bytes);
+    const path = key === undefined ? undefined : this.#paths.get(key);
+    if (path === undefined) this.#drop('no-path-for-data');
+    else path.receiveData(base, from, bytes);
+  }
+
+  #dispatchStun(base: CandidateBase, from: TransportAddress, bytes: Uint8Array): void {
+    const decoded = decodeStunMessage(bytes);
+    if (!decoded.ok) {
+      this.#drop('stun-malformed');
+      return;
+    }
+    const { message } = decoded;
+    if (message.messageClass === 'indication') return;
+    if (message.messageClass === 'request') {
+      const ufrag = decodeCheckUsername(message)?.receiver;
+      const path =
+        ufrag === undefined ? undefined : this.#findPath((candidate) => candidate.answersTo(ufrag));
+      if (path === undefined) this.#drop('stun-unknown-ufrag');
+      else path.receiveCheck(base, from, bytes);
+      return;
+    }
+    if (base.kind === 'socket' && this.#gathering.receive(message, this.#now())) {
+      this.#rearm();
+      return;
+    }
+    const path = this.#findPath((candidate) => candidate.ownsTransaction(message.transactionId));
+    if (path === undefined) this.#drop('stun-unknown-transaction');
+    else path.receiveCheck(base, from, bytes);
+  }
+
+  #findPath(matches: (path: IcePath) => boolean): IcePath | undefined {
+    for (const path of this.#paths.values()) if (matches(path)) return path;
+    return undefined;
+  }
+
+  #transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    if (base.kind === 'socket') this.#sockets.get(base.family)?.send(bytes, to);
+    else if (this.#relay?.base?.id === base.id) this.#relay.transmit(to, bytes);
+    else this.#drop('relay-gone');
+  }
+
+  #remove(path: IcePath): void {
+    const { direct, relay } = path.stats();
+    addTraffic(this.#formerTraffic.direct, direct);
+    addTraffic(this.#formerTraffic.relay, relay);
+    this.#paths.delete(path.dataKey);
+    for (const peer of this.#admissions.removePath(path)) this.#relay?.release(peer, this.#now());
+  }
+
+  #newRelay(servers: EndpointServers, server: TransportAddress): TurnRelay | undefined {
+    const socket = this.#sockets.get(server.family);
+    const { turn, renewCredential } = servers;
+    if (turn === undefined || socket === undefined) return undefined;
+    return new TurnRelay({
+      turn,
+      crypto: this.#options.crypto,
+      renewCredential,
+      events: {
+        send: (bytes) => {
+          socket.send(bytes, server);
+        },
+        allocated: (base, relayed, reflexive, rttMs) => {
+          this.#log('relay-allocated');
+          this.#gathering.relayAllocated(base, server, relayed, reflexive, rttMs);
+        },
+        lost: (base, code) => {
+          this.#log('relay-lost', { code });
+          this.#loseRelayBase(base);
+          this.#gathering.relayLost(base, server, code);
+        },
+        data: (base, peer, bytes) => {
+          this.#dispatch(base, peer, bytes);
+        },
+        peerRefused: (base, peer) => {
+          for (const path of this.#paths.values()) path.relayRefused(base, peer);
+        },
+        drop: (reason) => {
+          this.#drop(reason);
+        },
+        log: (event, fields) => {
+          this.#log(event, fields);
+        },
+        now: () => this.#now(),
+        rearm: () => {
+          this.#rearm();
+        },
+      },
+    });
+  }
+
+  #closeRelay(): void {
+    const relay = this.#relay;
+    if (relay === undefined) return;
+    const { base } = relay;
+    relay.close(this.#now());
+    this.#relay = undefined;
+    this.#isRelayStarted = false;
+    this.#loseRelayBase(base);
+    this.#gathering.removeBase(base);
+  }
+
+  #loseRelayBase(base: CandidateBase | undefined): void {
+    if (base === undefined) return;
+    this.#admissions.clear();
+    for (const path of this.#paths.values()) path.baseLost(base);
+  }
+
+  #announce(candidate: LocalCandidate): void {
+    for (const path of this.#paths.values()) path.addLocalCandidate(candidate);
+    this.#candidateListeners.notify(describeCandidate(candidate));
+  }
+
+  #gathered(): void {
+    for (const path of this.#paths.values()) path.gatheringComplete();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { resolve } of waiters) resolve(this.#gathering.report);
+  }
+
+  #handleTimeout(): void {
+    this.#armedAt = undefined;
+    const now = this.#now();
+    if (isDue(this.#gathering.nextTimeoutAt(), now)) this.#gathering.handleTimeout(now);
+    if (this.#relay !== undefined && isDue(this.#relay.nextTimeoutAt(), now)) this.#relay.handleTimeout(now);
+    for (const path of this.#paths.values()) if (isDue(path.nextTimeoutAt(), now)) path.handleTimeout(now);
+    if (this.#waiters.some(({ deadline }) => deadline <= now)) this.#gathered();
+    this.#rearm();
+  }
+
+  #rearm(): void {
+    if (this.#isClosed) return;
+    let next = earliest(this.#gathering.nextTimeoutAt(), this.#relay?.nextTimeoutAt());
+    for (const path of this.#paths.values()) next = earliest(next, path.nextTimeoutAt());
+    for (const { deadline } of this.#waiters) next = earliest(next, deadline);
+    if (next === undefined || (this.#armedAt !== undefined && this.#armedAt <= next)) return;
+    clearTimeout(this.#timer);
+    this.#armedAt = next;
+    this.#timer = setTimeout(
+      () => {
+        this.#handleTimeout();
+      },
+      Math.max(0, Math.ceil(next - this.#now())),
+    );
+  }
+
+  #now(): Instant {
+    return this.#options.clock?.now() ?? instant(performance.now());
+  }
+
+  #drop(reason: string): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  }
+
+  #log(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    this.#options.onLog?.({ event, ...fields });
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new NatError('NAT_SOCKET_CLOSED', 'The UDP endpoint is closed.');
+  }
+}
+
+function isDue(at: Instant | undefined, now: Instant): boolean {
+  return at !== undefined && at <= now;
+}
+
+function noTraffic(): TrafficCount {
+  return { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
+}
+
+function addTraffic(total: TrafficCount, part: Readonly<TrafficCount>): void {
+  total.datagramsIn += part.datagramsIn;
+  total.datagramsOut += part.datagramsOut;
+  total.bytesIn += part.bytesIn;
+  total.bytesOut += part.bytesOut;
+}
+
+function newPromise<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
