@@ -8,25 +8,39 @@ import ts from 'typescript-eslint';
  */
 const BAN = {
   nodeBuiltins: {
-    regex: '^(node:|assert|buffer|crypto|dgram|dns|events|fs|http|net|os|path|process|stream|timers|tls|url|worker_threads)',
-    message: 'A protocol core has no I/O: take bytes and `now` in and give outputs back; drivers live in nat/node.',
+    regex:
+      '^(node:|assert|buffer|crypto|dgram|dns|events|fs|http|net|os|path|process|stream|timers|tls|url|worker_threads)',
+    message:
+      'A protocol core has no I/O: take bytes and `now` in and give outputs back; drivers live in nat/node.',
   },
   natNode: { regex: '(^|/)node/|@parley/nat/node', message: 'The core does not know its drivers.' },
   natTesting: { regex: '(^|/)testing/|@parley/nat/testing', message: 'nat/testing is for tests only.' },
   natCore: { regex: '^@parley/nat($|/)', message: 'libs/protocol and libs/nat do not know each other.' },
-  protocol: { regex: '^@parley/protocol($|/)', message: 'libs/protocol and libs/nat do not know each other.' },
-  packages: { regex: '^(?!node:)[^.]', message: 'libs/nat depends on no package: crypto and randomness are injected.' },
+  protocol: {
+    regex: '^@parley/protocol($|/)',
+    message: 'libs/protocol and libs/nat do not know each other.',
+  },
+  packages: {
+    regex: '^(?!node:)[^.]',
+    message: 'libs/nat depends on no package: crypto and randomness are injected.',
+  },
   anyPackageButZod: { regex: '^(?!zod$)[^.]', message: 'libs/protocol depends on its schema library only.' },
   prisma: {
     regex: '^(@prisma/|pg$)|persistence/generated/',
     message: 'Prisma is imported by the persistence folder only; inject a repository.',
   },
-  redis: { regex: '^redis$|^@redis/', message: 'Redis clients are imported by *.redis.ts only; inject the port.' },
+  redis: {
+    regex: '^redis$|^@redis/',
+    message: 'Redis clients are imported by *.redis.ts only; inject the port.',
+  },
   socketIo: {
     regex: '^socket\\.io($|/)',
     message: 'socket.io types are imported by the gateway folder only; services depend on a Notifier port.',
   },
-  quic: { regex: '^@matrixai/quic', message: 'Only session/quic-engine.quiche.ts knows the QUIC binding, so that it can be replaced.' },
+  quic: {
+    regex: '^@matrixai/quic',
+    message: 'Only session/quic-engine.quiche.ts knows the QUIC binding, so that it can be replaced.',
+  },
   sdkInternals: {
     regex: '^\\.\\./(?!index\\.ts$)|^@parley/(nat|protocol)|^socket\\.io',
     message: 'The command line uses the public SDK only (../index.ts), as an app would.',
@@ -47,9 +61,21 @@ const BARE_ERROR_RULE = {
   selector: "ThrowStatement > NewExpression[callee.name='Error']",
   message: 'Throw a typed error with a stable code (see errors.ts of the project).',
 };
-const AMBIENT = ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'Date', 'performance', 'process', 'crypto', 'Buffer', 'console'];
+const AMBIENT = [
+  'globalThis',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'Date',
+  'performance',
+  'process',
+  'crypto',
+  'Buffer',
+  'console',
+];
 const CORE_FILES = ['libs/nat/src/**/*.ts', 'libs/protocol/src/**/*.ts'];
-const SPECS = ['**/*.spec.ts', '**/*.contract.ts', 'test/**/*.ts'];
+const SPECS = ['**/*.spec.ts', 'apps/*/src/**/testing/**/*.ts', 'test/**/*.ts'];
 
 export default ts.config(
   { ignores: ['**/dist', '**/generated', '**/node_modules', '.nx', '**/coverage', '**/.data'] },
@@ -57,14 +83,21 @@ export default ts.config(
   js.configs.recommended,
   {
     files: ['**/*.mjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' } },
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' },
+    },
   },
   ...ts.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
     languageOptions: {
       parserOptions: {
-        project: ['libs/*/tsconfig.spec.json', 'apps/*/tsconfig.spec.json', 'test/tsconfig.spec.json', 'tools/tsconfig.spec.json'],
+        project: [
+          'libs/*/tsconfig.spec.json',
+          'apps/*/tsconfig.spec.json',
+          'test/tsconfig.spec.json',
+          'tools/tsconfig.spec.json',
+        ],
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -80,14 +113,23 @@ export default ts.config(
             { sourceTag: 'scope:protocol', onlyDependOnLibsWithTags: [] },
             { sourceTag: 'scope:nat', onlyDependOnLibsWithTags: [] },
             { sourceTag: 'type:test', onlyDependOnLibsWithTags: ['type:lib', 'scope:edge-client'] },
-            { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['type:lib', 'scope:edge-client', 'type:test'] },
+            {
+              sourceTag: 'type:tool',
+              onlyDependOnLibsWithTags: ['type:lib', 'scope:edge-client', 'type:test'],
+            },
           ],
         },
       ],
       '@typescript-eslint/no-extraneous-class': 'off', // Nest modules are empty classes
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/consistent-type-imports': 'off', // Nest needs value imports for constructor injection
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
@@ -105,9 +147,16 @@ export default ts.config(
     rules: {
       'no-restricted-globals': [
         'error',
-        ...AMBIENT.map((name) => ({ name, message: 'Cores take `now`, bytes and injected ports; they own no clock, timer, randomness or process.' })),
+        ...AMBIENT.map((name) => ({
+          name,
+          message:
+            'Cores take `now`, bytes and injected ports; they own no clock, timer, randomness or process.',
+        })),
       ],
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Randomness is injected.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Randomness is injected.' },
+      ],
     },
   },
   {
@@ -119,7 +168,11 @@ export default ts.config(
     files: ['apps/*/src/config/load-config.ts', 'apps/edge-client/src/cli/**/*.ts'],
     rules: { 'no-restricted-syntax': ['error', BARE_ERROR_RULE] },
   },
-  restrict(['libs/nat/src/**/*.ts'], [BAN.nodeBuiltins, BAN.natNode, BAN.natTesting, BAN.packages], ['libs/nat/src/node/**', 'libs/nat/src/testing/**', ...SPECS]),
+  restrict(
+    ['libs/nat/src/**/*.ts'],
+    [BAN.nodeBuiltins, BAN.natNode, BAN.natTesting, BAN.packages],
+    ['libs/nat/src/node/**', 'libs/nat/src/testing/**', ...SPECS],
+  ),
   restrict(['libs/nat/src/testing/**/*.ts'], [BAN.nodeBuiltins, BAN.natNode, BAN.packages], SPECS),
   restrict(['libs/nat/src/node/**/*.ts'], [BAN.natTesting, BAN.packages], SPECS),
   restrict(['libs/nat/src/**/*.spec.ts'], [BAN.protocol]),

@@ -1,5 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { decodeBase64url, encodeBase64url, LIMITS, type RequestOf, type ResponseOf } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { paddedDelay } from '../clock/padded-delay.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import type { Caller } from '../identity/caller.ts';
 import { Refusal } from '../refusal.ts';
@@ -10,6 +12,7 @@ import { DIRECTORY_ENTRIES, type DirectoryEntries, type EntryChange } from './di
 export class DirectoryService {
   constructor(
     @Inject(DIRECTORY_ENTRIES) private readonly entries: DirectoryEntries,
+    @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
   ) {}
 
@@ -18,12 +21,10 @@ export class DirectoryService {
     caller: Caller,
     request: RequestOf<'directory.lookup'>,
   ): Promise<ResponseOf<'directory.lookup'>> {
-    const padding = new Promise<void>((resolve) =>
-      this.scheduler.after(LIMITS.unavailablePaddingMs, resolve),
-    );
+    const began = this.clock.monotonic();
     const entry = await this.entries.find(caller.tenant, caller.userId, request);
     if (entry) return { entry };
-    await padding;
+    await paddedDelay(this.clock, this.scheduler, began, LIMITS.unavailablePaddingMs);
     throw new Refusal('NOT_FOUND');
   }
 

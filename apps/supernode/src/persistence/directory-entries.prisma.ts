@@ -57,8 +57,8 @@ export class PrismaDirectoryEntries implements DirectoryEntries {
         discoverable: true,
         handleFolded: { not: null, ...(after !== undefined && { gt: after }) },
         OR: [
-          { handleFolded: { startsWith: foldHandle(prefix) } },
-          { displayName: { startsWith: prefix, mode: 'insensitive' } },
+          { handleFolded: { startsWith: literal(foldHandle(prefix)) } },
+          { displayName: { startsWith: literal(prefix), mode: 'insensitive' } },
         ],
         contactsOwned: { none: { peerId: viewer, state: 'blocked' } },
       },
@@ -92,6 +92,11 @@ export class PrismaDirectoryEntries implements DirectoryEntries {
       throw error;
     }
   }
+}
+
+/** Prisma makes a LIKE pattern of a prefix and leaves its wildcards alone. */
+function literal(prefix: string): string {
+  return prefix.replace(/[\\%_]/g, '\\$&');
 }
 
 function toEntry(row: EntryRow): DirectoryEntry {

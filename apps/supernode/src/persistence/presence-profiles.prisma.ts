@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { userIdSchema, type TenantId, type UserId } from '@parley/protocol';
 import type {
+  AccountPresence,
   PresenceProfile,
   PresenceProfiles,
   PresenceTransitionEntry,
@@ -31,6 +32,23 @@ export class PrismaPresenceProfiles implements PresenceProfiles {
       select: { userId: true, lastSeenAt: true },
     });
     return new Map(rows.map((row) => [userIdSchema.parse(row.userId), row.lastSeenAt?.getTime() ?? 0]));
+  }
+
+  async accounts(
+    tenantId: TenantId,
+    after: UserId | undefined,
+    limit: number,
+  ): Promise<readonly AccountPresence[]> {
+    const rows = await this.prisma.user.findMany({
+      where: { tenantId, status: { not: 'deleted' }, ...(after !== undefined && { userId: { gt: after } }) },
+      select: { userId: true, lastSeenAt: true },
+      orderBy: { userId: 'asc' },
+      take: limit,
+    });
+    return rows.map((row) => ({
+      userId: userIdSchema.parse(row.userId),
+      lastSeen: row.lastSeenAt?.getTime() ?? null,
+    }));
   }
 
   async saveChoice(

@@ -8,6 +8,11 @@ export interface PresenceProfile {
   readonly lastSeen: number | null;
 }
 
+export interface AccountPresence {
+  readonly userId: UserId;
+  readonly lastSeen: number | null;
+}
+
 export interface PresenceTransitionEntry {
   readonly tenant: TenantId;
   readonly userId: UserId;
@@ -27,6 +32,8 @@ export interface PresenceProfiles {
   load(tenant: TenantId, userId: UserId): Promise<PresenceProfile | undefined>;
   /** Users who were never seen are left out. */
   lastSeenOf(tenant: TenantId, userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
+  /** Accounts in the order of their ids, with what presence knows of them: the list for administrators. */
+  accounts(tenant: TenantId, after: UserId | undefined, limit: number): Promise<readonly AccountPresence[]>;
   saveChoice(
     tenant: TenantId,
     userId: UserId,

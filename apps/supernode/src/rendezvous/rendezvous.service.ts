@@ -12,6 +12,7 @@ import {
 } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { paddedDelay } from '../clock/padded-delay.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
 import { NOTIFIER, type Notifier } from '../gateway/notifier.port.ts';
@@ -59,6 +60,7 @@ export class RendezvousService implements ConnectionObserver, OnModuleInit, OnMo
   }
 
   async offer(caller: Caller, request: RequestOf<'session.offer'>): Promise<ResponseOf<'session.offer'>> {
+    const began = this.clock.monotonic();
     const now = this.clock.now();
     for (const { deviceId, offer } of request.offers) {
       const expected = { sessionId: request.sessionId, from: caller, to: { userId: request.to, deviceId } };
@@ -72,7 +74,7 @@ export class RendezvousService implements ConnectionObserver, OnModuleInit, OnMo
     const named = new Set(request.offers.map(({ deviceId }) => deviceId));
     const targets = reach.devices.filter((deviceId) => named.has(deviceId) && deviceId !== caller.deviceId);
     if (targets.length === 0 && reach.callerKnowsCallee) {
-      await this.padding();
+      await paddedDelay(this.clock, this.scheduler, began, LIMITS.unavailablePaddingMs);
       throw new Refusal('PEER_UNAVAILABLE');
     }
     const { tenant, userId, deviceId } = caller;
@@ -248,10 +250,6 @@ export class RendezvousService implements ConnectionObserver, OnModuleInit, OnMo
 
   private tellEnd(device: DeviceAddress, sessionId: SessionId, reason: EndReason): void {
     this.notifier.notifyDevice(device, 'session.ended', { sessionId, reason });
-  }
-
-  private padding(): Promise<void> {
-    return new Promise((resolve) => this.scheduler.after(LIMITS.unavailablePaddingMs, resolve));
   }
 }
 

@@ -1,5 +1,10 @@
 import type { TenantId, UserId } from '@parley/protocol';
-import type { PresenceProfile, PresenceProfiles, PresenceTransitionEntry } from '../presence-profile.port.ts';
+import type {
+  AccountPresence,
+  PresenceProfile,
+  PresenceProfiles,
+  PresenceTransitionEntry,
+} from '../presence-profile.port.ts';
 
 /** Durable presence facts in memory; `isDown` makes every call fail as a lost database does. */
 export class MemoryPresenceProfiles implements PresenceProfiles {
@@ -16,10 +21,21 @@ export class MemoryPresenceProfiles implements PresenceProfiles {
       const seen = new Map<UserId, number>();
       for (const userId of userIds) {
         const lastSeen = this.profiles.get(`${tenant} ${userId}`)?.lastSeen;
-        if (lastSeen != null) seen.set(userId, lastSeen);
+        if (typeof lastSeen === 'number') seen.set(userId, lastSeen);
       }
       return seen;
     });
+  }
+
+  accounts(tenant: TenantId, after: UserId | undefined, limit: number): Promise<readonly AccountPresence[]> {
+    return this.answer(() =>
+      [...this.profiles]
+        .map(([key, { lastSeen }]) => ({ key: key.split(' '), lastSeen }))
+        .filter(({ key: [owner, userId] }) => owner === tenant && (after === undefined || userId! > after))
+        .map(({ key, lastSeen }) => ({ userId: key[1] as UserId, lastSeen }))
+        .sort((a, b) => (a.userId < b.userId ? -1 : 1))
+        .slice(0, limit),
+    );
   }
 
   saveChoice(

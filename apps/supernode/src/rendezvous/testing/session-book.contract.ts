@@ -1,0 +1,69 @@
+import { LIMITS, sessionIdSchema } from '@parley/protocol';
+import { callerNamed } from '../../identity/testing/callers.ts';
+import type { BrokeredSession } from '../brokered-session.ts';
+import type { SessionBook } from '../session-book.port.ts';
+
+const alice = callerNamed('alice');
+const bob = callerNamed('bob');
+const idOf = (n: number) => sessionIdSchema.parse(Buffer.alloc(16, n).toString('base64url'));
+
+const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSession => ({
+  tenant: alice.tenant,
+  sessionId: idOf(n),
+  state: 'offered',
+  caller: alice,
+  offered: [bob],
+  answeredBy: null,
+  areContacts: true,
+  callerKnowsCallee: true,
+  expiresAt: 1000,
+  ...over,
+});
+
+/** What every implementation of the port must do. Times are milliseconds of one made-up clock. */
+export function sessionBookContract(make: () => SessionBook): void {
+  it('refuses a session id again for the whole replay window, also after the session ended', async () => {
+    const book = make();
+    expect(await book.open(session(1), 0)).toBe(true);
+    expect(await book.open(session(1), 1)).toBe(false);
+    await book.change(alice.tenant, idOf(1), () => null);
+    expect(await book.open(session(1), LIMITS.replayWindowMs)).toBe(false);
+    expect(await book.open(session(1), LIMITS.replayWindowMs + 1)).toBe(true);
+  });
+
+  it('lets exactly one of two changes win', async () => {
+    const book = make();
+    await book.open(session(1), 0);
+    const claim = () =>
+      book.change(alice.tenant, idOf(1), (current) =>
+        current.state === 'offered' ? { ...current, state: 'answered' } : undefined,
+      );
+    const results = await Promise.all([claim(), claim()]);
+    expect(results.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('counts and takes the sessions of a caller by state', async () => {
+    const book = make();
+    await book.open(session(1), 0);
+    await book.open(session(2, { state: 'answered' }), 0);
+    await book.open(session(3, { caller: bob, offered: [alice] }), 0);
+    expect(await book.countOf(alice.tenant, alice.deviceId)).toEqual({ offered: 1, answered: 1 });
+    expect(await book.takeOf(alice.tenant, alice.deviceId)).toHaveLength(2);
+    expect(await book.countOf(alice.tenant, alice.deviceId)).toEqual({ offered: 0, answered: 0 });
+    expect(await book.find(alice.tenant, idOf(3))).toBeDefined();
+  });
+
+  it('takes out what expired, at its time and once', async () => {
+    const book = make();
+    await book.open(session(1), 0);
+    expect(await book.takeExpired(999)).toEqual([]);
+    expect(await book.takeExpired(1000)).toHaveLength(1);
+    expect(await book.takeExpired(1000)).toEqual([]);
+  });
+
+  it('keeps tenants apart', async () => {
+    const book = make();
+    await book.open(session(1), 0);
+    expect(await book.find('other' as typeof alice.tenant, idOf(1))).toBeUndefined();
+  });
+}
