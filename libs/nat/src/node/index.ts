@@ -2,3 +2,10 @@ export * from './node-crypto.ts';
 export type * from './endpoint/endpoint-types.ts';
 export type { IcePath, IcePathStats, IceStateChange } from './endpoint/ice-path.ts';
 export { UdpEndpoint } from './udp-endpoint.ts';
+export {
+  TurnServerDriver,
+  type TurnDriverStats,
+  type TurnListen,
+  type TurnServerControl,
+  type TurnServerDriverOptions,
+} from './turn-server-driver.ts';

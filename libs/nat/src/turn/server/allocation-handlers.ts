@@ -5,7 +5,7 @@ import { ChannelNumber, Lifetime, RequestedAddressFamily } from '../../stun/attr
 import { StunErrorCode } from '../../stun/error-code.ts';
 import { StunMessageBuilder } from '../../stun/message-builder.ts';
 import { after, type Instant } from '../../time/instant.ts';
-import { isChannelNumber } from '../channel-data.ts';
+import { CHANNEL_NUMBER_MAX, isChannelNumber, LEGACY_CHANNEL_NUMBER_MAX } from '../channel-data.ts';
 import { CHANNEL_LIFETIME_S, PERMISSION_LIFETIME_S } from '../limits.ts';
 import { endAllocation } from './allocation-end.ts';
 import type { Allocation } from './allocation.ts';
@@ -76,7 +76,9 @@ export function handleChannelBind(state: ServerState, request: AuthenticatedRequ
   if (allocation === undefined) return;
   const number = request.message.get(ChannelNumber);
   const peer = request.message.get(XorPeerAddress);
-  if (number === undefined || peer === undefined || !isChannelNumber(number)) {
+  const maxNumber =
+    state.options.acceptLegacyChannels === true ? LEGACY_CHANNEL_NUMBER_MAX : CHANNEL_NUMBER_MAX;
+  if (number === undefined || peer === undefined || !isChannelNumber(number, maxNumber)) {
     state.refuse(request, StunErrorCode.BAD_REQUEST);
     return;
   }

@@ -44,6 +44,8 @@ export interface TurnServerOptions {
   /** @default 1024 */
   readonly minimumPeerPort?: number;
   readonly quotas?: Partial<TurnQuotas>;
+  /** Also accept the channel numbers 0x5000 to 0x7FFF of RFC 5766, which RFC 8656 reserves. @default false */
+  readonly acceptLegacyChannels?: boolean;
   /** RFC 8656 section 7.2. @default 3600 */
   readonly maxLifetimeSeconds?: number;
   /** @default 600 */
