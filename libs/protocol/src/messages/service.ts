@@ -1,8 +1,11 @@
 import { z } from 'zod';
 
-/** The supernode asks the client to move: reconnect to an alternate, at a random time within the window. */
+/**
+ * The supernode asks the client to move: reconnect to an alternate, at a random time within the window. After `revoked`
+ * and `replaced` (the same device signed in on another connection) it closes the connection, and the client stays away.
+ */
 export const goAwaySchema = z.object({
-  reason: z.enum(['draining', 'overloaded', 'redirect', 'revoked']),
+  reason: z.enum(['draining', 'overloaded', 'redirect', 'revoked', 'replaced']),
   alternates: z.array(z.string().max(256)).max(8),
   retryAfterMs: z.number().int().nonnegative(),
   windowMs: z.number().int().nonnegative(),
