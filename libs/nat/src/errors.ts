@@ -1,10 +1,10 @@
 /** Stable, machine-readable codes of everything that `libs/nat` throws. Consumers match on the code, never on the class. */
 export type NatErrorCode =
+  | 'NAT_ABORTED'
   | 'NAT_BIND_FAILED'
   | 'NAT_INVALID_ADDRESS'
   | 'NAT_INVALID_ARGUMENT'
   | 'NAT_INVARIANT'
-  | 'NAT_SOCKET_FAILED'
   | 'NAT_SOCKET_CLOSED'
   | 'NAT_TRANSACTION_TIMEOUT';
 

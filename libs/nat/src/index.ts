@@ -1,6 +1,15 @@
 export * from './errors.ts';
 export * from './crypto/constant-time-equal.ts';
 export type { NatCrypto } from './crypto/crypto.port.ts';
+export type {
+  FilteringReport,
+  MappingReport,
+  NatBehaviourReport,
+  PortAllocationReport,
+} from './discovery/behaviour-report.ts';
+export type { DiscoverySocket } from './discovery/discovery-probe.ts';
+export * from './discovery/nat-discovery.ts';
+export type { EndpointDependence } from './net/endpoint-dependence.ts';
 export type { CandidateBase, CandidateKind, IceCandidate, LocalCandidate } from './ice/candidate.ts';
 export * from './ice/candidate-foundation.ts';
 export * from './ice/candidate-priority.ts';
@@ -12,6 +21,7 @@ export type { IceRole } from './ice/ice-role.ts';
 export * from './ice/reflexive-query.ts';
 export * from './net/five-tuple.ts';
 export * from './net/ip-address.ts';
+export * from './net/source-prefix.ts';
 export * from './net/transport-address.ts';
 export type { Core } from './time/core.ts';
 export * from './time/instant.ts';
@@ -39,6 +49,9 @@ export * from './stun/message.ts';
 export * from './stun/message-builder.ts';
 export * from './stun/message-type.ts';
 export * from './stun/nonce-cookie.ts';
+export * from './stun/reply-budget.ts';
+export * from './stun/server-addresses.ts';
+export * from './stun/stun-server.ts';
 export * from './stun/transaction-id.ts';
 export * from './turn/channel-data.ts';
 export * from './turn/client/turn-client.ts';

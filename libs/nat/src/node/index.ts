@@ -1,4 +1,7 @@
+export * from './discovery-driver.ts';
+export { monotonicNow } from './monotonic-clock.ts';
 export * from './node-crypto.ts';
+export * from './stun-server-driver.ts';
 export type * from './endpoint/endpoint-types.ts';
 export type { IcePath, IcePathStats, IceStateChange } from './endpoint/ice-path.ts';
 export { UdpEndpoint } from './udp-endpoint.ts';

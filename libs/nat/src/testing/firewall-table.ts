@@ -1,7 +1,7 @@
 /** A stateful firewall without translation, as home routers have for IPv6 (RFC 6092): inside may start, outside may answer. */
+import type { EndpointDependence } from '../net/endpoint-dependence.ts';
 import { transportAddressKey, type TransportAddress } from '../net/transport-address.ts';
 import { after, type Instant } from '../time/instant.ts';
-import type { EndpointDependence } from './nat-table.ts';
 
 export interface FirewallBehaviour {
   /** Which senders may reach an internal endpoint that has sent something. @default 'address-and-port-dependent' */

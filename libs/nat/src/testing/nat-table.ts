@@ -2,12 +2,10 @@
  * Address and port translation with the behaviours of RFC 4787: how a mapping is chosen (section 4.1), which port it gets
  * (section 4.2), how long it lives (section 4.3) and who may send to it (section 5).
  */
+import type { EndpointDependence } from '../net/endpoint-dependence.ts';
 import { transportAddressKey, type TransportAddress } from '../net/transport-address.ts';
 import { after, type Instant } from '../time/instant.ts';
 import type { SeededRandom } from './seeded-random.ts';
-
-/** RFC 4787 sections 4.1 and 5. */
-export type EndpointDependence = 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent';
 
 /** Which external port a new mapping gets: the internal one where it is free, a random one, or the last one plus a step. */
 export type PortAllocation = 'preserving' | 'random' | { readonly sequentialStep: number };

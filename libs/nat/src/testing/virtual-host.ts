@@ -47,7 +47,7 @@ export class VirtualHost implements Attachment {
     }
     const local = transportAddress(address, port === 0 ? this.freePort(address) : port);
     if (this.sockets.has(transportAddressKey(local))) {
-      throw new NatError('NAT_SOCKET_FAILED', `Port ${local.port} of ${this.name} is taken.`);
+      throw new NatError('NAT_BIND_FAILED', `Port ${local.port} of ${this.name} is taken.`);
     }
     const socket = new VirtualSocket(
       local,
@@ -101,7 +101,7 @@ export class VirtualHost implements Attachment {
         return port;
       }
     }
-    throw new NatError('NAT_SOCKET_FAILED', `${this.name} has no free port.`);
+    throw new NatError('NAT_BIND_FAILED', `${this.name} has no free port.`);
   }
 }
 

@@ -140,7 +140,7 @@ describe('VirtualHost', () => {
     const socket = host.bind('198.51.100.1', 4000);
 
     expect(thrownCode(() => host.bind('198.51.100.2'))).toBe('NAT_INVALID_ARGUMENT');
-    expect(thrownCode(() => host.bind('198.51.100.1', 4000))).toBe('NAT_SOCKET_FAILED');
+    expect(thrownCode(() => host.bind('198.51.100.1', 4000))).toBe('NAT_BIND_FAILED');
     socket.close();
     expect(thrownCode(() => socket.send(PAYLOAD, socket.localAddress))).toBe('NAT_SOCKET_CLOSED');
     expect(host.bind('198.51.100.1', 4000).localAddress.port).toBe(4000);
