@@ -113,7 +113,8 @@ export function handleDueTransaction(agent: AgentContext, transaction: CheckTran
     return;
   }
   transaction.requests += 1;
-  transaction.rtoMs *= 2;
+  // The interval doubles from the third request on: the first ones of a hole punch are expected to get lost.
+  if (transaction.requests > 2) transaction.rtoMs *= 2;
   const isLast = transaction.requests === agent.limits.maxCheckRequests;
   transaction.dueAt = after(now, isLast ? agent.limits.finalWaitMs : transaction.rtoMs);
   transmit(agent, transaction);

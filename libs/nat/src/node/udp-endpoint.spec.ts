@@ -1,7 +1,11 @@
 import type { IceCandidate } from '../ice/candidate.ts';
 import type { IcePathReport } from '../ice/ice-io.ts';
+import type { TransportAddress } from '../net/transport-address.ts';
+import { formatTimeLimitedUsername, timeLimitedPassword } from '../turn/credentials.ts';
 import { nodeCrypto } from './node-crypto.ts';
+import type { EndpointServers } from './endpoint/endpoint-types.ts';
 import type { IcePath } from './endpoint/ice-path.ts';
+import { TurnServerDriver } from './turn-server-driver.ts';
 import { UdpEndpoint } from './udp-endpoint.ts';
 
 const encoder = new TextEncoder();
@@ -49,6 +53,9 @@ function nextData(path: IcePath): Promise<string> {
   });
 }
 
+const isProven = ({ provisional }: IcePathReport): boolean => !provisional;
+const isDirect = (report: IcePathReport): boolean => report.kind === 'direct' && !report.provisional;
+
 afterEach(async () => {
   await Promise.all(open.splice(0).map((endpoint) => endpoint.close()));
 });
@@ -62,7 +69,6 @@ describe('UdpEndpoint on loopback', () => {
 
     callee.setRemote(caller.localCredentials, caller.localCandidates());
     caller.setRemote(callee.localCredentials, callee.localCandidates());
-    const isDirect = (report: IcePathReport): boolean => report.kind === 'direct' && !report.provisional;
     await Promise.all([nextPath(caller, isDirect), nextPath(callee, isDirect)]);
     const atCallee = nextData(callee);
     expect(caller.send(encoder.encode('s1|hello'))).toBe(true);
@@ -100,7 +106,7 @@ describe('UdpEndpoint on loopback', () => {
     const callee = bob.createPath({ role: 'controlled', dataKey: 'other' });
     callee.setRemote(caller.localCredentials, caller.localCandidates());
     caller.setRemote(callee.localCredentials, callee.localCandidates());
-    await nextPath(caller, ({ provisional }) => !provisional);
+    await nextPath(caller, isProven);
     const arrived = nextData(callee);
 
     caller.send(encoder.encode('mine|lost'));
@@ -108,5 +114,151 @@ describe('UdpEndpoint on loopback', () => {
     await arrived;
 
     expect(bob.stats().drops).toEqual({ 'no-path-for-data': 1 });
+  });
+});
+
+const SECRET = 'the secret of the lab';
+
+function credential(id: string): { readonly username: string; readonly password: string } {
+  const username = formatTimeLimitedUsername({
+    expiresAtEpochSeconds: Math.floor(Date.now() / 1000) + 3600,
+    credentialId: id,
+  });
+  return { username, password: timeLimitedPassword(nodeCrypto, SECRET, username) };
+}
+
+function serversFor(id: string, server: TransportAddress): EndpointServers {
+  return { stun: [server], turn: { server, ...credential(id) } };
+}
+
+async function openRelay(): Promise<{
+  readonly driver: TurnServerDriver;
+  readonly server: TransportAddress;
+}> {
+  const driver = await TurnServerDriver.open({
+    listen: [{ address: '127.0.0.1', port: 0 }],
+    turn: { realm: 'lab', relay: { ipv4: { bind: '127.0.0.1' } }, allowPeers: ['127.0.0.0/8'] },
+  });
+  driver.control({ kind: 'set-secrets', tenantRef: '', secrets: [SECRET] });
+  relays.push(driver);
+  return { driver, server: driver.addresses[0] as TransportAddress };
+}
+
+const relays: TurnServerDriver[] = [];
+
+afterEach(async () => {
+  await Promise.all(relays.splice(0).map((driver) => driver.close()));
+});
+
+describe('UdpEndpoint with a relay', () => {
+  it('reports the relay and the address that it saw', async () => {
+    const { server } = await openRelay();
+    const alice = await openEndpoint();
+    alice.setServers(serversFor('alice', server));
+
+    const report = await alice.gather();
+
+    expect(report.reflexive).toEqual([
+      { server, local: alice.boundAddresses[0], address: alice.boundAddresses[0], rttMs: expect.any(Number) },
+    ]);
+    expect(report.relay).toMatchObject({ server, address: { address: '127.0.0.1' } });
+    expect(report.candidates.map(({ kind }) => kind)).toEqual(['host', 'relayed']);
+  });
+
+  it('starts on the relay and moves to the direct path, both for data in flight', async () => {
+    const { server } = await openRelay();
+    const [alice, bob] = [await openEndpoint(), await openEndpoint()];
+    alice.setServers(serversFor('alice', server));
+    bob.setServers(serversFor('bob', server));
+    await Promise.all([alice.gather(), bob.gather()]);
+    const caller = alice.createPath({ role: 'controlling', dataKey: 's1' });
+    const callee = bob.createPath({ role: 'controlled', dataKey: 's1' });
+    const seen: IcePathReport[] = [];
+    caller.onPath((report) => seen.push(report));
+    callee.setRemote(caller.localCredentials, caller.localCandidates());
+    const atCallee = nextData(callee);
+
+    caller.setRemote(callee.localCredentials, callee.localCandidates());
+    const isSent = caller.send(encoder.encode('s1|before any check'));
+
+    expect(isSent).toBe(true);
+    expect(await atCallee).toBe('s1|before any check');
+    await Promise.all([nextPath(caller, isDirect), nextPath(callee, isDirect)]);
+    expect(seen[0]).toMatchObject({ kind: 'relayed', provisional: true });
+    expect(seen.at(-1)).toMatchObject({ kind: 'direct', provisional: false });
+    expect(alice.stats().relay.datagramsOut).toBe(1);
+  });
+
+  it('relay-only: both hide behind their relays and data still flows both ways', async () => {
+    const { server } = await openRelay();
+    const [alice, bob] = [await openEndpoint(), await openEndpoint()];
+    alice.setServers(serversFor('alice', server));
+    bob.setServers(serversFor('bob', server));
+    await Promise.all([alice.gather(), bob.gather()]);
+    const caller = alice.createPath({ role: 'controlling', dataKey: 's1', policy: 'relay-only' });
+    const callee = bob.createPath({ role: 'controlled', dataKey: 's1', policy: 'relay-only' });
+    expect(caller.localCandidates().map(({ kind }) => kind)).toEqual(['relayed']);
+
+    callee.setRemote(caller.localCredentials, caller.localCandidates());
+    caller.setRemote(callee.localCredentials, callee.localCandidates());
+    await Promise.all([nextPath(caller, isProven), nextPath(callee, isProven)]);
+    const atCallee = nextData(callee);
+    caller.send(encoder.encode('s1|there'));
+    expect(await atCallee).toBe('s1|there');
+    const atCaller = nextData(caller);
+    callee.send(encoder.encode('s1|and back'));
+    expect(await atCaller).toBe('s1|and back');
+
+    expect(caller.current?.kind).toBe('relayed');
+    expect(callee.current?.kind).toBe('relayed');
+    expect(alice.stats().direct).toMatchObject({ datagramsIn: 0, datagramsOut: 0 });
+  });
+
+  it('holdDirect: nothing leaves the socket for the caller until the callee accepts', async () => {
+    const { server } = await openRelay();
+    const [alice, bob] = [await openEndpoint(), await openEndpoint()];
+    alice.setServers(serversFor('alice', server));
+    bob.setServers(serversFor('bob', server));
+    await Promise.all([alice.gather(), bob.gather()]);
+    const caller = alice.createPath({ role: 'controlling', dataKey: 's1' });
+    const callee = bob.createPath({ role: 'controlled', dataKey: 's1', holdDirect: true });
+    expect(callee.localCandidates().map(({ kind }) => kind)).toEqual(['relayed']);
+    callee.onLocalCandidate((candidate) => {
+      caller.addRemoteCandidate(candidate);
+    });
+    callee.setRemote(caller.localCredentials, caller.localCandidates());
+    caller.setRemote(callee.localCredentials, callee.localCandidates());
+    await Promise.all([nextPath(caller, isProven), nextPath(callee, isProven)]);
+    expect(callee.current?.kind).toBe('relayed');
+
+    callee.releaseDirect();
+    await Promise.all([nextPath(caller, isDirect), nextPath(callee, isDirect)]);
+
+    expect(callee.current?.kind).toBe('direct');
+  });
+
+  it('asks for another credential when the first one is refused', async () => {
+    const { server } = await openRelay();
+    const alice = await openEndpoint();
+    let asked = 0;
+    alice.setServers({
+      stun: [],
+      turn: { server, username: credential('alice').username, password: 'wrong' },
+      renewCredential: () => {
+        asked += 1;
+        return Promise.resolve(credential('alice'));
+      },
+    });
+    const relayed = new Promise<IceCandidate>((resolve) => {
+      alice.onCandidate((candidate) => {
+        if (candidate.kind === 'relayed') resolve(candidate);
+      });
+    });
+
+    const report = await alice.gather();
+
+    expect(report.relay).toEqual({ server, error: 'NAT_TURN_UNAUTHORIZED' });
+    expect(await relayed).toMatchObject({ kind: 'relayed' });
+    expect(asked).toBe(1);
   });
 });
