@@ -1,0 +1,21 @@
+/** How the session's packets travel now. */
+export type SessionPath = 'none' | 'relayed' | 'direct';
+
+/**
+ * What a session needs below it: an unreliable way to the other end that may change from relayed to direct and back at any
+ * time. The session never learns an address.
+ */
+export interface DatagramPath {
+  readonly state: SessionPath;
+  /**
+   * Hands over one packet of at most 1,200 bytes. False when it cannot be taken now (no path yet, buffers full): the
+   * session keeps it and tries again after the next notice or timer. `expectsAnswer` is false for a packet that only
+   * acknowledges, so that silence after it makes no path suspect (DESIGN 6.9). Never throws.
+   */
+  send(packet: Uint8Array, expectsAnswer: boolean): boolean;
+  /** Sets the one listener, which owns the bytes: QUIC decrypts in place. */
+  onData(listener: (packet: Uint8Array) => void): void;
+  /** Sets the one listener for changes of state; also called when packets can be taken again. */
+  onPath(listener: (state: SessionPath) => void): void;
+  close(): void;
+}
