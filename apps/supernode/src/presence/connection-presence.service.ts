@@ -16,7 +16,7 @@ import {
   type WatchStore,
 } from './presence-store.port.ts';
 import { PresenceViews } from './presence-views.service.ts';
-import { SerialByKey } from './serial-by-key.ts';
+import { SerialByKey } from '../serial-by-key.ts';
 
 /** How long a lost connection goes unnoticed by watchers, in milliseconds. */
 export const PRESENCE_GRACE_MS = Symbol('PresenceGraceMs');

@@ -16,7 +16,7 @@ import {
   type WatchStore,
 } from './presence-store.port.ts';
 import { PresenceViews } from './presence-views.service.ts';
-import { SerialByKey } from './serial-by-key.ts';
+import { SerialByKey } from '../serial-by-key.ts';
 
 /** What devices ask of presence: set their own, watch others'. */
 @Injectable()

@@ -9,7 +9,7 @@ import { PresencePublisher } from '../presence-publisher.service.ts';
 import { MemoryPresenceStore } from '../presence-store.memory.ts';
 import { PresenceViews } from '../presence-views.service.ts';
 import { PresenceService } from '../presence.service.ts';
-import { SerialByKey } from '../serial-by-key.ts';
+import { SerialByKey } from '../../serial-by-key.ts';
 import { MemoryWatchStore } from '../watch-store.memory.ts';
 import { MemoryPresenceProfiles } from './memory-presence-profiles.ts';
 

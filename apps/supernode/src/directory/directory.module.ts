@@ -1,0 +1,24 @@
+import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ClockModule } from '../clock/clock.module.ts';
+import { PrismaDirectoryEntries } from '../persistence/directory-entries.prisma.ts';
+import { PresenceModule } from '../presence/presence.module.ts';
+import { DIRECTORY_ENTRIES } from './directory-entries.port.ts';
+import { DirectoryService } from './directory.service.ts';
+import { MemoryResourceIndex } from './resource-index.memory.ts';
+import { RESOURCE_INDEX } from './resource-index.port.ts';
+import { ResourceIndexService } from './resource-index.service.ts';
+
+/** Look-up, search, and who offers what. */
+@Module({
+  imports: [ClockModule, PresenceModule],
+  providers: [
+    BackgroundTasks,
+    DirectoryService,
+    ResourceIndexService,
+    { provide: DIRECTORY_ENTRIES, useClass: PrismaDirectoryEntries },
+    { provide: RESOURCE_INDEX, useClass: MemoryResourceIndex },
+  ],
+  exports: [DirectoryService, ResourceIndexService],
+})
+export class DirectoryModule {}

@@ -1,0 +1,49 @@
+import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ClockModule } from '../clock/clock.module.ts';
+import { PRESENCE_CONFIG } from '../config/config.module.ts';
+import type { PresenceConfig } from '../config/config.schema.ts';
+import { ContactsModule } from '../contacts/contacts.module.ts';
+import { ChannelsModule } from '../gateway/channels.module.ts';
+import { nextPresenceEpoch } from '../persistence/presence-epoch.prisma.ts';
+import { PrismaPresenceProfiles } from '../persistence/presence-profiles.prisma.ts';
+import { PrismaService } from '../persistence/prisma.service.ts';
+import { ConnectionPresence, PRESENCE_GRACE_MS } from './connection-presence.service.ts';
+import { PRESENCE_EPOCH } from './presence-epoch.port.ts';
+import { PRESENCE_PROFILES } from './presence-profile.port.ts';
+import { PresencePublisher } from './presence-publisher.service.ts';
+import { PRESENCE_READER } from './presence-reader.port.ts';
+import { StoredPresenceReader } from './presence-reader.service.ts';
+import { PresenceRetention } from './presence-retention.service.ts';
+import { MemoryPresenceStore } from './presence-store.memory.ts';
+import { PRESENCE_STORE, WATCH_STORE } from './presence-store.port.ts';
+import { PresenceViews } from './presence-views.service.ts';
+import { PresenceService } from './presence.service.ts';
+import { SerialByKey } from '../serial-by-key.ts';
+import { MemoryWatchStore } from './watch-store.memory.ts';
+
+/** State per device and per user, who watches whom, last seen, history. */
+@Module({
+  imports: [ClockModule, ChannelsModule, ContactsModule],
+  providers: [
+    BackgroundTasks,
+    ConnectionPresence,
+    PresencePublisher,
+    PresenceRetention,
+    PresenceService,
+    PresenceViews,
+    SerialByKey,
+    { provide: PRESENCE_STORE, useClass: MemoryPresenceStore },
+    { provide: WATCH_STORE, useClass: MemoryWatchStore },
+    { provide: PRESENCE_PROFILES, useClass: PrismaPresenceProfiles },
+    { provide: PRESENCE_READER, useClass: StoredPresenceReader },
+    { provide: PRESENCE_EPOCH, useFactory: nextPresenceEpoch, inject: [PrismaService] },
+    {
+      provide: PRESENCE_GRACE_MS,
+      useFactory: (config: PresenceConfig) => config.graceSeconds * 1000,
+      inject: [PRESENCE_CONFIG],
+    },
+  ],
+  exports: [ConnectionPresence, PresenceService, PresenceViews, PRESENCE_READER, PRESENCE_STORE],
+})
+export class PresenceModule {}

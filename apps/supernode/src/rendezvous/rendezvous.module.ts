@@ -1,0 +1,26 @@
+import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ClockModule } from '../clock/clock.module.ts';
+import { ContactsModule } from '../contacts/contacts.module.ts';
+import { ChannelsModule } from '../gateway/channels.module.ts';
+import { PresenceModule } from '../presence/presence.module.ts';
+import { CalleeReach } from './callee-reach.service.ts';
+import { RendezvousService } from './rendezvous.service.ts';
+import { MemorySessionBook } from './session-book.memory.ts';
+import { SESSION_BOOK } from './session-book.port.ts';
+import { MetricSessionOutcomes } from './session-outcomes.metrics.ts';
+import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
+
+/** Brokering of sessions. */
+@Module({
+  imports: [ClockModule, ChannelsModule, ContactsModule, PresenceModule],
+  providers: [
+    BackgroundTasks,
+    CalleeReach,
+    RendezvousService,
+    { provide: SESSION_BOOK, useClass: MemorySessionBook },
+    { provide: SESSION_OUTCOMES, useClass: MetricSessionOutcomes },
+  ],
+  exports: [RendezvousService],
+})
+export class RendezvousModule {}
