@@ -5,6 +5,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { formatTransportAddress } from '@parley/nat';
 import helmet from 'helmet';
+import { AdminKeysService } from './admin/admin-keys.service.ts';
 import { createAdminApplication } from './admin/create-admin-application.ts';
 import { AppModule, type Runtime } from './app.module.ts';
 import { systemClock } from './clock/system-clock.ts';
@@ -62,17 +63,15 @@ export async function createSupernode(config: Config): Promise<Supernode> {
     await app.init();
     const ports = app.get(RolePorts);
 
-    const admin = await createAdminApplication(
-      {
-        logger,
-        metrics: observability.metrics,
-        clock: systemClock,
-        adminKeys: new PrismaAdminKeyRepository(database.prisma),
-        presence: ports.presence,
-      },
-      config.admin.bootstrapKey,
-    );
+    const admin = await createAdminApplication({
+      logger,
+      metrics: observability.metrics,
+      clock: systemClock,
+      adminKeys: new PrismaAdminKeyRepository(database.prisma),
+      presence: ports.presence,
+    });
     undo.push(() => closeApplication(admin, config.edge.drainSeconds));
+    await admin.get(AdminKeysService).applyBootstrapKey(config.admin.bootstrapKey);
 
     // Clients are let in last, when everything that serves them is there.
     const adminUrls = await listenOn(admin.getHttpServer(), {

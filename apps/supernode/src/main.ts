@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
+import { renderOpenApi } from './admin/openapi-document.ts';
 import { runConfigCommand } from './config/config-command.ts';
 import { loadProcessConfig } from './config/load-config.ts';
 import { createSupernode, type Supernode } from './create-supernode.ts';
@@ -9,6 +10,7 @@ const USAGE = `parley-supernode                        start a supernode; settin
 parley-supernode config check           say whether the settings are right
 parley-supernode config print-defaults  print every setting with its default
 parley-supernode config docs [folder]   print the reference page, or write it and .env.example into a checkout
+parley-supernode openapi                print the description of the admin API
 `;
 const EX_USAGE = 64;
 
@@ -16,6 +18,10 @@ async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
   if (command === undefined) return serve();
   if (command === 'config') return runConfigCommand(rest, process.stdout);
+  if (command === 'openapi') {
+    process.stdout.write(await renderOpenApi());
+    return 0;
+  }
   const isHelp = command === '--help' || command === 'help';
   (isHelp ? process.stdout : process.stderr).write(USAGE);
   return isHelp ? 0 : EX_USAGE;

@@ -4,7 +4,6 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import helmet from 'helmet';
 import { nestOptions } from '../observability/nest-logger.ts';
-import { AdminKeysService } from './admin-keys.service.ts';
 import { AdminModule, type AdminPorts } from './admin.module.ts';
 import type { AdminRequest, AdminResponse } from './http-exchange.ts';
 import { OPENAPI_HOLDER, type OpenApiHolder } from './openapi.controller.ts';
@@ -12,15 +11,8 @@ import { OPENAPI_HOLDER, type OpenApiHolder } from './openapi.controller.ts';
 /** Version of the REST API, not of the product: it changes when a resource does. */
 const API_VERSION = '1.0';
 
-/**
- * Builds the admin application; the caller lets it listen.
- *
- * @param bootstrapKey - the key of SUPERNODE_ADMIN_KEY, where it is set
- */
-export async function createAdminApplication(
-  ports: AdminPorts,
-  bootstrapKey: string | undefined,
-): Promise<NestExpressApplication> {
+/** Builds the admin application; the caller lets it listen. */
+export async function createAdminApplication(ports: AdminPorts): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
     AdminModule.forRoot(ports),
     nestOptions(ports.logger, true),
@@ -31,7 +23,6 @@ export async function createAdminApplication(
   try {
     await app.init();
     app.get<OpenApiHolder>(OPENAPI_HOLDER).document = describe(app);
-    await app.get(AdminKeysService).applyBootstrapKey(bootstrapKey);
     return app;
   } catch (error) {
     await app.close();
