@@ -7,7 +7,11 @@ import type { DeviceAddress } from '../identity/caller.ts';
  */
 export interface Notifier {
   /** False when the device is neither connected nor resumable. */
-  notifyDevice<Name extends ServerEventName>(device: DeviceAddress, event: Name, payload: EventOf<Name>): boolean;
+  notifyDevice<Name extends ServerEventName>(
+    device: DeviceAddress,
+    event: Name,
+    payload: EventOf<Name>,
+  ): boolean;
   /** To all linked devices of a user, but not `except`; the number of devices that it reached. */
   notifyUser<Name extends ServerEventName>(
     tenant: TenantId,

@@ -4,6 +4,7 @@ import { Refusal } from '../refusal.ts';
 import { AccountAccess } from './account-access.ts';
 import { ACCOUNT_STORE, type Account, type AccountStore } from './accounts.port.ts';
 import type { Caller } from './caller.ts';
+import type { UserAddress } from './connection-context.ts';
 import { DeviceLists, isRepeated } from './device-lists.ts';
 
 /** The account of a signed-in user and its device lists (DESIGN 6.2). */
@@ -25,13 +26,13 @@ export class AccountService {
     caller: Caller,
     request: RequestOf<'account.devices'>,
   ): Promise<ResponseOf<'account.devices'>> {
-    const user = { tenant: caller.tenant, userId: request.userId };
+    return this.listsOf({ tenant: caller.tenant, userId: request.userId }, request.sinceVersion);
+  }
+
+  /** @throws Refusal NOT_FOUND */
+  async listsOf(user: UserAddress, sinceVersion: number): Promise<ResponseOf<'account.devices'>> {
     // One more than fits tells whether there are more.
-    const lists = await this.accounts.listsAfter(
-      user,
-      request.sinceVersion,
-      LIMITS.maxDeviceListsPerAnswer + 1,
-    );
+    const lists = await this.accounts.listsAfter(user, sinceVersion, LIMITS.maxDeviceListsPerAnswer + 1);
     if (!lists) throw new Refusal('NOT_FOUND');
     const complete = lists.length <= LIMITS.maxDeviceListsPerAnswer;
     return { lists: lists.slice(0, LIMITS.maxDeviceListsPerAnswer), complete };

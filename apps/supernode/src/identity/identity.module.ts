@@ -1,4 +1,6 @@
 import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ClockModule } from '../clock/clock.module.ts';
 import { PrismaAccountStore } from '../persistence/accounts.prisma.ts';
 import { PrismaKeyringStore } from '../persistence/keyring.prisma.ts';
 import { PrismaTenantStore } from '../persistence/tenants.prisma.ts';
@@ -24,7 +26,9 @@ import { WaitingDevices } from './waiting-devices.ts';
 
 /** Accounts, devices, sign-in and access tokens (DESIGN 4, 6.1, 6.2). */
 @Module({
+  imports: [ClockModule],
   providers: [
+    BackgroundTasks,
     { provide: ACCOUNT_STORE, useClass: PrismaAccountStore },
     { provide: TOKEN_BINDINGS, useClass: PrismaTokenBindings },
     { provide: TENANT_STORE, useClass: PrismaTenantStore },

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { RequestOf, ResponseOf } from '@parley/protocol';
 import { Refusal } from '../refusal.ts';
 import { AccountAccess } from './account-access.ts';
+import { AccountService } from './account.service.ts';
 import { ACCOUNT_STORE, type AccountStore } from './accounts.port.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { DeviceLists } from './device-lists.ts';
@@ -14,7 +15,8 @@ export class RecoveryService {
   constructor(
     private readonly proofs: DeviceProofs,
     private readonly access: AccountAccess,
-    private readonly lists: DeviceLists,
+    private readonly account: AccountService,
+    private readonly deviceLists: DeviceLists,
     private readonly issuer: TokenIssuer,
     @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
   ) {}
@@ -32,11 +34,24 @@ export class RecoveryService {
       throw new Refusal('RECOVERY_REFUSED');
     }
     if (account.status !== 'active') throw new Refusal('FORBIDDEN', 'The account is closed.');
-    const next = await this.lists.commitNext(request.deviceList, account, ({ signedBy, deviceIds }) => {
+    const next = await this.deviceLists.commitNext(request.deviceList, account, ({ signedBy, deviceIds }) => {
       if (signedBy !== 'recovery') throw new Refusal('RECOVERY_REFUSED');
       if (!deviceIds.has(device.deviceId))
         throw new Refusal('DEVICE_LIST_INVALID', 'The list lacks this device.');
     });
     return { ...(await this.issuer.issue(user, device)), deviceListVersion: next.list.version };
+  }
+
+  /** The chain of an account, for who proves to hold its recovery key: the proof is signed by that key. */
+  async lists(
+    connection: ConnectionContext,
+    request: RequestOf<'account.recovery-lists'>,
+  ): Promise<ResponseOf<'account.recovery-lists'>> {
+    const holder = this.proofs.verify(connection, request.proof, 'recover', '');
+    const user = { tenant: holder.tenant, userId: request.userId };
+    const account = await this.accounts.find(user);
+    if (!account || holder.deviceKey !== account.latest?.list.recoveryKey)
+      throw new Refusal('RECOVERY_REFUSED');
+    return this.account.listsOf(user, request.sinceVersion);
   }
 }

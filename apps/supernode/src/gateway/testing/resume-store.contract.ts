@@ -22,7 +22,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore): void
 
       await store.open(device, 'hash');
 
-      expect(await store.find(device, 'hash')).toEqual({ sequence: 0, events: [] });
+      expect(await store.find('hash')).toEqual({ device, sequence: 0, events: [] });
     });
 
     it('keeps events in order', async () => {
@@ -32,15 +32,19 @@ export function describeResumeStore(name: string, make: () => ResumeStore): void
       await store.append(device, event(1));
       await store.append(device, event(2));
 
-      expect(await store.find(device, 'hash')).toEqual({ sequence: 2, events: [event(1), event(2)] });
+      expect(await store.find('hash')).toEqual({ device, sequence: 2, events: [event(1), event(2)] });
     });
 
-    it('knows a record by device and token only', async () => {
+    it('keeps the records of devices apart', async () => {
       const store = make();
       await store.open(device, 'hash');
+      await store.open(other, 'other hash');
 
-      expect(await store.find(device, 'other hash')).toBeUndefined();
-      expect(await store.find(other, 'hash')).toBeUndefined();
+      await store.append(other, event(1));
+
+      expect(await store.find('hash')).toEqual({ device, sequence: 0, events: [] });
+      expect(await store.find('other hash')).toEqual({ device: other, sequence: 1, events: [event(1)] });
+      expect(await store.find('third hash')).toBeUndefined();
     });
 
     it('ends the older record of the device when a new one begins', async () => {
@@ -50,8 +54,8 @@ export function describeResumeStore(name: string, make: () => ResumeStore): void
 
       await store.open(device, 'second');
 
-      expect(await store.find(device, 'first')).toBeUndefined();
-      expect(await store.find(device, 'second')).toEqual({ sequence: 0, events: [] });
+      expect(await store.find('first')).toBeUndefined();
+      expect(await store.find('second')).toEqual({ device, sequence: 0, events: [] });
     });
 
     it('lets the oldest event fall out beyond the limit', async () => {
@@ -62,7 +66,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore): void
         await store.append(device, event(sequence));
       }
 
-      const record = await store.find(device, 'hash');
+      const record = await store.find('hash');
       expect(record?.events).toHaveLength(LIMITS.maxResumeEvents);
       expect(record?.events[0]).toEqual(event(2));
       expect(record?.sequence).toBe(LIMITS.maxResumeEvents + 1);
@@ -75,7 +79,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore): void
 
       await store.trim(device, 2);
 
-      expect(await store.find(device, 'hash')).toEqual({ sequence: 3, events: [event(3)] });
+      expect(await store.find('hash')).toEqual({ device, sequence: 3, events: [event(3)] });
     });
 
     it('ends a record, and takes no event without one', async () => {
@@ -85,7 +89,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore): void
 
       await store.append(device, event(1));
 
-      expect(await store.find(device, 'hash')).toBeUndefined();
+      expect(await store.find('hash')).toBeUndefined();
     });
   });
 }

@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ClockModule } from '../clock/clock.module.ts';
+import { DeviceChannels } from './device-channels.ts';
+import { NOTIFIER } from './notifier.port.ts';
+import { MemoryResumeStore } from './resume-store.memory.ts';
+import { RESUME_STORE } from './resume-store.port.ts';
+
+/** The way to devices, for every concern that has something to tell them; it knows none of them. */
+@Module({
+  imports: [ClockModule],
+  providers: [
+    BackgroundTasks,
+    DeviceChannels,
+    { provide: RESUME_STORE, useClass: MemoryResumeStore },
+    { provide: NOTIFIER, useExisting: DeviceChannels },
+  ],
+  exports: [DeviceChannels, NOTIFIER],
+})
+export class ChannelsModule {}

@@ -1,0 +1,101 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { LIMITS } from '@parley/protocol';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { ConnectionAdmission } from './connection-admission.ts';
+import { Connection } from './connection.ts';
+import { DeviceChannels } from './device-channels.ts';
+import type { EdgeServer, EdgeSocket } from './edge-socket.ts';
+import { RequestGate } from './request-gate.ts';
+
+/** Close code of `ws` for a message over the limit (RFC 6455 section 7.4.1: 1009). */
+const TOO_LARGE = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+
+/** From the first packet of a socket to its end: what exists around the handlers of requests. */
+@Injectable()
+export class ConnectionLifecycle {
+  private readonly open = new Set<Connection>();
+
+  constructor(
+    private readonly admission: ConnectionAdmission,
+    private readonly gate: RequestGate,
+    private readonly channels: DeviceChannels,
+    private readonly tasks: BackgroundTasks,
+    private readonly metrics: Metrics,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+  ) {
+    metrics.gauge('edge_connections', 'Connections of edge clients', [], (gauge) =>
+      gauge.set(this.open.size),
+    );
+    metrics.gauge('edge_devices', 'Signed-in devices, connected or resumable', [], (gauge) =>
+      gauge.set(this.channels.counts.known),
+    );
+  }
+
+  /** Before any handler sees a socket of this server. */
+  watch(server: EdgeServer): void {
+    server.use((socket, next) => {
+      this.begin(socket);
+      next();
+    });
+  }
+
+  /** Tells every client to come back later and takes no more. */
+  drain(windowMs: number): void {
+    this.admission.drain();
+    for (const connection of this.open) {
+      connection.send('go-away', { reason: 'draining', alternates: [], retryAfterMs: 0, windowMs });
+      connection.close();
+    }
+  }
+
+  private begin(socket: EdgeSocket): void {
+    const connection = new Connection(
+      this.admission.sourceOf(socket.request),
+      transportOf(socket),
+      this.scheduler,
+    );
+    socket.data.connection = connection;
+    this.open.add(connection);
+    connection.expectSignInWithin(LIMITS.challengeLifetimeMs);
+    const isAdmitted = this.gate.open(connection);
+    socket.use((packet, next) => {
+      if (isAdmitted(packet)) next();
+    });
+    this.watchHeartbeat(socket, connection);
+    socket.conn.once('close', (_reason: string, description?: unknown) => this.end(connection, description));
+  }
+
+  private watchHeartbeat(socket: EdgeSocket, connection: Connection): void {
+    socket.conn.on('packetCreate', (packet: { type: string }) => {
+      if (packet.type === 'ping') this.channels.pingSent(connection);
+    });
+    socket.conn.on('heartbeat', () => {
+      void this.tasks.attempt('Trimming events', () => this.channels.pongReceived(connection));
+    });
+  }
+
+  private end(connection: Connection, description: unknown): void {
+    this.open.delete(connection);
+    connection.ended();
+    if (isTooLarge(description)) this.metrics.drop('gateway', 'too-large');
+    void this.tasks.attempt('Ending a connection', () => this.channels.lost(connection));
+  }
+}
+
+function transportOf(socket: EdgeSocket): ConstructorParameters<typeof Connection>[1] {
+  return {
+    // The pairs of event and payload are checked where they are made: Notifier and ConnectionContext.
+    emit: (event, payload, meta) => (socket.emit as (...packet: unknown[]) => boolean)(event, payload, meta),
+    close: () => socket.disconnect(true),
+  };
+}
+
+function isTooLarge(description: unknown): boolean {
+  const cause =
+    typeof description === 'object' && description !== null && 'description' in description
+      ? description.description
+      : description;
+  return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === TOO_LARGE;
+}

@@ -1,0 +1,76 @@
+import { LIMITS, type EventOf, type ServerEventName } from '@parley/protocol';
+import type { DeviceAddress } from '../identity/caller.ts';
+import type { Connection } from './connection.ts';
+import type { ResumeEvent } from './resume-store.port.ts';
+
+/**
+ * The stream of numbered events to one signed-in device. It outlives connections: `opening` holds events back until the
+ * answer to the sign-in was sent, `lost` leaves them to the resume store.
+ */
+export class DeviceChannel {
+  private stateNow: 'opening' | 'live' | 'lost' = 'opening';
+  private heldBack: ResumeEvent[] = [];
+  private connectionNow: Connection | undefined;
+  private pinged = 0;
+
+  constructor(
+    readonly device: DeviceAddress,
+    public isLinked: boolean,
+    /** Of the newest event; 0 before the first. */
+    private sequence: number,
+  ) {}
+
+  get connection(): Connection | undefined {
+    return this.connectionNow;
+  }
+
+  /** A new connection takes over; what is sent from now on waits for {@link goLive}. */
+  attach(connection: Connection): void {
+    this.connectionNow = connection;
+    this.stateNow = 'opening';
+    this.heldBack = [];
+    this.pinged = this.sequence;
+  }
+
+  detach(): void {
+    this.connectionNow = undefined;
+    this.stateNow = 'lost';
+    this.heldBack = [];
+  }
+
+  /** Numbers an event and sends it if it may go out now. */
+  push<Name extends ServerEventName>(name: Name, payload: EventOf<Name>): ResumeEvent {
+    this.sequence += 1;
+    const event: ResumeEvent = { sequence: this.sequence, name, payload };
+    if (this.stateNow === 'live') this.connectionNow?.send(name, payload, event.sequence);
+    if (this.stateNow === 'opening') this.holdBack(event);
+    return event;
+  }
+
+  private holdBack(event: ResumeEvent): void {
+    this.heldBack.push(event);
+    // The sign-in hangs: the device reads all state anew when it comes back.
+    if (this.heldBack.length > LIMITS.maxResumeEvents) this.connectionNow?.close();
+  }
+
+  /** Sends what the device missed, then what was held back. */
+  goLive(connection: Connection, missed: readonly ResumeEvent[]): void {
+    if (this.connectionNow !== connection || this.stateNow !== 'opening') return;
+    const firstHeldBack = this.heldBack[0]?.sequence ?? Number.POSITIVE_INFINITY;
+    for (const event of [...missed.filter(({ sequence }) => sequence < firstHeldBack), ...this.heldBack]) {
+      connection.send(event.name, event.payload as EventOf<typeof event.name>, event.sequence);
+    }
+    this.heldBack = [];
+    this.stateNow = 'live';
+  }
+
+  /** A ping goes out behind all that was sent so far. */
+  pingSent(): void {
+    this.pinged = this.stateNow === 'live' ? this.sequence : this.pinged;
+  }
+
+  /** The answer to the last ping came: the device has received everything up to the returned event. */
+  pongReceived(): number {
+    return this.pinged;
+  }
+}

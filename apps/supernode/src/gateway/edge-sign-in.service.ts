@@ -1,0 +1,107 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { LIMITS, type RequestOf, type ResponseOf, type Welcome } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import type { Caller, DeviceAddress } from '../identity/caller.ts';
+import { DeviceProofs } from '../identity/device-proof.ts';
+import { SignInService, type SignedIn } from '../identity/sign-in.service.ts';
+import { Refusal } from '../refusal.ts';
+import type { Connection } from './connection.ts';
+import { DeviceChannels, type OpenedChannel } from './device-channels.ts';
+import { RELAY_ACCESS, type RelayAccess } from './relay-access.port.ts';
+import { FollowedReply } from './reply.ts';
+
+/** Joins identity and connection: who proved a device key gets a channel and a welcome. */
+@Injectable()
+export class EdgeSignIn {
+  constructor(
+    private readonly signIns: SignInService,
+    private readonly proofs: DeviceProofs,
+    private readonly channels: DeviceChannels,
+    @Inject(RELAY_ACCESS) private readonly relay: RelayAccess,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async authenticate(
+    connection: Connection,
+    request: RequestOf<'authenticate'>,
+  ): Promise<FollowedReply<ResponseOf<'authenticate'>>> {
+    requireNobody(connection);
+    const revocations = this.channels.revocations;
+    const signedIn = await this.signIns.authenticate(connection, request);
+    const channel = await this.enter(connection, signedIn, revocations, (caller) =>
+      this.channels.open(connection, caller),
+    );
+    return new FollowedReply(await this.welcome(signedIn, channel), channel.goLive);
+  }
+
+  async resume(
+    connection: Connection,
+    request: RequestOf<'resume'>,
+  ): Promise<FollowedReply<ResponseOf<'resume'>>> {
+    requireNobody(connection);
+    const proven = this.proofs.verify(connection, request.proof, 'resume', request.token);
+    const owner = await this.channels.ownerOf(request.token);
+    if (owner?.deviceId !== proven.deviceId || owner.tenant !== proven.tenant)
+      throw new Refusal('RESUME_REFUSED');
+    const revocations = this.channels.revocations;
+    const signedIn = await this.signIns.reauthorise(owner);
+    const channel = await this.enter(connection, signedIn, revocations, (caller) =>
+      this.channels.resume(connection, caller, request.token, request.lastSequence),
+    );
+    const welcome = await this.welcome(signedIn, channel);
+    return new FollowedReply({ ...welcome, recovered: channel.recovered }, channel.goLive);
+  }
+
+  /** Puts the device on the connection and opens its channel: both, or neither. */
+  private async enter<Channel>(
+    connection: Connection,
+    { caller, deviceListVersion }: SignedIn,
+    revocations: number,
+    open: (caller: Caller) => Promise<Channel | undefined>,
+  ): Promise<Channel> {
+    // Two sign-ins may have been under way on one connection: the first one has it.
+    requireNobody(connection);
+    if (!connection.isOpen) throw new Refusal('CONFLICT', 'The connection is closing.');
+    connection.device = { caller, hasAccount: deviceListVersion > 0 };
+    try {
+      const channel = await open(caller);
+      if (!channel) throw new Refusal('RESUME_REFUSED');
+      await this.recheck(caller, revocations);
+      return channel;
+    } catch (error) {
+      connection.device = undefined;
+      throw error;
+    }
+  }
+
+  /** The device may have been removed between the check and the moment that its channel could be ended. */
+  private async recheck(device: DeviceAddress, revocations: number): Promise<void> {
+    if (revocations === this.channels.revocations) return;
+    try {
+      await this.signIns.reauthorise(device);
+    } catch (error) {
+      await this.channels.end(device, 'revoked');
+      throw error;
+    }
+  }
+
+  private async welcome(signedIn: SignedIn, channel: OpenedChannel): Promise<Welcome> {
+    const { caller, handle, deviceListVersion } = signedIn;
+    return {
+      tenant: caller.tenant,
+      userId: caller.userId,
+      deviceId: caller.deviceId,
+      handle,
+      linked: caller.linked,
+      deviceListVersion,
+      resume: { token: channel.resumeToken, windowMs: LIMITS.resumeWindowMs },
+      stunServers: [...this.relay.stunServers()],
+      relay: (caller.linked ? await this.relay.issue(caller) : undefined) ?? null,
+      serverTime: this.clock.now(),
+    };
+  }
+}
+
+function requireNobody(connection: Connection): void {
+  if (connection.device) throw new Refusal('CONFLICT', 'A device is signed in on this connection already.');
+}

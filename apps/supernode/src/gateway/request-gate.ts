@@ -1,0 +1,53 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CLIENT_REQUESTS, LIMITS, refused, type Acknowledgement } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { Metrics } from '../observability/metrics.ts';
+import type { Connection } from './connection.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** Requests over the budget that a connection may send in a row before it is closed. */
+const MAX_REFUSED_IN_ROW = 1_000;
+/** Requests of one connection that may be under way at one time. */
+const MAX_UNDER_WAY = 64;
+
+type Acknowledge = (reply: Acknowledgement<unknown>) => void;
+
+/** The first look at every packet of a connection: known event, someone waits for the answer, within the budget. */
+@Injectable()
+export class RequestGate {
+  constructor(
+    private readonly metrics: Metrics,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** The gate of one connection. It answers true when the packet may go on to its handler. */
+  open(connection: Connection): (packet: readonly unknown[]) => boolean {
+    const burst = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
+    const budget = new TokenBucket(LIMITS.requestsPerSecond, burst, this.clock.monotonic());
+    let refusedInRow = 0;
+    return (packet) => {
+      const last = packet.at(-1);
+      const acknowledge = typeof last === 'function' ? (last as Acknowledge) : undefined;
+      if (!connection.isOpen) return this.drop('closing');
+      const retryAfterMs = budget.take(this.clock.monotonic());
+      if (retryAfterMs > 0 || connection.requestsUnderWay >= MAX_UNDER_WAY) {
+        refusedInRow += 1;
+        if (refusedInRow > MAX_REFUSED_IN_ROW) connection.close();
+        acknowledge?.(refused('RATE_LIMITED', 'Too many requests on this connection.', retryAfterMs));
+        return this.drop('rate-limited');
+      }
+      refusedInRow = 0;
+      if (!acknowledge) return this.drop('no-acknowledgement');
+      if (typeof packet[0] !== 'string' || !Object.hasOwn(CLIENT_REQUESTS, packet[0])) {
+        acknowledge(refused('UNKNOWN_EVENT', 'The protocol has no such event.'));
+        return this.drop('unknown-event');
+      }
+      return true;
+    };
+  }
+
+  private drop(reason: string): false {
+    this.metrics.drop('gateway', reason);
+    return false;
+  }
+}

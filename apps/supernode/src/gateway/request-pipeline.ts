@@ -1,0 +1,101 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import {
+  accepted,
+  CLIENT_REQUESTS,
+  type Acknowledgement,
+  type ClientRequestName,
+  type RequestAudience,
+} from '@parley/protocol';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { SupernodeError } from '../errors.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { Refusal } from '../refusal.ts';
+import type { Connection } from './connection.ts';
+import type { EdgeSocket } from './edge-socket.ts';
+import { FollowedReply } from './reply.ts';
+import { mapError } from './wire-errors.ts';
+
+/** A handler that takes longer is answered for; what it still does is its own matter. */
+const DEADLINE_MS = 15_000;
+
+type Acknowledge = (reply: Acknowledgement<unknown>) => void;
+/** Nest's arguments of a handler: socket, payload, acknowledgement, name of the event. */
+export type HandlerArguments = [EdgeSocket, unknown, Acknowledge, ClientRequestName];
+
+/**
+ * What happens around every handler: audience, schema, deadline, one acknowledgement, typed errors. The handler gets the
+ * parsed request in place of the received one.
+ */
+@Injectable()
+export class RequestPipeline {
+  private readonly logger = new Logger(RequestPipeline.name);
+  private readonly requests;
+
+  constructor(
+    metrics: Metrics,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+  ) {
+    this.requests = metrics.counter('edge_requests_total', 'Requests of edge clients, by event and outcome', [
+      'event',
+      'outcome',
+    ]);
+  }
+
+  /** Never rejects: whatever happens becomes the acknowledgement, which is sent here so that more can follow it. */
+  async serve(received: HandlerArguments, handle: () => Promise<unknown>): Promise<void> {
+    const [socket, payload, acknowledge, event] = received;
+    const { connection } = socket.data;
+    connection.requestBegins();
+    try {
+      admit(CLIENT_REQUESTS[event].audience, connection);
+      received[1] = parse(event, payload);
+      const result = await this.withDeadline(handle());
+      const reply = result instanceof FollowedReply ? result : new FollowedReply(result, () => undefined);
+      acknowledge(accepted(reply.data));
+      this.requests.inc({ event, outcome: 'ok' });
+      reply.afterwards();
+    } catch (error) {
+      acknowledge(this.answerTo(error, event));
+    } finally {
+      connection.requestEnds();
+    }
+  }
+
+  private answerTo(error: unknown, event: ClientRequestName): Acknowledgement<never> {
+    const { reply, correlationId } = mapError(error);
+    if (correlationId !== undefined) {
+      const cause = error instanceof Error ? error.stack : String(error);
+      this.logger.error(`${event} failed, correlation id ${correlationId}`, cause);
+    }
+    this.requests.inc({ event, outcome: reply.ok ? 'ok' : reply.error.code });
+    return reply;
+  }
+
+  private withDeadline(work: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.scheduler.after(DEADLINE_MS, () =>
+        reject(new SupernodeError('SN_INVARIANT', 'The handler did not answer within its deadline.')),
+      );
+      work.then(resolve, reject).finally(cancel);
+    });
+  }
+}
+
+function admit(audience: RequestAudience, connection: Connection): void {
+  if (audience === 'anyone') return;
+  const { device } = connection;
+  if (!device) throw new Refusal('NOT_AUTHENTICATED');
+  if (audience === 'linked' && !device.caller.linked) {
+    throw new Refusal(device.hasAccount ? 'DEVICE_NOT_LINKED' : 'ACCOUNT_REQUIRED');
+  }
+}
+
+/** Says which member of the request is wrong, by its name in our schema, and never what was sent. */
+function parse(event: ClientRequestName, payload: unknown): unknown {
+  const schema = CLIENT_REQUESTS[event].request;
+  const result = schema.safeParse(payload);
+  if (result.success) return result.data;
+  const member = result.error.issues[0]?.path[0];
+  const isOurs = typeof member === 'string' && 'shape' in schema && Object.hasOwn(schema.shape, member);
+  throw new Refusal('BAD_REQUEST', isOurs ? `The member "${member}" does not fit the schema.` : undefined);
+}

@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import { refused, type Acknowledgement } from '@parley/protocol';
+import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
+import { Refusal } from '../refusal.ts';
+
+/** The error half of an acknowledgement, and under which id the log has the cause where a fault of ours is behind it. */
+export interface MappedError {
+  readonly reply: Acknowledgement<never>;
+  readonly correlationId?: string;
+}
+
+/** How long clients wait before they ask a database again that was away. */
+const STORE_RETRY_MS = 2_000;
+
+/** What a client is told of anything that a handler threw: never the payload, never the message of an unknown error. */
+export function mapError(thrown: unknown): MappedError {
+  if (thrown instanceof Refusal) return { reply: refused(thrown.code, thrown.message, thrown.retryAfterMs) };
+  const correlationId = randomUUID();
+  if (isStoreUnavailable(thrown)) {
+    const message = `The database is out of reach; correlation id ${correlationId}.`;
+    return { reply: refused('STORE_UNAVAILABLE', message, STORE_RETRY_MS), correlationId };
+  }
+  return {
+    reply: refused('INTERNAL', `A fault of the supernode; correlation id ${correlationId}.`),
+    correlationId,
+  };
+}

@@ -1,0 +1,27 @@
+import { errorCodeOf, SupernodeError } from '../errors.ts';
+
+/**
+ * Codes that say "not now" and not "not so": of Prisma (cannot connect, timed out, connection closed, no connection free,
+ * transaction not started), of the operating system, of PostgreSQL (connection exceptions, shutting down, too many
+ * connections, cannot serialise).
+ */
+const UNAVAILABLE =
+  /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037|ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|08[0-9A-Z]{3}|57P0[1-5]|53[0-9A-Z]{3}|40001)$/;
+/** What drivers say where they give no code. */
+const LOST =
+  /connection terminated|connection ended|server has closed the connection|cannot reach|can't reach database/i;
+const MAX_DEPTH = 5;
+
+/** Whether an error of a repository means that the database is out of reach and nothing was changed. */
+export function isStoreUnavailable(thrown: unknown): boolean {
+  let error: unknown = thrown;
+  for (let depth = 0; depth < MAX_DEPTH && typeof error === 'object' && error !== null; depth++) {
+    if (error instanceof SupernodeError && error.code === 'SN_DB_UNREACHABLE') return true;
+    const code = errorCodeOf(error);
+    if (code !== undefined && UNAVAILABLE.test(code)) return true;
+    if (code === 'ENOENT' && 'syscall' in error && error.syscall === 'connect') return true;
+    if (error instanceof Error && LOST.test(error.message)) return true;
+    error = 'cause' in error ? error.cause : undefined;
+  }
+  return false;
+}
