@@ -8,6 +8,8 @@ import {
   parseTransportAddress,
   transportAddress,
 } from './ip-address.ts';
+import { fiveTupleKey } from './five-tuple.ts';
+import { sourcePrefix } from './source-prefix.ts';
 import { formatTransportAddress, sameTransportAddress, transportAddressKey } from './transport-address.ts';
 
 describe('IP addresses › canonical text (RFC 5952)', () => {
@@ -120,5 +122,26 @@ describe('TransportAddress', () => {
 
   it('refuses what is no address', () => {
     expect(parseTransportAddress('example.org', 1)).toBeUndefined();
+  });
+});
+
+describe('keys', () => {
+  it('a five-tuple has one key per client, server and protocol', () => {
+    const client = transportAddress('192.0.2.1', 1);
+    const server = transportAddress('192.0.2.2', 2);
+    const tuples = [
+      { client, server, protocol: 'udp' },
+      { client, server, protocol: 'tcp' },
+      { client: server, server: client, protocol: 'udp' },
+      { client: { ...client, port: 2 }, server, protocol: 'udp' },
+    ] as const;
+
+    expect(new Set(tuples.map(fiveTupleKey)).size).toBe(tuples.length);
+    expect(fiveTupleKey(tuples[0])).toBe(fiveTupleKey({ ...tuples[0] }));
+  });
+
+  it('a source is an IPv4 address or an IPv6 /64', () => {
+    expect(sourcePrefix(transportAddress('192.0.2.1', 1))).toBe('192.0.2.1');
+    expect(sourcePrefix(transportAddress('2001:db8:1:2:3:4:5:6', 1))).toBe('2001:db8:1:2::');
   });
 });

@@ -416,6 +416,48 @@ describe('NatBox › nested, blocked, IPv6', () => {
     expect(network.droppedFor('filtered')).toBe(3);
   });
 
+  it.each([
+    ['endpoint-independent', 2],
+    ['address-dependent', 1],
+  ] as const)('filters IPv6 %s where told', (filtering, expected) => {
+    const network = new VirtualNetwork();
+    const box = network.addNat({ externalAddresses: [], ipv6: { filtering } });
+    const client = network.addHost({ addresses: ['2001:db8:1::2'] }, box.inside).bind('2001:db8:1::2', 5000);
+    const server = network.addHost({ addresses: ['2001:db8:ffff::1'] });
+    const other = network.addHost({ addresses: ['2001:db8:ffff::2'] }).bind();
+    const known = server.bind();
+    const atClient = collect(client);
+
+    client.send(PAYLOAD, known.localAddress);
+    network.clock.advance(0);
+    for (const sender of [server.bind(), other]) sender.send(PAYLOAD, client.localAddress);
+    network.clock.advance(0);
+
+    expect(atClient).toHaveLength(expected);
+  });
+
+  it('has no way for IPv4 through a box without an IPv4 address', () => {
+    const network = new VirtualNetwork();
+    const box = network.addNat({ externalAddresses: [] });
+    const client = network.addHost({ addresses: ['10.0.0.2'] }, box.inside).bind();
+
+    client.send(PAYLOAD, transportAddress('198.51.100.1', 1));
+    network.clock.advance(0);
+
+    expect(network.droppedFor('no-route')).toBe(1);
+  });
+
+  it('refuses addresses that are taken, not canonical, or of the wrong family', () => {
+    const network = new VirtualNetwork();
+    network.addHost({ addresses: ['198.51.100.1'] });
+
+    expect(thrownCode(() => network.addHost({ addresses: ['198.51.100.1'] }))).toBe('NAT_INVALID_ARGUMENT');
+    expect(thrownCode(() => network.addHost({ addresses: ['2001:DB8::1'] }))).toBe('NAT_INVALID_ADDRESS');
+    expect(thrownCode(() => network.addNat({ externalAddresses: ['2001:db8::1'] }))).toBe(
+      'NAT_INVALID_ADDRESS',
+    );
+  });
+
   it('an open box lets IPv6 in unasked', () => {
     const network = new VirtualNetwork();
     const box = network.addNat({ externalAddresses: [], ipv6: 'open' });

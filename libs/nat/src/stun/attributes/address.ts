@@ -12,6 +12,7 @@ import { formatIpAddress, parseIpAddress } from '../../net/ip-address.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
 import { AttributeType } from '../attribute-type.ts';
 import { MAGIC_COOKIE } from '../magic-cookie.ts';
+import { requireRange } from './number.ts';
 import { decoded, refused, type AttributeCodec, type AttributeResult } from './attribute-codec.ts';
 
 const FAMILY_IPV4 = 0x01;
@@ -52,6 +53,7 @@ function encodeAddress({ address, port }: TransportAddress): Uint8Array {
   if (bytes === undefined) {
     throw new NatError('NAT_INVALID_ADDRESS', 'A transport address needs an IP address in text form.');
   }
+  requireRange(port, 0xffff);
   const value = new Uint8Array(HEADER_BYTES + bytes.length);
   value[1] = bytes.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6;
   value[2] = port >>> 8;

@@ -129,9 +129,12 @@ describe('STUN attributes', () => {
     const id = new Uint8Array(12);
     const reasons = {
       family: address.MappedAddress.decode(Uint8Array.of(0, 3, 0, 1, 1, 2, 3, 4), id),
+      shortAddress: address.XorMappedAddress.decode(Uint8Array.of(0, 1, 0), id),
       addressLength: address.XorMappedAddress.decode(Uint8Array.of(0, 1, 0, 1, 1, 2, 3), id),
       utf8: Username.decode(Uint8Array.of(0xc3, 0x28), id),
       username: Username.decode(new Uint8Array(509), id),
+      errorFamily: AddressErrorCode.decode(Uint8Array.of(3, 0, 4, 0), id),
+      longReason: ErrorCode.decode(new Uint8Array(768), id),
       errorClass: ErrorCode.decode(Uint8Array.of(0, 0, 2, 0), id),
       errorNumber: ErrorCode.decode(Uint8Array.of(0, 0, 4, 100), id),
       odd: UnknownAttributes.decode(Uint8Array.of(1, 2, 3), id),
@@ -144,9 +147,13 @@ describe('STUN attributes', () => {
 
     expect(reasons).toEqual({
       family: { ok: false, at: 1, reason: 'unknown-address-family' },
+      shortAddress: address.XorMappedAddress.decode(Uint8Array.of(0, 1, 0), id),
+      shortAddress: { ok: false, at: 0, reason: 'wrong-length' },
       addressLength: { ok: false, at: 4, reason: 'wrong-length' },
       utf8: { ok: false, at: 0, reason: 'invalid-text' },
       username: { ok: false, at: 508, reason: 'too-long' },
+      errorFamily: { ok: false, at: 0, reason: 'unknown-address-family' },
+      longReason: { ok: false, at: 4, reason: 'too-long' },
       errorClass: { ok: false, at: 2, reason: 'out-of-range' },
       errorNumber: { ok: false, at: 3, reason: 'out-of-range' },
       odd: { ok: false, at: 0, reason: 'wrong-length' },
@@ -177,6 +184,7 @@ describe('STUN attributes', () => {
       () => PasswordAlgorithms.encode([], id),
       () => UnknownAttributes.encode([0x10000], id),
       () => address.XorMappedAddress.encode({ family: 'ipv4', address: 'localhost', port: 1 }, id),
+      () => address.XorMappedAddress.encode({ family: 'ipv4', address: '192.0.2.1', port: 65_536 }, id),
     ];
 
     for (const attempt of attempts) expect(attempt).toThrow(NatError);
