@@ -1,9 +1,11 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ConfigModule } from './config/config.module.ts';
 import type { Config } from './config/config.schema.ts';
+import { GatewayModule } from './gateway/gateway.module.ts';
 import { ObservabilityModule, type Observability } from './observability/observability.module.ts';
 import { DatabaseModule } from './persistence/database.module.ts';
 import type { Database } from './persistence/database.ts';
+import { PresenceModule } from './presence/presence.module.ts';
 import { RolePorts } from './role-ports.ts';
 
 /** What exists before the modules do. */
@@ -23,6 +25,8 @@ export class AppModule {
         ConfigModule.forRoot(config),
         ObservabilityModule.forRoot(observability),
         DatabaseModule.forRoot(database),
+        PresenceModule,
+        GatewayModule,
       ],
       providers: [RolePorts],
     };

@@ -2,7 +2,6 @@ import type { Server as HttpServer } from 'node:http';
 import { NestFactory } from '@nestjs/core';
 import type { INestApplication } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { IoAdapter } from '@nestjs/platform-socket.io';
 import { formatTransportAddress } from '@parley/nat';
 import helmet from 'helmet';
 import { AdminKeysService } from './admin/admin-keys.service.ts';
@@ -10,6 +9,7 @@ import { createAdminApplication } from './admin/create-admin-application.ts';
 import { AppModule, type Runtime } from './app.module.ts';
 import { systemClock } from './clock/system-clock.ts';
 import type { Config, StorageConfig } from './config/config.schema.ts';
+import { EdgeIoAdapter } from './gateway/edge-io-adapter.ts';
 import { listenOn, type BoundUrls } from './listeners.ts';
 import type { StunListeners } from './nat/stun-listeners.port.ts';
 import { HealthRegistry } from './observability/health-registry.ts';
@@ -109,7 +109,7 @@ async function buildEdgeApplication(runtime: Runtime): Promise<NestExpressApplic
   app.disable('x-powered-by');
   app.set('trust proxy', runtime.config.edge.trustProxy);
   app.use(helmet({ strictTransportSecurity: false })); // this listener speaks plain HTTP
-  app.useWebSocketAdapter(new IoAdapter(app));
+  app.useWebSocketAdapter(new EdgeIoAdapter(app));
   return app;
 }
 

@@ -43,7 +43,7 @@ export class DeviceChannels implements Notifier {
   private readonly byUser = new Map<string, Set<DeviceChannel>>();
   private readonly expiries = new Map<string, () => void>();
   private readonly serial = new SerialByKey();
-  private observers: readonly ConnectionObserver[] = [];
+  private readonly observers: ConnectionObserver[] = [];
   private revocationsNow = 0;
 
   constructor(
@@ -52,9 +52,9 @@ export class DeviceChannels implements Notifier {
     private readonly tasks: BackgroundTasks,
   ) {}
 
-  /** Set once, when all concerns exist: they depend on the notifier, and not the other way round. */
-  observe(observers: readonly ConnectionObserver[]): void {
-    this.observers = observers;
+  /** Observers come when all concerns exist: they depend on the notifier, and not the other way round. */
+  subscribe(observer: ConnectionObserver): void {
+    this.observers.push(observer);
   }
 
   /** Moves whenever a device was revoked: what was decided before must be decided again. */

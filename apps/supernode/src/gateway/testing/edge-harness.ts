@@ -42,7 +42,7 @@ export interface SignedInUser extends RegisteredUser {
   readonly welcome: Welcome;
 }
 
-/** The gateway with identity on a real database and a real socket, without the other concerns. */
+/** The gateway with all that it serves, on a real database and a real socket, without STUN and TURN. */
 export class EdgeHarness {
   /** What the gateway told its observers, as `what device-id detail`. */
   readonly observed: string[] = [];
@@ -96,7 +96,7 @@ export class EdgeHarness {
     const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
     const harness = new EdgeHarness(app, database, metrics, `http://127.0.0.1:${port}`);
     revoked.push = (...devices) => harness.revokedRelays.push(...devices);
-    app.get(DeviceChannels, { strict: false }).observe([harness.recorder()]);
+    app.get(DeviceChannels, { strict: false }).subscribe(harness.recorder());
     return harness;
   }
 
