@@ -34,6 +34,8 @@ export const SUPERNODE_ERRORS = {
   SN_DB_SCHEMA_NEWER: OPERATOR,
   /** A migration failed before, or was edited after it was applied. */
   SN_DB_MIGRATION_BROKEN: FAULT,
+  /** The thread of the STUN and TURN servers does not run; it is being started again. */
+  SN_RELAY_UNAVAILABLE: AGAIN,
   /** A bug: a state that the code rules out. */
   SN_INVARIANT: FAULT,
 } as const satisfies Record<string, ErrorTraits>;

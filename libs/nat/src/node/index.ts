@@ -9,6 +9,7 @@ export {
   TurnServerDriver,
   type TurnDriverStats,
   type TurnListen,
+  type TurnListener,
   type TurnServerControl,
   type TurnServerDriverOptions,
 } from './turn-server-driver.ts';

@@ -35,6 +35,12 @@ export interface TurnListen {
   readonly alternatePort?: number;
 }
 
+/** What of a {@link TurnListen} was bound. */
+export interface TurnListener {
+  readonly primary: TransportAddress;
+  readonly alternatePort: number | undefined;
+}
+
 export interface TurnServerDriverOptions {
   readonly listen: readonly TurnListen[];
   readonly turn: Omit<TurnServerOptions, 'crypto' | 'epochMillisAt'>;
@@ -60,8 +66,10 @@ const DEFAULT_BUFFER_BYTES = { listener: 4 * 1024 * 1024, relay: 256 * 1024 };
 /** Sockets and timer of the STUN and TURN server core; decides nothing. */
 export class TurnServerDriver {
   private readonly options: TurnServerDriverOptions;
+  /** In the order of the options. */
+  readonly listeners: readonly TurnListener[];
   private readonly front: StunTurnFront;
-  private readonly listeners: ReadonlyMap<TransportAddress, Socket>;
+  private readonly sockets: ReadonlyMap<TransportAddress, Socket>;
   private readonly relays = new Map<RelayId, Socket>();
   private timer: NodeJS.Timeout | undefined;
   private armedAt: Instant | undefined;
@@ -84,23 +92,21 @@ export class TurnServerDriver {
   private constructor(
     options: TurnServerDriverOptions,
     groups: readonly ListenerGroup[],
-    listeners: ReadonlyMap<TransportAddress, Socket>,
+    sockets: ReadonlyMap<TransportAddress, Socket>,
   ) {
     const turn = new TurnServer({ ...options.turn, crypto: options.crypto ?? nodeCrypto, epochMillisAt });
     this.options = options;
     this.front = new StunTurnFront(turn, groups);
-    this.listeners = listeners;
-    for (const [server, socket] of listeners) {
+    this.listeners = groups.flatMap(({ sockets: { primary, 'alternate-port': alternate } }) =>
+      primary === undefined ? [] : [{ primary, alternatePort: alternate?.port }],
+    );
+    this.sockets = sockets;
+    for (const [server, socket] of sockets) {
       socket.on('message', (bytes, from) => {
         this.input({ kind: 'datagram', tuple: { client: sourceOf(from), server, protocol: 'udp' }, bytes });
       });
       socket.on('error', () => (this.sendFailures += 1));
     }
-  }
-
-  /** Where the server listens, in the order of the options, alternates after their primary. */
-  get addresses(): readonly TransportAddress[] {
-    return [...this.listeners.keys()];
   }
 
   control(input: TurnServerControl): void {
@@ -115,7 +121,7 @@ export class TurnServerDriver {
     if (this.isClosed) return;
     this.isClosed = true;
     clearTimeout(this.timer);
-    await Promise.all([...this.listeners.values(), ...this.relays.values()].map(closeSocket));
+    await Promise.all([...this.sockets.values(), ...this.relays.values()].map(closeSocket));
     this.relays.clear();
   }
 
@@ -128,7 +134,7 @@ export class TurnServerDriver {
     for (const output of outputs) {
       switch (output.kind) {
         case 'send':
-          this.transmit(this.listeners.get(output.to.server), output.bytes, output.to.client);
+          this.transmit(this.sockets.get(output.to.server), output.bytes, output.to.client);
           break;
         case 'relay':
           this.transmit(this.relays.get(output.relayId), output.bytes, output.peer);

@@ -1,0 +1,65 @@
+import { Module } from '@nestjs/common';
+import { ClockModule } from '../clock/clock.module.ts';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { CLUSTER_CONFIG, EDGE_CONFIG, NAT_CONFIG } from '../config/config.module.ts';
+import type { ClusterConfig, EdgeConfig, NatConfig } from '../config/config.schema.ts';
+import { RELAY_ACCESS } from '../gateway/relay-access.port.ts';
+import { LOGGER, type Logger } from '../observability/logger.ts';
+import { PrismaTurnSecrets } from '../persistence/turn-secrets.prisma.ts';
+import { NatService, RELAY_SUPERVISOR } from './nat.service.ts';
+import { RelayMetrics } from './relay-metrics.ts';
+import { relaySettings, type RelaySettings } from './relay-settings.ts';
+import { RelaySupervisor, type RelaySupervisorParts } from './relay-supervisor.ts';
+import { RELAY_THREAD_FACTORY, type RelayThreadFactory } from './relay-thread.port.ts';
+import { startRelayThread } from './start-relay-thread.ts';
+import { STUN_LISTENERS } from './stun-listeners.port.ts';
+import { TurnCredentials } from './turn-credentials.ts';
+import { TURN_SECRETS } from './turn-secrets.port.ts';
+
+/** Null where this supernode does not relay. */
+const RELAY_SETTINGS = Symbol('RelaySettings');
+
+/** STUN and TURN: lifecycle of the relay thread, credentials, metrics (DESIGN 4 and 7). */
+@Module({
+  imports: [ClockModule],
+  providers: [
+    TurnCredentials,
+    NatService,
+    RelayMetrics,
+    { provide: TURN_SECRETS, useClass: PrismaTurnSecrets },
+    { provide: RELAY_THREAD_FACTORY, useValue: startRelayThread },
+    {
+      provide: RELAY_SETTINGS,
+      inject: [EDGE_CONFIG, NAT_CONFIG, CLUSTER_CONFIG],
+      useFactory: ({ hosts, publicAddress }: EdgeConfig, nat: NatConfig, { roles }: ClusterConfig) =>
+        roles.includes('relay') ? relaySettings({ hosts, publicAddress, nat }) : null,
+    },
+    {
+      provide: RELAY_SUPERVISOR,
+      inject: [RELAY_SETTINGS, RELAY_THREAD_FACTORY, TurnCredentials, CLOCK, SCHEDULER, LOGGER],
+      useFactory: (
+        settings: RelaySettings | null,
+        start: RelayThreadFactory,
+        credentials: TurnCredentials,
+        clock: Clock,
+        scheduler: Scheduler,
+        logger: Logger,
+      ) => {
+        if (settings === null) return null;
+        const parts: RelaySupervisorParts = {
+          start,
+          clock,
+          scheduler,
+          logger,
+          replay: () => credentials.replay(),
+        };
+        return new RelaySupervisor(settings, parts);
+      },
+    },
+    { provide: STUN_LISTENERS, useExisting: NatService },
+    { provide: RELAY_ACCESS, useExisting: NatService },
+  ],
+  exports: [NatService, STUN_LISTENERS, RELAY_ACCESS],
+})
+export class NatModule {}

@@ -1,0 +1,101 @@
+import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { formatTransportAddress, type TransportAddress } from '@parley/nat';
+import type { TurnDriverStats, TurnServerControl } from '@parley/nat/node';
+import type { RelayCredentials } from '@parley/protocol';
+import { NAT_CONFIG } from '../config/config.module.ts';
+import type { NatConfig } from '../config/config.schema.ts';
+import type { RelayAccess } from '../gateway/relay-access.port.ts';
+import type { DeviceAddress } from '../identity/caller.ts';
+import type { RelaySupervisor } from './relay-supervisor.ts';
+import type { StunListeners } from './stun-listeners.port.ts';
+import type { TurnCredentialOwner } from './turn-credential-ids.ts';
+import { TurnCredentials, type IssuedTurnCredential } from './turn-credentials.ts';
+
+export const RELAY_SUPERVISOR = Symbol('RelaySupervisor');
+
+/** A credential with where and how to use it. */
+export interface TurnAccess extends IssuedTurnCredential {
+  readonly realm: string;
+  /** RFC 7064 and 7065. */
+  readonly uris: readonly string[];
+}
+
+/** STUN and TURN as the rest of the supernode sees them. Without the relay role there are none. */
+@Injectable()
+export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnModuleDestroy {
+  private starting: Promise<void> | undefined;
+
+  constructor(
+    @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
+    private readonly credentials: TurnCredentials,
+    @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm'>,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.starting = this.start();
+    await this.starting;
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.relay?.stop();
+  }
+
+  /** Resolves when the listeners are bound; at once without the relay role. */
+  async ready(): Promise<void> {
+    await this.starting;
+  }
+
+  /** As clients see them; empty without the relay role. */
+  addresses(): readonly TransportAddress[] {
+    return this.relay?.visible() ?? [];
+  }
+
+  listening(): readonly TransportAddress[] {
+    return this.relay?.listening() ?? [];
+  }
+
+  stunServers(): readonly string[] {
+    return this.addresses().map(formatTransportAddress);
+  }
+
+  /** Undefined for an unknown tenant and without the relay role. */
+  async issueCredential(owner: Required<TurnCredentialOwner>): Promise<TurnAccess | undefined> {
+    if (this.relay === null) return undefined;
+    const issued = await this.credentials.issue(owner);
+    if (issued === undefined) return undefined;
+    this.tell(issued.learnt);
+    const uris = this.stunServers().flatMap((server) => [`stun:${server}`, `turn:${server}?transport=udp`]);
+    return { ...issued.credential, realm: this.config.realm, uris };
+  }
+
+  /** Ends the allocations of a device, or of all devices of a user, and refuses credentials issued so far. */
+  async revokeCredentials(owner: TurnCredentialOwner): Promise<void> {
+    if (this.relay !== null) this.tell(await this.credentials.revoke(owner));
+  }
+
+  async issue({ tenant, userId, deviceId }: DeviceAddress): Promise<RelayCredentials | undefined> {
+    const access = await this.issueCredential({ tenantId: tenant, userId, deviceId });
+    if (access === undefined) return undefined;
+    const { username, password, realm, ttlSeconds } = access;
+    return { username, password, realm, ttlSeconds, servers: [...this.stunServers()] };
+  }
+
+  async revoke({ tenant, userId, deviceId }: DeviceAddress): Promise<void> {
+    await this.revokeCredentials({ tenantId: tenant, userId, deviceId });
+  }
+
+  /** Undefined without the relay role, and while the relay is being started again. */
+  async stats(): Promise<TurnDriverStats | undefined> {
+    return this.relay?.stats();
+  }
+
+  private async start(): Promise<void> {
+    if (this.relay === null) return;
+    await this.credentials.load();
+    await this.relay.start();
+  }
+
+  private tell(inputs: readonly TurnServerControl[]): void {
+    for (const input of inputs) this.relay?.control(input);
+  }
+}

@@ -1,0 +1,69 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import type { TurnDriverStats } from '@parley/nat/node';
+import { SupernodeError } from '../errors.ts';
+import { HealthRegistry } from '../observability/health-registry.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { RELAY_SUPERVISOR } from './nat.service.ts';
+import type { RelaySupervisor } from './relay-supervisor.ts';
+
+/** What operators see of the relay: health, and the counters of its thread when somebody reads the metrics. */
+@Injectable()
+export class RelayMetrics implements OnModuleInit {
+  private readonly seenDrops = new Map<string, number>();
+
+  constructor(
+    @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
+    private readonly metrics: Metrics,
+    private readonly health: HealthRegistry,
+  ) {}
+
+  onModuleInit(): void {
+    const { relay } = this;
+    if (relay === null) return;
+    this.health.register({
+      name: 'relay',
+      check: () =>
+        relay.isRunning
+          ? Promise.resolve()
+          : Promise.reject(new SupernodeError('SN_RELAY_UNAVAILABLE', 'The relay thread does not run.')),
+    });
+    const datagrams = this.metrics.gauge(
+      'relay_datagrams',
+      'Datagrams relayed since the relay thread started',
+      ['direction'],
+    );
+    const bytes = this.metrics.gauge('relay_bytes', 'Payload bytes relayed since the relay thread started', [
+      'direction',
+    ]);
+    this.metrics.gauge('relay_restarts', 'Times that the relay thread ended unexpectedly', [], (gauge) =>
+      gauge.set(relay.restarts),
+    );
+    this.metrics.gauge('relay_allocations', 'TURN allocations now', [], async (gauge) => {
+      const stats = await relay.stats();
+      if (stats === undefined) return;
+      const { allocations, toPeers, toClients } = stats.turn;
+      gauge.set(allocations);
+      datagrams.set({ direction: 'to-peers' }, toPeers.datagrams);
+      datagrams.set({ direction: 'to-clients' }, toClients.datagrams);
+      bytes.set({ direction: 'to-peers' }, toPeers.bytes);
+      bytes.set({ direction: 'to-clients' }, toClients.bytes);
+      this.countDrops(stats);
+    });
+  }
+
+  private countDrops({ turn, stun }: TurnDriverStats): void {
+    this.countDropsOf('turn', turn.drops);
+    for (const [index, { drops }] of stun.entries()) this.countDropsOf('stun', drops, index);
+  }
+
+  private countDropsOf(component: string, drops: Readonly<Record<string, number>>, listener = 0): void {
+    for (const [reason, total] of Object.entries(drops)) {
+      const key = `${component} ${listener} ${reason}`;
+      const seen = this.seenDrops.get(key) ?? 0;
+      // A thread that was started again counts from zero.
+      const added = total >= seen ? total - seen : total;
+      if (added > 0) this.metrics.drop(component, reason, added);
+      this.seenDrops.set(key, total);
+    }
+  }
+}
