@@ -50,6 +50,10 @@ export const EDGE_ERRORS = {
     message: 'The supernode sent something that the protocol does not allow.',
     retryable: false,
   },
+  EDGE_CLUSTER_MISMATCH: {
+    message: 'The supernode belongs to another cluster than the one this identity knows.',
+    retryable: false,
+  },
   EDGE_REVOKED: { message: 'The supernode signed this device off for good.', retryable: false },
   EDGE_IDENTITY_CORRUPTED: {
     message: 'A file of the identity folder is damaged; nothing was overwritten.',

@@ -1,1 +1,38 @@
-export {};
+export { EdgeClient } from './client/edge-client.ts';
+export type { ClientDrops, ClientIdentity, EdgeClientEvents, VerifiedDevices } from './client/edge-client.ts';
+export type { ClientClock } from './client/client-clock.ts';
+export type { EdgeClientOptions } from './client/client-options.ts';
+export {
+  receiveFile,
+  sendFile,
+  type FileOffer,
+  type FileProgress,
+  type ReceivedFile,
+  type ReceiveFileOptions,
+  type SendFileOptions,
+  type SentFile,
+} from './client/file-transfer.ts';
+export type { Contacts } from './contacts/contacts.ts';
+export type { Directory, SearchPage } from './directory/directory.ts';
+export type { AnnounceOptions, ResourceName, Resources } from './directory/resources.ts';
+export { EDGE_ERRORS, EdgeClientError, type EdgeErrorCode, type ErrorCode } from './errors.ts';
+export type { DocumentName, DocumentOf } from './identity/identity-format.ts';
+export { MemoryIdentityStore, type IdentityStore } from './identity/identity-store.ts';
+export type { LinkInvitation } from './identity/linking.ts';
+export type { PuzzleProgress } from './identity/puzzle-solver.ts';
+export type { Recovery } from './identity/recovery.ts';
+export type { RegisterOptions, Registration } from './identity/registration.ts';
+export type { NetcheckOptions, NetcheckReport, NetcheckStep } from './netcheck/netcheck.ts';
+export type { CrossCheck } from './netcheck/reflexive-cross-check.ts';
+export type { RelayCheck } from './netcheck/relay-check.ts';
+export type { PresenceSetting, PresenceWatch } from './presence/presence-watch.ts';
+export type { UdpOptions } from './rendezvous/client-endpoint.ts';
+export type { RequestEnd, SessionRequest } from './rendezvous/incoming-session.ts';
+export type { PathPolicy } from './rendezvous/outgoing-session.ts';
+export type { AutoAccept, OpenSessionOptions, Sessions, SessionTarget } from './rendezvous/sessions.ts';
+export type { Party } from './rendezvous/signed-session.ts';
+export type { SessionPath } from './session/datagram-path.ts';
+export type { SessionStream } from './session/session-stream.ts';
+export type { Session, SessionClosure, SessionStats } from './session/session.ts';
+export type { BackoffOptions } from './signalling/backoff.ts';
+export type { ConnectionCause, ConnectionChange, ConnectionState } from './signalling/connection-state.ts';

@@ -1,0 +1,101 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { FakeSupernode } from '../testing/fake-supernode.ts';
+import { newClient, onlinePair, userIdOf } from '../testing/online-pair.ts';
+import type { Session } from '../session/session.ts';
+import type { EdgeClient } from './edge-client.ts';
+
+describe('EdgeClient against a supernode of the same wire', () => {
+  let supernode: FakeSupernode;
+  const clients: EdgeClient[] = [];
+
+  beforeEach(async () => {
+    supernode = await FakeSupernode.start();
+  });
+
+  afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+    await supernode.stop();
+  });
+
+  async function pair() {
+    const both = await onlinePair(supernode);
+    clients.push(both.alice, both.bob);
+    return both;
+  }
+
+  function incoming(client: EdgeClient): Promise<Session> {
+    return new Promise((resolve, reject) => {
+      client.on('session', ({ session }) => resolve(session));
+      client.on('session-failed', ({ error }) => reject(error));
+    });
+  }
+
+  it('registers, signs in, sees presence and looks up', async () => {
+    const { alice, bob } = await pair();
+
+    const { userId } = await alice.directory.lookup({ handle: 'bob' });
+    const [presence] = await alice.presence.subscribe(userId);
+    const busy = new Promise((resolve) => {
+      alice.presence.on('change', ({ state }) => state === 'busy' && resolve(state));
+    });
+    await bob.presence.set({ state: 'busy' });
+
+    expect(userId).toBe(bob.identity.userId);
+    expect(presence?.state).toBe('online');
+    expect(await busy).toBe('busy');
+  });
+
+  it('opens a session on loopback and carries datagrams and streams both ways', async () => {
+    const { alice, bob } = await pair();
+    const arriving = incoming(bob);
+
+    const ours = await alice.openSession(userIdOf(bob));
+    const theirs = await arriving;
+
+    expect(alice.sessions.peerOf(ours)?.deviceId).toBe(bob.identity.deviceId);
+    expect(bob.sessions.peerOf(theirs)?.deviceId).toBe(alice.identity.deviceId);
+    const heard = Promise.all([nextDatagram(ours), nextDatagram(theirs)]);
+    ours.sendDatagram(Buffer.from('ping'));
+    theirs.sendDatagram(Buffer.from('pong'));
+    expect(await heard).toEqual(['pong', 'ping']);
+    const stream = ours.openStream();
+    await stream.write(Buffer.from('question'));
+    await stream.end();
+    const received = await first(theirs.incomingStreams);
+    expect(await text(received)).toBe('question');
+    await received.write(Buffer.from('answer'));
+    await received.end();
+    expect(await text(stream)).toBe('answer');
+    expect(ours.path).toBe('direct');
+  });
+
+  it('is asked before a stranger gets a session', async () => {
+    const carol = await newClient(supernode, 'carol');
+    const dave = await newClient(supernode, 'dave');
+    clients.push(carol, dave);
+    await Promise.all([carol.connect(), dave.connect()]);
+    const accepted = new Promise<Session>((resolve) => {
+      dave.on('session-request', (request) => resolve(request.accept()));
+    });
+
+    const session = await carol.openSession(userIdOf(dave));
+
+    expect([session.role, (await accepted).role]).toEqual(['caller', 'callee']);
+  });
+});
+
+async function nextDatagram(session: Session): Promise<string> {
+  for await (const bytes of session.datagrams) return Buffer.from(bytes).toString();
+  return 'closed';
+}
+
+async function first<Value>(values: AsyncIterable<Value>): Promise<Value> {
+  for await (const value of values) return value;
+  throw new TypeError('nothing came');
+}
+
+async function text(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts).toString();
+}

@@ -1,0 +1,346 @@
+import { randomBytes } from 'node:crypto';
+import { LIMITS, type DeviceId, type Handle, type TenantId, type UserId } from '@parley/protocol';
+import { Contacts } from '../contacts/contacts.ts';
+import { Directory } from '../directory/directory.ts';
+import { Resources } from '../directory/resources.ts';
+import { edgeError, type EdgeClientError } from '../errors.ts';
+import { AccessToken } from '../identity/access-token.ts';
+import { DeviceTrust } from '../identity/device-trust.ts';
+import { IdentityFolder } from '../identity/identity-folder.ts';
+import type { IdentityStore } from '../identity/identity-store.ts';
+import { Identity } from '../identity/identity.ts';
+import { approveLink, openLink, removeDevice, type LinkInvitation } from '../identity/linking.ts';
+import { recoverAccount, type Recovery } from '../identity/recovery.ts';
+import { register, type RegisterOptions, type Registration } from '../identity/registration.ts';
+import { runNetcheck, type NetcheckOptions, type NetcheckReport } from '../netcheck/netcheck.ts';
+import { PresenceWatch } from '../presence/presence-watch.ts';
+import { ClientEndpoint } from '../rendezvous/client-endpoint.ts';
+import type { SessionRequest } from '../rendezvous/incoming-session.ts';
+import type { RendezvousDropReason } from '../rendezvous/rendezvous-context.ts';
+import { Sessions, type OpenSessionOptions, type SessionTarget } from '../rendezvous/sessions.ts';
+import type { Party } from '../rendezvous/signed-session.ts';
+import type { Session } from '../session/session.ts';
+import { openAnonymousChannel, type AnonymousChannel } from '../signalling/anonymous-channel.ts';
+import type { ConnectionChange, ConnectionState } from '../signalling/connection-state.ts';
+import type { EventSequence } from '../signalling/event-sequence.ts';
+import { SignIn } from '../signalling/sign-in.ts';
+import type { ServerDropReason } from '../signalling/signalling-channel.ts';
+import type { SendRequest } from '../signalling/signalling.ts';
+import { SupernodeConnection } from '../signalling/supernode-connection.ts';
+import { resolveOptions, type EdgeClientOptions, type ResolvedOptions } from './client-options.ts';
+import { DropCounter } from './drop-counter.ts';
+import { ServerClock } from './server-clock.ts';
+import { TypedEvents } from './typed-events.ts';
+
+/** Events of {@link EdgeClient.on}. */
+export interface EdgeClientEvents {
+  readonly state: ConnectionChange & { readonly error?: EdgeClientError };
+  /** An offer that `sessions.autoAccept` leaves to the app. */
+  readonly 'session-request': SessionRequest;
+  /** An offer that was accepted by itself. */
+  readonly session: { readonly session: Session; readonly peer: Party };
+  /** An offer that was accepted by itself and came to nothing. */
+  readonly 'session-failed': { readonly peer: Party; readonly error: EdgeClientError };
+  /** The account was created on the first sign-in with an app's token: show this code once, it is kept nowhere. */
+  readonly 'recovery-code': { readonly code: string };
+  /** A device list was refused: a ghost device, a rollback, a changed account key. */
+  readonly 'security-alert': { readonly userId: UserId; readonly error: EdgeClientError };
+}
+
+/** Who this client is. */
+export interface ClientIdentity {
+  readonly tenant: TenantId;
+  readonly deviceId: DeviceId;
+  /** Undefined until the device has an account. */
+  readonly userId: UserId | undefined;
+  readonly handle: Handle | null;
+}
+
+/** What was discarded, by reason. */
+export interface ClientDrops {
+  readonly signalling: Readonly<Partial<Record<ServerDropReason, number>>>;
+  readonly sessions: Readonly<Partial<Record<RendezvousDropReason, number>>>;
+}
+
+/**
+ * One device of one user: signs in to a supernode, sees its contacts, and opens end-to-end encrypted sessions with them.
+ *
+ * @example
+ * ```ts
+ * const client = await EdgeClient.open({ url: 'https://node1.example.org', dataDir: './me' });
+ * await client.register({ handle: 'alice' });
+ * await client.connect();
+ * const bob = await client.directory.lookup({ handle: 'bob' });
+ * const session = await client.openSession(bob.userId);
+ * ```
+ */
+export class EdgeClient {
+  readonly contacts: Contacts;
+  readonly presence: PresenceWatch;
+  readonly directory: Directory;
+  readonly resources: Resources;
+  readonly sessions: Sessions;
+  readonly #options: ResolvedOptions;
+  readonly #identity: Identity;
+  readonly #trust: DeviceTrust;
+  readonly #signIn: SignIn;
+  readonly #connection: SupernodeConnection;
+  readonly #serverClock: ServerClock;
+  readonly #events = new TypedEvents<EdgeClientEvents>();
+  readonly #drops = new DropCounter<RendezvousDropReason>();
+  #endpoint: ClientEndpoint | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: ResolvedOptions, identity: Identity) {
+    const { clock } = options;
+    this.#options = options;
+    this.#identity = identity;
+    this.#serverClock = new ServerClock(clock);
+    this.#trust = new DeviceTrust(identity, clock);
+    this.#signIn = new SignIn(
+      identity,
+      new AccessToken(identity, clock, options.token),
+      this.#trust,
+      clock,
+      (code) => this.#events.emit('recovery-code', { code }),
+    );
+    this.#connection = new SupernodeConnection({
+      url: options.url,
+      alternates: identity.hosts.alternates,
+      backoff: options.backoff,
+      connectTimeoutMs: options.connectTimeoutMs,
+      requestTimeoutMs: options.requestTimeoutMs,
+      random: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+      clock,
+      signIn: (request, sequence) => this.#bringOnline(request, sequence),
+    });
+    this.contacts = new Contacts(this.#connection);
+    this.presence = new PresenceWatch(this.#connection);
+    this.directory = new Directory(this.#connection);
+    this.resources = new Resources(this.#connection);
+    this.sessions = new Sessions(
+      {
+        identity,
+        trust: this.#trust,
+        signalling: this.#connection,
+        clock,
+        drops: this.#drops,
+        serverNow: () => this.#serverClock.now(),
+        endpoint: () => this.#requireEndpoint(),
+        isContact: (userId) => userId === identity.account?.userId || this.contacts.isAccepted(userId),
+      },
+      () => this.#serverClock.startedAt,
+    );
+    this.#wire();
+  }
+
+  /**
+   * Opens the identity, making a new device where there is none. Nothing is sent yet.
+   *
+   * @throws EDGE_OPTIONS_INVALID, EDGE_IDENTITY_LOCKED, EDGE_IDENTITY_CORRUPTED, EDGE_IDENTITY_NEWER, EDGE_IDENTITY_MISMATCH
+   */
+  static async open(options: EdgeClientOptions): Promise<EdgeClient> {
+    const resolved = resolveOptions(options);
+    const store = await openStore(options);
+    try {
+      return new EdgeClient(resolved, await Identity.open(store, resolved));
+    } catch (thrown) {
+      await store.close();
+      throw thrown;
+    }
+  }
+
+  /**
+   * Takes an account over on a new device, by the recovery code alone. All former devices leave the account.
+   *
+   * @throws EDGE_RECOVERY_CODE_INVALID, RECOVERY_REFUSED, EDGE_ALREADY_REGISTERED
+   */
+  static async recover(
+    options: EdgeClientOptions & { readonly userId: UserId; readonly recoveryCode: string },
+  ): Promise<{ readonly client: EdgeClient; readonly recovery: Recovery }> {
+    const client = await EdgeClient.open(options);
+    try {
+      const recovery = await client.#anonymously(({ request }) =>
+        recoverAccount(client.#identity, request, client.#options.clock, options),
+      );
+      return { client, recovery };
+    } catch (thrown) {
+      await client.close();
+      throw thrown;
+    }
+  }
+
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  get identity(): ClientIdentity {
+    const { tenant, deviceId, account } = this.#identity;
+    return { tenant, deviceId, userId: account?.userId, handle: account?.handle ?? null };
+  }
+
+  /** Returns the function that takes the listener off again. */
+  on<Name extends keyof EdgeClientEvents>(
+    name: Name,
+    listener: (event: EdgeClientEvents[Name]) => void,
+  ): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** Open registration with a proof of work. @throws HANDLE_TAKEN, REGISTRATION_CLOSED, EDGE_ALREADY_REGISTERED */
+  register(options: RegisterOptions): Promise<Registration> {
+    return this.#anonymously(({ request }) =>
+      register(this.#identity, request, this.#options.clock, options),
+    );
+  }
+
+  /** Makes a code by which a device of an account takes this new one in. @throws EDGE_ALREADY_REGISTERED */
+  async linkCode(): Promise<LinkInvitation> {
+    const channel = await this.#openAnonymous();
+    try {
+      return await openLink(this.#identity, channel, this.#options.clock);
+    } catch (thrown) {
+      channel.close();
+      throw thrown;
+    }
+  }
+
+  /** Takes the device that shows `code` into this account. @throws EDGE_LINK_CODE_INVALID, LINK_UNKNOWN */
+  approveLink(code: string, options: { readonly name?: string } = {}): Promise<DeviceId> {
+    return approveLink(this.#identity, this.#trust, this.#connection.request, this.#options.clock, {
+      code,
+      name: (options.name ?? 'linked device').slice(0, LIMITS.maxDeviceNameLength),
+    });
+  }
+
+  /** The verified devices of a user (default: our own). @throws EDGE_GHOST_DEVICE, EDGE_DEVICE_LIST_INVALID, … */
+  async devices(userId: UserId = this.#identity.requireAccount().userId): Promise<VerifiedDevices> {
+    const { rootKey, version, devices } = await this.#trust.refresh(userId, this.#connection.request);
+    return { rootKey, version, devices: devices.map(({ key, name, addedAt }) => ({ key, name, addedAt })) };
+  }
+
+  /** Takes a device out of this account. */
+  removeDevice(deviceId: DeviceId): Promise<void> {
+    return removeDevice(this.#identity, this.#trust, this.#connection.request, this.#options.clock, deviceId);
+  }
+
+  /** After EDGE_ROOT_CHANGED, and after the app's user has checked with the other one: trusts the new account key. */
+  async acceptNewRoot(userId: UserId): Promise<void> {
+    await this.#identity.forgetPin(userId);
+    await this.#trust.refresh(userId, this.#connection.request);
+  }
+
+  /** Resolves when online. From then on the client reconnects by itself. @throws EDGE_CONNECT_TIMEOUT, EDGE_NOT_REGISTERED, … */
+  async connect(): Promise<void> {
+    if (!this.#identity.account && !this.#options.token) throw edgeError('EDGE_NOT_REGISTERED');
+    this.#endpoint ??= await ClientEndpoint.open(this.#options.udp);
+    await this.#connection.connect();
+  }
+
+  /** Opens a session with a user (the first device that answers) or one of the user's devices. */
+  openSession(target: SessionTarget, options: OpenSessionOptions = {}): Promise<Session> {
+    return this.sessions.open(target, options);
+  }
+
+  /** Measures how this network treats UDP. The client must be online. */
+  async netcheck(options: NetcheckOptions = {}): Promise<NetcheckReport> {
+    const welcome = this.#serverClock.welcome;
+    if (this.state !== 'online' || !welcome) throw edgeError('EDGE_NOT_CONNECTED');
+    return runNetcheck(welcome, () => this.#connection.request('relay.renew', {}), options);
+  }
+
+  drops(): ClientDrops {
+    return { signalling: this.#connection.drops(), sessions: this.#drops.snapshot() };
+  }
+
+  /** Signs off, ends all sessions and gives the identity free. A closed client stays closed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #wire(): void {
+    this.#connection.onChange((change) => this.#events.emit('state', change));
+    this.#connection.onGap(() => {
+      this.#resync(this.#connection.request).catch(() => this.#connection.recycle());
+    });
+    this.#connection.onEvent('account.devices-changed', ({ userId, version }) => {
+      this.#trust.expire(userId, version);
+      // Contacts are kept verified, so that a call needs no question first; a refusal is told by the alert.
+      if (userId !== this.#identity.account?.userId && !this.contacts.isAccepted(userId)) return;
+      this.#trust.refresh(userId, this.#connection.request).catch(() => undefined);
+    });
+    this.#connection.onEvent('go-away', ({ alternates }) => {
+      const { hosts } = this.#identity;
+      void this.#identity.setHosts({ ...hosts, alternates: alternates.slice(0, 8) });
+    });
+    this.#trust.on('refused', (event) => this.#events.emit('security-alert', event));
+    this.sessions.on('request', (request) => this.#events.emit('session-request', request));
+    this.sessions.on('session', (event) => this.#events.emit('session', event));
+    this.sessions.on('failed', (event) => this.#events.emit('session-failed', event));
+  }
+
+  /** On a fresh channel: proves the device, then brings all state up to date before anybody sees `online`. */
+  async #bringOnline(request: SendRequest, sequence: EventSequence): Promise<{ resumed: boolean }> {
+    const { welcome, resumed, recovered } = await this.#signIn.run(request, sequence);
+    this.#serverClock.adjust(welcome);
+    await Promise.all([
+      this.#endpoint?.useServers(welcome, this.#connection.request),
+      recovered ? undefined : this.#resync(request),
+    ]);
+    return { resumed };
+  }
+
+  async #resync(request: SendRequest): Promise<void> {
+    this.#trust.expireAll();
+    await this.contacts.resync(request);
+    await this.presence.resync(request);
+    await this.resources.resync(request);
+  }
+
+  #requireEndpoint(): ClientEndpoint {
+    if (!this.#endpoint) throw edgeError('EDGE_NOT_CONNECTED');
+    return this.#endpoint;
+  }
+
+  #openAnonymous(): Promise<AnonymousChannel> {
+    if (this.#closing) return Promise.reject(edgeError('EDGE_CLIENT_CLOSED'));
+    const { url, connectTimeoutMs, requestTimeoutMs } = this.#options;
+    return openAnonymousChannel(url, { connectTimeoutMs, requestTimeoutMs });
+  }
+
+  async #anonymously<Result>(action: (channel: AnonymousChannel) => Promise<Result>): Promise<Result> {
+    const channel = await this.#openAnonymous();
+    try {
+      return await action(channel);
+    } finally {
+      channel.close();
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.resources.close();
+    this.sessions.close(edgeError('EDGE_CLIENT_CLOSED'));
+    if (this.state === 'online') {
+      // Best effort: without it the presence ends with the grace time of a lost connection.
+      await this.#connection.request('sign-off', {}, { timeoutMs: 1000 }).catch(() => undefined);
+    }
+    this.#connection.close();
+    await this.#endpoint?.close();
+    await this.#identity.close();
+  }
+}
+
+/** A user's devices as their chain of signatures proves them. */
+export interface VerifiedDevices {
+  /** Compare it over another channel to be sure of the user. */
+  readonly rootKey: string;
+  readonly version: number;
+  readonly devices: readonly { readonly key: string; readonly name: string; readonly addedAt: number }[];
+}
+
+async function openStore({ dataDir, identityStore }: EdgeClientOptions): Promise<IdentityStore> {
+  if (identityStore && dataDir === undefined) return identityStore;
+  if (dataDir !== undefined && !identityStore) return IdentityFolder.open(dataDir);
+  throw edgeError('EDGE_OPTIONS_INVALID', { message: 'Give either dataDir or identityStore.' });
+}

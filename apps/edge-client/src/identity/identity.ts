@@ -1,0 +1,152 @@
+import { type DeviceId, type Handle, type TenantId, type UserId } from '@parley/protocol';
+import type { ClientClock } from '../client/client-clock.ts';
+import { edgeError } from '../errors.ts';
+import type { DeviceListPin } from './device-list-chain.ts';
+import type { AccountRecord, HostsDocument, IdentityDocument } from './identity-format.ts';
+import type { IdentityStore } from './identity-store.ts';
+import { deviceIdOf, generateKeyPair, importKeyPair, type KeyPair } from './keys.ts';
+
+/** The account of this device. */
+export interface Account {
+  readonly userId: UserId;
+  readonly handle: Handle | null;
+  readonly pin: DeviceListPin;
+  readonly token: AccountRecord['token'];
+}
+
+export interface IdentityOptions {
+  readonly tenant: TenantId;
+  readonly deviceName: string;
+  readonly clock: ClientClock;
+}
+
+/** This device: its keys, its account, and what it has verified of others; every change is saved before it counts. */
+export class Identity {
+  readonly tenant: TenantId;
+  readonly deviceId: DeviceId;
+  readonly deviceKey: KeyPair;
+  readonly agreementKey: KeyPair;
+  readonly #store: IdentityStore;
+  #document: IdentityDocument;
+  #pins: Readonly<Record<string, DeviceListPin>>;
+  #hosts: HostsDocument;
+
+  private constructor(
+    store: IdentityStore,
+    document: IdentityDocument,
+    pins: Readonly<Record<string, DeviceListPin>>,
+    hosts: HostsDocument,
+  ) {
+    this.#store = store;
+    this.#document = document;
+    this.#pins = pins;
+    this.#hosts = hosts;
+    this.tenant = document.tenant;
+    this.deviceKey = importKeyPair('Ed25519', document.deviceKey);
+    this.agreementKey = importKeyPair('X25519', document.agreementKey);
+    this.deviceId = deviceIdOf(this.deviceKey.publicKey);
+  }
+
+  /**
+   * Loads the identity, or makes a device where the store is empty.
+   *
+   * @throws EDGE_IDENTITY_CORRUPTED, EDGE_IDENTITY_NEWER, EDGE_IDENTITY_MISMATCH
+   */
+  static async open(store: IdentityStore, options: IdentityOptions): Promise<Identity> {
+    // All documents first: a damaged one must stop the start before anything is written.
+    const [stored, pins, hosts] = [
+      await store.load('identity'),
+      await store.load('pins'),
+      await store.load('hosts'),
+    ];
+    const document = stored ?? newDevice(options);
+    if (document.tenant !== options.tenant) throw edgeError('EDGE_IDENTITY_MISMATCH');
+    const identity = new Identity(store, document, pins?.pins ?? {}, hosts ?? NO_HOSTS);
+    if (identity.deviceId !== document.deviceId) throw edgeError('EDGE_IDENTITY_CORRUPTED');
+    if (!stored) await store.save('identity', document);
+    return identity;
+  }
+
+  get deviceName(): string {
+    return this.#document.deviceName;
+  }
+
+  get account(): Account | undefined {
+    return this.#document.account ?? undefined;
+  }
+
+  get hosts(): HostsDocument {
+    return this.#hosts;
+  }
+
+  /** @throws EDGE_NOT_REGISTERED */
+  requireAccount(): Account {
+    if (!this.account) throw edgeError('EDGE_NOT_REGISTERED');
+    return this.account;
+  }
+
+  async setAccount(account: Account | undefined): Promise<void> {
+    const record = account ? { ...account, pin: copyPin(account.pin) } : null;
+    await this.#replace({ ...this.#document, account: record });
+  }
+
+  async updateAccount(change: Partial<Pick<Account, 'handle' | 'pin' | 'token'>>): Promise<void> {
+    await this.setAccount({ ...this.requireAccount(), ...change });
+  }
+
+  pinOf(userId: UserId): DeviceListPin | undefined {
+    if (userId === this.account?.userId) return this.account.pin;
+    return Object.hasOwn(this.#pins, userId) ? this.#pins[userId] : undefined;
+  }
+
+  async setPin(userId: UserId, pin: DeviceListPin): Promise<void> {
+    if (userId === this.account?.userId) return this.updateAccount({ pin });
+    await this.#savePins({ ...this.#pins, [userId]: pin });
+  }
+
+  /** The app accepted that the user has a new account key: trust begins anew. */
+  async forgetPin(userId: UserId): Promise<void> {
+    await this.#savePins(Object.fromEntries(Object.entries(this.#pins).filter(([id]) => id !== userId)));
+  }
+
+  async setHosts(hosts: HostsDocument): Promise<void> {
+    await this.#store.save('hosts', hosts);
+    this.#hosts = hosts;
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  async #savePins(pins: Readonly<Record<string, DeviceListPin>>): Promise<void> {
+    // In memory first: two users pinned at the same time must not undo each other.
+    this.#pins = pins;
+    await this.#store.save('pins', {
+      pins: Object.fromEntries(Object.entries(pins).map(([userId, pin]) => [userId, copyPin(pin)])),
+    });
+  }
+
+  async #replace(document: IdentityDocument): Promise<void> {
+    await this.#store.save('identity', document);
+    this.#document = document;
+  }
+}
+
+const NO_HOSTS: HostsDocument = { clusterId: null, alternates: [] };
+
+function newDevice(options: IdentityOptions): IdentityDocument {
+  const deviceKey = generateKeyPair('Ed25519');
+  return {
+    tenant: options.tenant,
+    deviceId: deviceIdOf(importKeyPair('Ed25519', deviceKey).publicKey),
+    deviceName: options.deviceName,
+    deviceKey,
+    agreementKey: generateKeyPair('X25519'),
+    createdAt: options.clock.wall(),
+    account: null,
+  };
+}
+
+function copyPin(pin: DeviceListPin): AccountRecord['pin'] {
+  return { ...pin, devices: [...pin.devices] };
+}

@@ -1,0 +1,109 @@
+import { LIMITS, type Presence, type RequestInputOf, type UserId } from '@parley/protocol';
+import { TypedEvents } from '../client/typed-events.ts';
+import type { SendRequest, Signalling } from '../signalling/signalling.ts';
+
+interface PresenceEvents {
+  readonly change: Presence;
+}
+
+/** What {@link PresenceWatch.set} takes. */
+export type PresenceSetting = RequestInputOf<'presence.set'>;
+
+/** Own presence, and that of watched users; survives reconnects. */
+export class PresenceWatch {
+  readonly #signalling: Signalling;
+  readonly #events = new TypedEvents<PresenceEvents>();
+  readonly #watched = new Set<UserId>();
+  readonly #known = new Map<UserId, Presence>();
+  #own: PresenceSetting | undefined;
+
+  constructor(signalling: Signalling) {
+    this.#signalling = signalling;
+    signalling.onEvent('presence.changed', (presence) => this.#apply(presence));
+  }
+
+  on(name: 'change', listener: (presence: Presence) => void): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** Sets the presence of this device, and again after every reconnect (unless it expires by itself). */
+  async set(setting: PresenceSetting): Promise<Presence> {
+    const presence = await this.#signalling.request('presence.set', setting);
+    this.#own = setting.expiresInMs === undefined ? setting : undefined;
+    this.#apply(presence);
+    return presence;
+  }
+
+  /** Watches users. Those that the caller may not see are offline. @throws LIMIT_EXCEEDED */
+  async subscribe(...userIds: readonly UserId[]): Promise<readonly Presence[]> {
+    const presence = await this.#subscribe(this.#signalling.request, userIds);
+    for (const userId of userIds) this.#watched.add(userId);
+    return presence;
+  }
+
+  async unsubscribe(...userIds: readonly UserId[]): Promise<void> {
+    for (const userId of userIds) {
+      this.#watched.delete(userId);
+      this.#known.delete(userId);
+    }
+    for (const group of groupsOf(userIds)) {
+      await this.#signalling.request('presence.unsubscribe', { userIds: group });
+    }
+  }
+
+  /** The last that was heard of a watched user. */
+  get(userId: UserId): Presence | undefined {
+    return this.#known.get(userId);
+  }
+
+  /** After events were lost: sets and subscribes again, and tells what changed meanwhile. */
+  async resync(request: SendRequest): Promise<void> {
+    if (this.#own) this.#apply(await request('presence.set', this.#own));
+    await this.#subscribe(request, [...this.#watched]);
+  }
+
+  async #subscribe(request: SendRequest, userIds: readonly UserId[]): Promise<readonly Presence[]> {
+    const all: Presence[] = [];
+    for (const group of groupsOf(userIds)) {
+      const { presence } = await request('presence.subscribe', { userIds: group });
+      // A supernode that lost its memory counts versions anew: what it answers now is the truth.
+      for (const one of presence) this.#replace(one);
+      all.push(...presence);
+    }
+    return all;
+  }
+
+  #apply(presence: Presence): void {
+    const known = this.#known.get(presence.userId);
+    if (known && !isNewer(presence.version, known.version)) return;
+    this.#replace(presence);
+  }
+
+  #replace(presence: Presence): void {
+    const known = this.#known.get(presence.userId);
+    this.#known.set(presence.userId, presence);
+    if (!known || visible(known) !== visible(presence)) this.#events.emit('change', presence);
+  }
+}
+
+function isNewer(a: Presence['version'], b: Presence['version']): boolean {
+  return a.epoch === b.epoch ? a.counter > b.counter : a.epoch > b.epoch;
+}
+
+/** What an app would show: the time of the statement alone is no change. */
+function visible({ state, statusText, lastSeen, devices }: Presence): string {
+  return JSON.stringify([
+    state,
+    statusText,
+    lastSeen,
+    devices.map((device) => [device.deviceId, device.state]),
+  ]);
+}
+
+function groupsOf(userIds: readonly UserId[]): UserId[][] {
+  const groups: UserId[][] = [];
+  for (let at = 0; at < userIds.length; at += LIMITS.maxSubscriptionsPerRequest) {
+    groups.push(userIds.slice(at, at + LIMITS.maxSubscriptionsPerRequest));
+  }
+  return groups;
+}

@@ -1,0 +1,129 @@
+import { sameTransportAddress, type TransportAddress } from '@parley/nat';
+import { nodeCrypto, UdpEndpoint, type GatherReport, type IcePath } from '@parley/nat/node';
+import type { RelayCredentials, Welcome } from '@parley/protocol';
+import { edgeError } from '../errors.ts';
+import { connectionIdOf } from '../session/connection-id.ts';
+import type { SendRequest } from '../signalling/signalling.ts';
+import { resolveServers } from './server-addresses.ts';
+
+/** How the one UDP socket of a client is bound. */
+export interface UdpOptions {
+  /** Local address and port per family; `false` leaves the family out. @default every interface, any port */
+  readonly bind?: {
+    readonly ipv4?: { readonly address?: string; readonly port?: number } | false;
+    readonly ipv6?: { readonly address?: string; readonly port?: number } | false;
+  };
+  /** Offers loopback addresses too: two clients on one machine. @default false */
+  readonly includeLoopback?: boolean;
+}
+
+/** What a session's path is made with. */
+export interface PathOptions {
+  readonly role: 'controlling' | 'controlled';
+  readonly dataKey: string;
+  readonly policy: 'any' | 'direct-only' | 'relay-only';
+  readonly holdDirect: boolean;
+}
+
+const GATHER_TIMEOUT_MS = 1500;
+
+/** The one UDP socket of a client, for all its sessions: opened and gathered when it connects, before any session. */
+export class ClientEndpoint {
+  readonly #endpoint: UdpEndpoint;
+  /** By QUIC connection id, the session it belongs to. */
+  readonly #owners: Map<string, string>;
+  #servers: { readonly stun: readonly TransportAddress[]; readonly turn: TransportAddress | undefined } = {
+    stun: [],
+    turn: undefined,
+  };
+  #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
+
+  private constructor(endpoint: UdpEndpoint, owners: Map<string, string>) {
+    this.#endpoint = endpoint;
+    this.#owners = owners;
+  }
+
+  /** @throws EDGE_UDP_UNAVAILABLE */
+  static async open(options: UdpOptions): Promise<ClientEndpoint> {
+    const owners = new Map<string, string>();
+    try {
+      const endpoint = await UdpEndpoint.open({
+        crypto: nodeCrypto,
+        demultiplex: (bytes) => {
+          const id = connectionIdOf(bytes);
+          return id === undefined ? undefined : owners.get(id);
+        },
+        ...(options.bind ? { bind: options.bind } : {}),
+        includeLoopback: options.includeLoopback ?? false,
+      });
+      return new ClientEndpoint(endpoint, owners);
+    } catch (cause) {
+      throw edgeError('EDGE_UDP_UNAVAILABLE', { cause });
+    }
+  }
+
+  /** What the last gathering found; resolves when it is over. */
+  get gathered(): Promise<GatherReport | undefined> {
+    return this.#gathered;
+  }
+
+  /** Uses the servers that the supernode names. The same servers again change nothing: an allocation is kept. */
+  async useServers(welcome: Pick<Welcome, 'stunServers' | 'relay'>, request: SendRequest): Promise<void> {
+    const stun = await resolveServers(welcome.stunServers);
+    const turn = (await resolveServers(welcome.relay?.servers ?? []))[0];
+    const { relay } = welcome;
+    if (this.#hasServers(stun, turn)) return;
+    this.#servers = { stun, turn };
+    this.#endpoint.setServers({
+      stun,
+      ...(turn && relay ? { turn: { server: turn, ...credentialOf(relay) } } : {}),
+      // The endpoint asks when half of the credential's life is over, so that an allocation never outlives it.
+      renewCredential: async () => credentialOf(await request('relay.renew', {})),
+    });
+    this.#gathered = this.#endpoint.gather({ timeoutMs: GATHER_TIMEOUT_MS });
+    await this.#gathered;
+  }
+
+  createPath(options: PathOptions): IcePath {
+    return this.#endpoint.createPath(options);
+  }
+
+  /**
+   * Directs packets with these connection ids to a session. Returns the function that gives them free.
+   *
+   * @throws EDGE_FLIGHT_INVALID when another session has one of them: the caller of a session chooses its first id
+   */
+  claim(connectionIds: readonly string[], dataKey: string): () => void {
+    if (connectionIds.some((id) => this.#owners.has(id))) throw edgeError('EDGE_FLIGHT_INVALID');
+    for (const id of connectionIds) this.#owners.set(id, dataKey);
+    return () => {
+      for (const id of connectionIds) this.#owners.delete(id);
+    };
+  }
+
+  stats(): ReturnType<UdpEndpoint['stats']> {
+    return this.#endpoint.stats();
+  }
+
+  close(): Promise<void> {
+    return this.#endpoint.close();
+  }
+
+  #hasServers(stun: readonly TransportAddress[], turn: TransportAddress | undefined): boolean {
+    const { stun: known, turn: knownTurn } = this.#servers;
+    const isSameTurn = turn && knownTurn ? sameTransportAddress(turn, knownTurn) : turn === knownTurn;
+    return (
+      isSameTurn &&
+      known.length > 0 &&
+      stun.length === known.length &&
+      stun.every((address, at) => {
+        const other = known[at];
+        return other !== undefined && sameTransportAddress(address, other);
+      })
+    );
+  }
+}
+
+function credentialOf(relay: RelayCredentials) {
+  return { username: relay.username, password: relay.password, ttlSeconds: relay.ttlSeconds };
+}

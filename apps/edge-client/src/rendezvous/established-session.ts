@@ -1,0 +1,95 @@
+import type { RequestInputOf, SessionId } from '@parley/protocol';
+import type { Session } from '../session/session.ts';
+import type { PathNegotiation } from './path-negotiation.ts';
+import type { RendezvousContext } from './rendezvous-context.ts';
+import type { Party } from './signed-session.ts';
+
+/** After a failed search for paths, the caller tries anew at this pace until the session itself gives up. */
+const RESTART_INTERVAL_MS = 2000;
+
+export interface EstablishedOptions {
+  readonly session: Session;
+  readonly sessionId: SessionId;
+  readonly peer: Party;
+  readonly role: 'caller' | 'callee';
+  readonly negotiation: PathNegotiation;
+  /** Monotonic; the report counts from here. */
+  readonly startedAt: number;
+  /** Called once, when nothing of the session is left. */
+  readonly onEnd: () => void;
+}
+
+/** A session after the answer: keeps its path alive, reports its outcome, and clears up at its end. */
+export class EstablishedSession {
+  readonly session: Session;
+  readonly peer: Party;
+  readonly #context: RendezvousContext;
+  readonly #options: EstablishedOptions;
+  #setupMs: number | undefined;
+  #isReported = false;
+  #restartTimer: NodeJS.Timeout | undefined;
+
+  constructor(context: RendezvousContext, options: EstablishedOptions) {
+    this.session = options.session;
+    this.peer = options.peer;
+    this.#context = context;
+    this.#options = options;
+    const { session, negotiation } = options;
+    session.onPath((path) => {
+      if (path === 'direct') this.#reportDirect();
+    });
+    // One end restarts, the other follows: the caller, as it has the controlling role.
+    negotiation.path.onFailed(() => {
+      if (options.role === 'caller') this.#restartSoon();
+    });
+    session.ready.then(
+      () => this.#onReady(),
+      () => undefined, // the closure below says why
+    );
+    void session.closed.then(() => this.#end());
+  }
+
+  get negotiation(): PathNegotiation {
+    return this.#options.negotiation;
+  }
+
+  #elapsedMs(): number {
+    return Math.min(600_000, Math.round(this.#context.clock.monotonic() - this.#options.startedAt));
+  }
+
+  #onReady(): void {
+    this.#setupMs = this.#elapsedMs();
+    if (this.session.path === 'direct') this.#reportDirect();
+  }
+
+  #reportDirect(): void {
+    if (this.#setupMs === undefined) return;
+    this.#report({ outcome: 'direct', setupMs: this.#setupMs, upgradeMs: this.#elapsedMs() });
+  }
+
+  /** Once, and by the caller only: two reports of one session would count it twice. */
+  #report(outcome: Omit<RequestInputOf<'session.report'>, 'sessionId'>): void {
+    if (this.#isReported || this.#options.role === 'callee') return;
+    this.#isReported = true;
+    this.#context.signalling
+      .request('session.report', { sessionId: this.#options.sessionId, ...outcome })
+      .catch(() => this.#context.drops.count('report-not-delivered'));
+  }
+
+  #restartSoon(): void {
+    this.#restartTimer ??= setTimeout(() => {
+      this.#restartTimer = undefined;
+      this.negotiation.restart();
+    }, RESTART_INTERVAL_MS);
+  }
+
+  #end(): void {
+    clearTimeout(this.#restartTimer);
+    const setupMs = this.#setupMs;
+    if (setupMs === undefined)
+      this.#report({ outcome: 'failed', setupMs: this.#elapsedMs(), upgradeMs: null });
+    else this.#report({ outcome: 'relayed', setupMs, upgradeMs: null });
+    this.negotiation.close();
+    this.#options.onEnd();
+  }
+}

@@ -1,0 +1,235 @@
+import {
+  decodeBase64url,
+  encodeBase64url,
+  type EventOf,
+  type SessionAnswer,
+  type SessionId,
+  type SessionOffer,
+} from '@parley/protocol';
+import { asEdgeError, edgeError, EdgeClientError } from '../errors.ts';
+import { payloadHash, signPayload } from '../identity/signing.ts';
+import { deferred } from '../session/deferred.ts';
+import { CalleeHandshake } from '../session/session-handshake.ts';
+import type { Session } from '../session/session.ts';
+import { EstablishedSession } from './established-session.ts';
+import { decodeFlight, encodeFlight } from './flight-coding.ts';
+import type { PathNegotiation } from './path-negotiation.ts';
+import { dataKeyOf, negotiatePath, selfParty, type RendezvousContext } from './rendezvous-context.ts';
+import { sessionPathOf } from './session-path.ts';
+import type { Party, VerifiedParty } from './signed-session.ts';
+
+/** Why a request that nobody accepted is over. */
+export type RequestEnd = EventOf<'session.ended'>['reason'] | 'client-closed';
+
+/** Somebody wants a session with this device; nothing of ours, not even a sign of life, goes to them before `accept`. */
+export interface SessionRequest {
+  readonly sessionId: SessionId;
+  readonly from: Party;
+  /** Whether the caller is an accepted contact. */
+  readonly isContact: boolean;
+  /** How the caller wants the session to travel. */
+  readonly policy: SessionOffer['policy'];
+  /** Milliseconds for which the offer stands. */
+  readonly expiresInMs: number;
+  /** Resolves when the offer ended before it was accepted or rejected here. */
+  readonly ended: Promise<RequestEnd>;
+  /** @throws EDGE_OFFER_INVALID, EDGE_PEER_KEY_MISMATCH, EDGE_FLIGHT_INVALID, SESSION_TAKEN, EDGE_PATH_FAILED */
+  accept(): Promise<Session>;
+  /** @throws SESSION_UNKNOWN, EDGE_NOT_CONNECTED */
+  reject(reason?: 'rejected' | 'busy'): Promise<void>;
+}
+
+export interface IncomingOptions {
+  readonly event: EventOf<'session.offered'>;
+  readonly offer: SessionOffer;
+  readonly caller: VerifiedParty;
+  readonly isContact: boolean;
+  /** Called once, when nothing of the session is left. */
+  readonly onEnd: () => void;
+}
+
+/** How long the caller's proof may take after our answer. */
+const READY_TIMEOUT_MS = 30_000;
+
+/** A verified offer to this device, from its arrival to the end of the session that it may become. */
+export class IncomingSession implements SessionRequest {
+  readonly ended: Promise<RequestEnd>;
+  readonly #context: RendezvousContext;
+  readonly #options: IncomingOptions;
+  readonly #ending = deferred<RequestEnd>();
+  readonly #expiry: NodeJS.Timeout;
+  /** Candidates may overtake the app's decision. */
+  #early: EventOf<'session.candidates'>[] = [];
+  #phase: 'offered' | 'accepting' | 'open' | 'done' = 'offered';
+  #established: EstablishedSession | undefined;
+  #negotiation: PathNegotiation | undefined;
+
+  constructor(context: RendezvousContext, options: IncomingOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.ended = this.#ending.promise;
+    this.#expiry = setTimeout(() => this.over('expired'), options.event.expiresInMs);
+  }
+
+  get sessionId(): SessionId {
+    return this.#options.event.sessionId;
+  }
+
+  get from(): Party {
+    const { userId, deviceId } = this.#options.caller;
+    return { userId, deviceId };
+  }
+
+  get isContact(): boolean {
+    return this.#options.isContact;
+  }
+
+  get policy(): SessionOffer['policy'] {
+    return this.#options.offer.policy;
+  }
+
+  get expiresInMs(): number {
+    return this.#options.event.expiresInMs;
+  }
+
+  async accept(): Promise<Session> {
+    if (this.#phase !== 'offered') throw edgeError('EDGE_OFFER_INVALID');
+    this.#phase = 'accepting';
+    clearTimeout(this.#expiry);
+    try {
+      return await this.#answer();
+    } catch (thrown) {
+      const error = asEdgeError(thrown, 'EDGE_PATH_FAILED');
+      if (this.#established) this.#established.session.abort(error);
+      else this.#finish();
+      throw error;
+    }
+  }
+
+  async reject(reason: 'rejected' | 'busy' = 'rejected'): Promise<void> {
+    if (this.#phase !== 'offered') throw edgeError('EDGE_OFFER_INVALID');
+    this.#finish();
+    await this.#context.signalling.request('session.reject', { sessionId: this.sessionId, reason });
+  }
+
+  candidates(event: EventOf<'session.candidates'>): void {
+    if (event.from.deviceId !== this.from.deviceId) {
+      this.#context.drops.count('candidates-other-parties');
+      return;
+    }
+    if (!this.#negotiation) {
+      if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(event);
+      else this.#context.drops.count('candidates-unknown-session');
+      return;
+    }
+    const reason = this.#negotiation.receive(event.candidates);
+    if (reason !== undefined) this.#context.drops.count(`candidates-${reason}`);
+  }
+
+  /** The offer, or the session that is being set up, is over on the other side or by the client's end. */
+  over(reason: RequestEnd): void {
+    if (this.#phase === 'offered') {
+      this.#ending.resolve(reason);
+      this.#finish();
+    } else if (this.#phase === 'accepting') {
+      this.#established?.session.abort(endError(reason));
+    }
+  }
+
+  async #answer(): Promise<Session> {
+    const { event, offer, caller } = this.#options;
+    const { identity } = this.#context;
+    const startedAt = this.#context.clock.monotonic();
+    const handshake = new CalleeHandshake(
+      {
+        deviceKey: identity.deviceKey.privateKey,
+        peerKey: decodeBase64url(caller.key) ?? new Uint8Array(0),
+      },
+      decodeFlight(event.flight),
+    );
+    const release = this.#claim(handshake);
+    const negotiation = negotiatePath(this.#context, {
+      role: 'controlled',
+      sessionId: this.sessionId,
+      peer: caller,
+      policy: offer.policy,
+      holdDirect: false,
+    });
+    this.#negotiation = negotiation;
+    // Before the answer goes out, so that our relay admits the caller's addresses when its first check comes.
+    negotiation.begin(offer.ice, offer.candidates);
+    for (const early of this.#early.splice(0)) this.candidates(early);
+    const session = handshake.complete(sessionPathOf(negotiation.path));
+    this.#established = new EstablishedSession(this.#context, {
+      session,
+      sessionId: this.sessionId,
+      peer: this.from,
+      role: 'callee',
+      negotiation,
+      startedAt,
+      onEnd: () => {
+        release();
+        this.#finish();
+      },
+    });
+    const answer = this.#sign(negotiation, handshake);
+    await this.#context.signalling.request('session.answer', {
+      sessionId: this.sessionId,
+      answer,
+      flight: encodeFlight(handshake.flight.packets),
+    });
+    negotiation.open();
+    await readyInTime(session);
+    // From here on only the two ends decide: the supernode's word ends nothing any more.
+    this.#phase = 'open';
+    return session;
+  }
+
+  #claim(handshake: CalleeHandshake): () => void {
+    try {
+      return this.#context.endpoint().claim(handshake.connectionIds, dataKeyOf(this.sessionId, this.from));
+    } catch (thrown) {
+      handshake.abandon();
+      throw thrown;
+    }
+  }
+
+  #sign(negotiation: PathNegotiation, handshake: CalleeHandshake) {
+    const answer: SessionAnswer = {
+      sessionId: this.sessionId,
+      from: selfParty(this.#context),
+      to: this.from,
+      issuedAt: this.#context.serverNow(),
+      ...negotiation.describe(),
+      flightHash: encodeBase64url(handshake.flight.sha256),
+      stage: 'accepted',
+      offerHash: payloadHash(this.#options.event.offer),
+    };
+    return signPayload('sessionAnswer', answer, this.#context.identity.deviceKey);
+  }
+
+  #finish(): void {
+    if (this.#phase === 'done') return;
+    this.#phase = 'done';
+    clearTimeout(this.#expiry);
+    this.#early = [];
+    this.#options.onEnd();
+  }
+}
+
+const MAX_EARLY_CANDIDATES = 16;
+
+function endError(reason: RequestEnd): EdgeClientError {
+  if (reason === 'answered-elsewhere') return edgeError('EDGE_ANSWERED_ELSEWHERE');
+  if (reason === 'client-closed') return edgeError('EDGE_CLIENT_CLOSED');
+  return edgeError('EDGE_SESSION_CANCELLED');
+}
+
+async function readyInTime(session: Session): Promise<void> {
+  const timer = setTimeout(() => session.abort(edgeError('EDGE_PATH_FAILED')), READY_TIMEOUT_MS);
+  try {
+    await session.ready;
+  } finally {
+    clearTimeout(timer);
+  }
+}

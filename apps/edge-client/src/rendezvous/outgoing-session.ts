@@ -1,0 +1,253 @@
+import { randomBytes } from 'node:crypto';
+import {
+  decodeBase64url,
+  encodeBase64url,
+  LIMITS,
+  type DeviceId,
+  type EventOf,
+  type SessionId,
+  type SessionOffer,
+  type Signed,
+  type UserId,
+} from '@parley/protocol';
+import { asEdgeError, edgeError, errorFromWire, type EdgeClientError } from '../errors.ts';
+import { signPayload } from '../identity/signing.ts';
+import { deferred } from '../session/deferred.ts';
+import { CallerHandshake } from '../session/session-handshake.ts';
+import type { Session } from '../session/session.ts';
+import { EstablishedSession } from './established-session.ts';
+import { decodeFlight, encodeFlight } from './flight-coding.ts';
+import type { PathNegotiation } from './path-negotiation.ts';
+import { dataKeyOf, negotiatePath, selfParty, type RendezvousContext } from './rendezvous-context.ts';
+import { sessionPathOf } from './session-path.ts';
+import { checkAnswer, type VerifiedParty } from './signed-session.ts';
+
+/** How a session may travel. */
+export type PathPolicy = SessionOffer['policy'];
+
+export interface OutgoingOptions {
+  readonly to: UserId;
+  /** The callee's devices, of its verified list. */
+  readonly devices: readonly VerifiedParty[];
+  readonly policy: PathPolicy;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The offer to one device of the callee. */
+interface Leg {
+  readonly peer: VerifiedParty;
+  readonly handshake: CallerHandshake;
+  readonly negotiation: PathNegotiation;
+  readonly offer: Signed;
+  readonly release: () => void;
+}
+
+const ENDED_ERRORS = {
+  cancelled: () => edgeError('EDGE_SESSION_CANCELLED'),
+  rejected: () => edgeError('EDGE_PEER_REJECTED'),
+  busy: () => edgeError('EDGE_PEER_BUSY'),
+  'answered-elsewhere': () => edgeError('EDGE_ANSWERED_ELSEWHERE'),
+  unavailable: () =>
+    errorFromWire({ code: 'PEER_UNAVAILABLE', message: 'The peer cannot be reached.', retryable: true }),
+  expired: () => edgeError('EDGE_PEER_NO_ANSWER'),
+} as const satisfies Record<EventOf<'session.ended'>['reason'], () => EdgeClientError>;
+
+/** One call of `openSession`: offers to every device, the first verified answer becomes the session. */
+export class OutgoingSession {
+  readonly id = encodeBase64url(randomBytes(16)) as SessionId;
+  readonly #context: RendezvousContext;
+  readonly #options: OutgoingOptions;
+  readonly #legs = new Map<DeviceId, Leg>();
+  readonly #answered = deferred<EstablishedSession>();
+  readonly #failure = deferred<never>();
+  readonly #startedAt: number;
+  #phase: 'offering' | 'connecting' | 'done' = 'offering';
+  #established: EstablishedSession | undefined;
+  #onEnd: () => void = () => undefined;
+
+  constructor(context: RendezvousContext, options: OutgoingOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#startedAt = context.clock.monotonic();
+  }
+
+  /** Resolves with a session whose handshake is done. Any other end leaves nothing behind. `onEnd` is called once. */
+  async run(onEnd: () => void): Promise<EstablishedSession> {
+    this.#onEnd = onEnd;
+    const { timeoutMs, signal } = this.#options;
+    const timer = setTimeout(() => this.#fail(edgeError('EDGE_PEER_NO_ANSWER')), timeoutMs);
+    const onAbort = () => this.#fail(edgeError('EDGE_ABORTED'));
+    signal?.addEventListener('abort', onAbort);
+    try {
+      if (signal?.aborted) throw edgeError('EDGE_ABORTED');
+      for (const peer of this.#options.devices) this.#legs.set(peer.deviceId, this.#makeLeg(peer));
+      this.#sendOffers();
+      const established = await Promise.race([this.#answered.promise, this.#failure.promise]);
+      await Promise.race([established.session.ready, this.#failure.promise]);
+      this.#phase = 'done';
+      return established;
+    } catch (thrown) {
+      throw this.#dismantle(asEdgeError(thrown, 'EDGE_PATH_FAILED'));
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** The supernode brought an answer. A wrong one ends the call: no right one will follow, it counts as the first. */
+  answer(event: EventOf<'session.answered'>): void {
+    const leg = this.#legs.get(event.from.deviceId);
+    if (this.#phase !== 'offering') {
+      this.#context.drops.count('answer-late');
+      return;
+    }
+    if (!leg || event.from.userId !== this.#options.to) {
+      this.#fail(edgeError('EDGE_GHOST_DEVICE'));
+      return;
+    }
+    const checked = checkAnswer(event.answer, event.flight, {
+      sessionId: this.id,
+      from: leg.peer,
+      to: selfParty(this.#context),
+      now: this.#context.serverNow(),
+      offer: leg.offer,
+    });
+    if (!checked.ok) {
+      this.#fail(edgeError('EDGE_ANSWER_INVALID', { cause: checked.reason }));
+      return;
+    }
+    // Says that a device rings; nothing of ours may flow before its user accepted.
+    if (checked.value.stage === 'early') {
+      this.#context.drops.count('answer-early');
+      return;
+    }
+    try {
+      leg.handshake.acceptAnswer(decodeFlight(event.flight));
+    } catch (thrown) {
+      this.#fail(asEdgeError(thrown, 'EDGE_ANSWER_INVALID'));
+      return;
+    }
+    this.#phase = 'connecting';
+    this.#keepOnly(leg);
+    const session = leg.handshake.complete(sessionPathOf(leg.negotiation.path));
+    leg.negotiation.begin(checked.value.ice, checked.value.candidates);
+    leg.negotiation.path.releaseDirect();
+    this.#answered.resolve(this.#establish(leg, session));
+  }
+
+  candidates(event: EventOf<'session.candidates'>): void {
+    const leg = this.#legs.get(event.from.deviceId);
+    const reason = leg ? leg.negotiation.receive(event.candidates) : 'unknown-session';
+    if (reason !== undefined) this.#context.drops.count(`candidates-${reason}`);
+  }
+
+  ended(reason: EventOf<'session.ended'>['reason']): void {
+    this.#fail(ENDED_ERRORS[reason]());
+  }
+
+  /** The client closes. */
+  abandon(error: EdgeClientError): void {
+    this.#fail(error);
+  }
+
+  #makeLeg(peer: VerifiedParty): Leg {
+    const peerKey = decodeBase64url(peer.key) ?? new Uint8Array(0);
+    const { identity } = this.#context;
+    const handshake = new CallerHandshake({
+      deviceKey: identity.deviceKey.privateKey,
+      peerKey,
+      idleTimeoutMs: Math.max(30_000, this.#options.timeoutMs),
+    });
+    const negotiation = negotiatePath(this.#context, {
+      role: 'controlling',
+      sessionId: this.id,
+      peer,
+      policy: this.#options.policy,
+      // Who is no contact learns our addresses only by accepting.
+      holdDirect: !this.#context.isContact(peer.userId),
+    });
+    const release = this.#context.endpoint().claim(handshake.connectionIds, dataKeyOf(this.id, peer));
+    const offer: SessionOffer = {
+      sessionId: this.id,
+      from: selfParty(this.#context),
+      to: { userId: peer.userId, deviceId: peer.deviceId },
+      issuedAt: this.#context.serverNow(),
+      ...negotiation.describe(),
+      flightHash: encodeBase64url(handshake.flight.sha256),
+      expiresInMs: this.#expiresInMs(),
+      policy: this.#options.policy,
+    };
+    const signed = signPayload('sessionOffer', offer, identity.deviceKey);
+    return { peer, handshake, negotiation, release, offer: signed };
+  }
+
+  #expiresInMs(): number {
+    return Math.min(LIMITS.maxOfferLifetimeMs, Math.max(1000, Math.round(this.#options.timeoutMs)));
+  }
+
+  #sendOffers(): void {
+    const offers = [...this.#legs.values()].map((leg) => ({
+      deviceId: leg.peer.deviceId,
+      offer: leg.offer,
+      flight: encodeFlight(leg.handshake.flight.packets),
+    }));
+    this.#context.signalling
+      .request('session.offer', {
+        sessionId: this.id,
+        to: this.#options.to,
+        expiresInMs: this.#expiresInMs(),
+        offers,
+      })
+      .then(
+        () => this.#legs.forEach((leg) => leg.negotiation.open()),
+        (thrown: unknown) => this.#fail(asEdgeError(thrown, 'EDGE_CONNECTION_LOST')),
+      );
+  }
+
+  #establish(leg: Leg, session: Session): EstablishedSession {
+    this.#established = new EstablishedSession(this.#context, {
+      session,
+      sessionId: this.id,
+      peer: leg.peer,
+      role: 'caller',
+      negotiation: leg.negotiation,
+      startedAt: this.#startedAt,
+      onEnd: () => {
+        leg.release();
+        this.#onEnd();
+      },
+    });
+    return this.#established;
+  }
+
+  #keepOnly(winner: Leg | undefined): void {
+    for (const leg of this.#legs.values()) {
+      if (leg === winner) continue;
+      leg.handshake.abandon();
+      leg.negotiation.close();
+      leg.release();
+    }
+    this.#legs.clear();
+    if (winner) this.#legs.set(winner.peer.deviceId, winner);
+  }
+
+  #fail(error: EdgeClientError): void {
+    if (this.#phase !== 'done') this.#failure.reject(error);
+  }
+
+  #dismantle(error: EdgeClientError): EdgeClientError {
+    const { signalling } = this.#context;
+    // The offers may be answered or unknown by now, or the supernode away; then their lifetime ends them.
+    if (this.#phase === 'offering')
+      signalling.request('session.cancel', { sessionId: this.id }).catch(() => undefined);
+    this.#phase = 'done';
+    if (this.#established) {
+      this.#established.session.abort(error);
+    } else {
+      this.#keepOnly(undefined);
+      this.#onEnd();
+    }
+    return error;
+  }
+}

@@ -1,0 +1,155 @@
+import type { IceCandidate } from '@parley/nat';
+import { transportAddressKey } from '@parley/nat';
+import type { IcePath } from '@parley/nat/node';
+import {
+  LIMITS,
+  type SessionCandidates,
+  type SessionId,
+  type Signed,
+  type WireCandidate,
+} from '@parley/protocol';
+import type { KeyPair } from '../identity/keys.ts';
+import { signPayload } from '../identity/signing.ts';
+import { fromWireCandidates, toWireCandidate } from './candidate-mapping.ts';
+import { checkCandidates, type Party, type SessionDropReason, type VerifiedParty } from './signed-session.ts';
+
+type IceOfHalf = SessionCandidates['ice'];
+
+export interface PathNegotiationOptions {
+  readonly path: IcePath;
+  readonly sessionId: SessionId;
+  readonly self: Party;
+  readonly peer: VerifiedParty;
+  readonly deviceKey: KeyPair;
+  /** Milliseconds since the epoch by the supernode's clock. */
+  readonly now: () => number;
+  /** Tells the peer; a failure is the sender's to count, a lost message only delays a better path. */
+  readonly send: (candidates: Signed) => void;
+}
+
+/** Keeps two ends of one path informed of each other: trickled candidates and restarts, signed in both directions. */
+export class PathNegotiation {
+  readonly #options: PathNegotiationOptions;
+  readonly #told = new Set<string>();
+  readonly #offs: (() => void)[] = [];
+  #pending: IceCandidate[] = [];
+  #isFlushing = false;
+  #isOpen = false;
+  #sequence = 0;
+  #remoteSequence = -1;
+  #remoteUfrag: string | undefined;
+  /** We restarted and have not seen the peer's new credentials: they will be its answer, not a restart of its own. */
+  #awaitsRestart = false;
+
+  constructor(options: PathNegotiationOptions) {
+    this.#options = options;
+    this.#offs.push(options.path.onLocalCandidate((candidate) => this.#enqueue(candidate)));
+  }
+
+  get path(): IcePath {
+    return this.#options.path;
+  }
+
+  /** What an offer or answer says of our end. Later candidates are trickled. */
+  describe(): { readonly ice: IceOfHalf; readonly candidates: WireCandidate[] } {
+    const { path } = this.#options;
+    const candidates = path.localCandidates().slice(0, LIMITS.maxCandidates);
+    for (const candidate of candidates) this.#told.add(candidateKey(candidate));
+    return { ice: { ...path.localCredentials }, candidates: candidates.map(toWireCandidate) };
+  }
+
+  /** From now on the peer knows of the session: what was found since `describe` may be sent. */
+  open(): void {
+    this.#isOpen = true;
+    this.#flushSoon();
+  }
+
+  /** Starts the checks. */
+  begin(ice: IceOfHalf, candidates: readonly WireCandidate[]): void {
+    this.#remoteUfrag = ice.ufrag;
+    this.#options.path.setRemote(ice, fromWireCandidates(candidates));
+  }
+
+  /** The peer's trickled candidates; a reason when they were dropped. */
+  receive(signed: Signed): SessionDropReason | 'replayed' | undefined {
+    const { path, sessionId, peer, self } = this.#options;
+    const checked = checkCandidates(signed, { sessionId, from: peer, to: self, now: this.#options.now() });
+    if (!checked.ok) return checked.reason;
+    const { sequence, ice, candidates, endOfCandidates } = checked.value;
+    if (sequence <= this.#remoteSequence) return 'replayed';
+    this.#remoteSequence = sequence;
+    if (ice.ufrag === this.#remoteUfrag) {
+      for (const candidate of fromWireCandidates(candidates)) path.addRemoteCandidate(candidate);
+    } else if (this.#remoteUfrag !== undefined) {
+      this.#followRestart(ice, candidates);
+    }
+    if (endOfCandidates) path.endOfCandidates();
+    return undefined;
+  }
+
+  /** New credentials and a new search for paths; data stays on the old path meanwhile (RFC 8445 section 9). */
+  restart(): void {
+    this.#awaitsRestart = true;
+    this.#announceRestart();
+  }
+
+  close(): void {
+    for (const off of this.#offs) off();
+    this.#pending = [];
+    this.#options.path.close();
+  }
+
+  #followRestart(ice: IceOfHalf, candidates: readonly WireCandidate[]): void {
+    if (!this.#awaitsRestart) this.#announceRestart();
+    this.#awaitsRestart = false;
+    this.begin(ice, candidates);
+  }
+
+  #announceRestart(): void {
+    const { path } = this.#options;
+    path.restart();
+    this.#told.clear();
+    this.#pending = [];
+    const candidates = path.localCandidates().slice(0, LIMITS.maxCandidates);
+    for (const candidate of candidates) this.#told.add(candidateKey(candidate));
+    this.#send(candidates);
+  }
+
+  #enqueue(candidate: IceCandidate): void {
+    this.#pending.push(candidate);
+    this.#flushSoon();
+  }
+
+  /** Candidates tend to come in groups: one message for all of one turn. */
+  #flushSoon(): void {
+    if (!this.#isOpen || this.#isFlushing || this.#pending.length === 0) return;
+    this.#isFlushing = true;
+    setImmediate(() => {
+      this.#isFlushing = false;
+      const fresh = this.#pending.filter((candidate) => !this.#told.has(candidateKey(candidate)));
+      this.#pending = [];
+      for (const candidate of fresh) this.#told.add(candidateKey(candidate));
+      if (fresh.length > 0) this.#send(fresh.slice(0, LIMITS.maxCandidates));
+    });
+  }
+
+  #send(candidates: readonly IceCandidate[]): void {
+    const { sessionId, self, peer, deviceKey, path, now, send } = this.#options;
+    const payload: SessionCandidates = {
+      sessionId,
+      from: { userId: self.userId, deviceId: self.deviceId },
+      to: { userId: peer.userId, deviceId: peer.deviceId },
+      issuedAt: now(),
+      sequence: this.#sequence,
+      ice: { ...path.localCredentials },
+      candidates: candidates.map(toWireCandidate),
+      endOfCandidates: false,
+    };
+    this.#sequence += 1;
+    send(signPayload('sessionCandidates', payload, deviceKey));
+  }
+}
+
+function candidateKey(candidate: IceCandidate): string {
+  return `${candidate.kind} ${transportAddressKey(candidate.address)}`;
+}

@@ -1,0 +1,43 @@
+/** The states of a client's connection to its supernode, and every transition that exists. */
+export const CONNECTION_TRANSITIONS = {
+  /** Nothing is tried. The start, and the end of a refusal that a retry would not heal. */
+  disconnected: ['connecting', 'closed'],
+  connecting: ['authenticating', 'reconnecting', 'disconnected', 'closed'],
+  /** The transport is open; the device proves itself and reads its state anew. */
+  authenticating: ['online', 'reconnecting', 'disconnected', 'closed'],
+  online: ['reconnecting', 'disconnected', 'closed'],
+  /** Waits for the next try. */
+  reconnecting: ['connecting', 'disconnected', 'closed'],
+  closed: [],
+} as const satisfies Record<string, readonly string[]>;
+
+export type ConnectionState = keyof typeof CONNECTION_TRANSITIONS;
+
+/** Why a transition happened. */
+export type ConnectionCause =
+  | 'connect-called'
+  | 'disconnect-called'
+  | 'close-called'
+  | 'transport-open'
+  | 'transport-failed'
+  | 'transport-lost'
+  | 'signed-in'
+  | 'resumed'
+  | 'sign-in-refused'
+  | 'sign-in-failed'
+  | 'go-away'
+  | 'revoked'
+  | 'backoff-elapsed'
+  | 'gave-up';
+
+/** One transition, as the app is told. */
+export interface ConnectionChange {
+  readonly from: ConnectionState;
+  readonly to: ConnectionState;
+  readonly cause: ConnectionCause;
+}
+
+/** Whether the table has this transition. */
+export function isTransition(from: ConnectionState, to: ConnectionState): boolean {
+  return (CONNECTION_TRANSITIONS[from] as readonly ConnectionState[]).includes(to);
+}

@@ -1,0 +1,152 @@
+import { WIRE_ERRORS, type Welcome, type WireErrorCode } from '@parley/protocol';
+import type { ClientClock } from '../client/client-clock.ts';
+import { edgeError, EdgeClientError, errorFromWire } from '../errors.ts';
+import type { AccessToken } from '../identity/access-token.ts';
+import { findDevice } from '../identity/device-list-chain.ts';
+import { makeFirstList } from '../identity/device-list-maker.ts';
+import type { DeviceTrust } from '../identity/device-trust.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { EventSequence } from './event-sequence.ts';
+import { askChallenge, makeProof, type Challenge } from './proof.ts';
+import type { SendRequest } from './signalling.ts';
+
+export interface SignInResult {
+  readonly welcome: Welcome;
+  /** The connection was taken up again; else it is a fresh sign-in. */
+  readonly resumed: boolean;
+  /** False: events were lost, all state is read anew. */
+  readonly recovered: boolean;
+}
+
+/** The account of an app's own user was created on the first sign-in; the code is shown this once. */
+export type OnRecoveryCode = (code: string) => void;
+
+/** Signs the device in on a fresh channel: by resuming if it can, else by its access token (DESIGN 6.1). */
+export class SignIn {
+  readonly #identity: Identity;
+  readonly #token: AccessToken;
+  readonly #trust: DeviceTrust;
+  readonly #clock: ClientClock;
+  readonly #onRecoveryCode: OnRecoveryCode;
+  #resumeToken: string | undefined;
+
+  constructor(
+    identity: Identity,
+    token: AccessToken,
+    trust: DeviceTrust,
+    clock: ClientClock,
+    onRecoveryCode: OnRecoveryCode,
+  ) {
+    this.#identity = identity;
+    this.#token = token;
+    this.#trust = trust;
+    this.#clock = clock;
+    this.#onRecoveryCode = onRecoveryCode;
+  }
+
+  /** After a sign-off nothing can be resumed. */
+  forgetResume(): void {
+    this.#resumeToken = undefined;
+  }
+
+  async run(request: SendRequest, sequence: EventSequence): Promise<SignInResult> {
+    const resumed = await this.#resume(request, sequence);
+    const result = resumed ?? (await this.#authenticate(request, sequence));
+    this.#resumeToken = result.welcome.resume.token;
+    await this.#checkAccount(result.welcome, request);
+    return result;
+  }
+
+  async #resume(request: SendRequest, sequence: EventSequence): Promise<SignInResult | undefined> {
+    const token = this.#resumeToken;
+    if (token === undefined) return undefined;
+    const proof = await this.#prove(request, 'resume', token);
+    try {
+      const { recovered, ...welcome } = await request('resume', {
+        token,
+        proof,
+        lastSequence: sequence.last,
+      });
+      return { welcome, resumed: true, recovered };
+    } catch (thrown) {
+      if (!hasCode(thrown, 'RESUME_REFUSED')) throw thrown;
+      this.#resumeToken = undefined;
+      return undefined;
+    }
+  }
+
+  async #authenticate(request: SendRequest, sequence: EventSequence): Promise<SignInResult> {
+    sequence.reset();
+    const token = await this.#token.current(request);
+    try {
+      return await this.#present(request, token);
+    } catch (thrown) {
+      if (!hasCode(thrown, 'TOKEN_EXPIRED')) throw thrown;
+      return this.#present(request, await this.#token.renew(request));
+    }
+  }
+
+  async #present(request: SendRequest, token: string): Promise<SignInResult> {
+    const proof = await this.#prove(request, 'authenticate', token);
+    const welcome = await request('authenticate', { token, proof });
+    return { welcome, resumed: false, recovered: false };
+  }
+
+  async #prove(request: SendRequest, purpose: 'authenticate' | 'resume', token: string) {
+    const challenge = await askChallenge(request);
+    await this.#checkCluster(challenge);
+    return makeProof({
+      purpose,
+      challenge,
+      tenant: this.#identity.tenant,
+      key: this.#identity.deviceKey,
+      token,
+    });
+  }
+
+  /** An account lives in one cluster: a supernode of another one must not even learn a token. */
+  async #checkCluster(challenge: Challenge): Promise<void> {
+    const { hosts } = this.#identity;
+    if (hosts.clusterId === challenge.clusterId) return;
+    if (hosts.clusterId !== null) throw edgeError('EDGE_CLUSTER_MISMATCH');
+    await this.#identity.setHosts({ ...hosts, clusterId: challenge.clusterId });
+  }
+
+  async #checkAccount(welcome: Welcome, request: SendRequest): Promise<void> {
+    const { account, deviceId, tenant } = this.#identity;
+    if (welcome.deviceId !== deviceId || welcome.tenant !== tenant)
+      throw edgeError('EDGE_PROTOCOL_VIOLATION');
+    if (!account) return this.#adoptAccount(welcome, request);
+    if (welcome.userId !== account.userId) throw edgeError('EDGE_IDENTITY_MISMATCH');
+    if (welcome.deviceListVersion < account.pin.version) throw edgeError('EDGE_DEVICE_LIST_ROLLBACK');
+    const pin =
+      welcome.deviceListVersion > account.pin.version
+        ? await this.#trust.refresh(account.userId, request)
+        : account.pin;
+    if (!findDevice(pin, deviceId)) throw refusal('DEVICE_REMOVED');
+    if (!welcome.linked) throw refusal('DEVICE_NOT_LINKED');
+    if (welcome.handle !== account.handle) await this.#identity.updateAccount({ handle: welcome.handle });
+  }
+
+  /** The first sign-in of a user whose tokens come from the app's backend. */
+  async #adoptAccount(welcome: Welcome, request: SendRequest): Promise<void> {
+    if (welcome.deviceListVersion > 0) throw refusal('DEVICE_NOT_LINKED');
+    const first = makeFirstList(this.#identity, this.#clock.wall(), welcome.userId);
+    await request('account.create', { deviceList: first.signed });
+    await this.#identity.setAccount({
+      userId: welcome.userId,
+      handle: welcome.handle,
+      pin: first.pin,
+      token: null,
+    });
+    this.#onRecoveryCode(first.recoveryCode);
+  }
+}
+
+function refusal(code: WireErrorCode): EdgeClientError {
+  return errorFromWire({ code, message: WIRE_ERRORS[code].doc, retryable: WIRE_ERRORS[code].retryable });
+}
+
+function hasCode(thrown: unknown, code: WireErrorCode): boolean {
+  return thrown instanceof EdgeClientError && thrown.code === code;
+}

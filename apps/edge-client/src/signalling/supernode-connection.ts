@@ -1,0 +1,219 @@
+import { instant } from '@parley/nat';
+import type {
+  ClientRequestName,
+  EventOf,
+  RequestInputOf,
+  ResponseOf,
+  ServerEventName,
+} from '@parley/protocol';
+import type { ClientClock } from '../client/client-clock.ts';
+import { DropCounter } from '../client/drop-counter.ts';
+import { TypedEvents } from '../client/typed-events.ts';
+import { asEdgeError, edgeError, type EdgeClientError } from '../errors.ts';
+import {
+  ConnectionCore,
+  type ConnectionCoreOptions,
+  type ConnectionInput,
+  type ConnectionOutput,
+} from './connection-core.ts';
+import type { ConnectionChange, ConnectionState } from './connection-state.ts';
+import { EventSequence } from './event-sequence.ts';
+import { SignallingChannel, type ServerDropReason } from './signalling-channel.ts';
+import type { RequestOptions, SendRequest, Signalling } from './signalling.ts';
+
+type ServerEvents = { [Name in ServerEventName]: EventOf<Name> };
+
+interface ConnectionEvents {
+  readonly change: ConnectionChange & { readonly error?: EdgeClientError };
+  /** Numbered events are missing: whoever keeps state reads it anew. */
+  readonly gap: undefined;
+}
+
+export interface SupernodeConnectionOptions extends ConnectionCoreOptions {
+  readonly clock: ClientClock;
+  readonly requestTimeoutMs: number;
+  /** Proves the device on a fresh channel and brings the client's state up to date. */
+  readonly signIn: (request: SendRequest, sequence: EventSequence) => Promise<{ readonly resumed: boolean }>;
+}
+
+/** Performs what {@link ConnectionCore} decides: owns the channel and one timer, and passes validated events on. */
+export class SupernodeConnection implements Signalling {
+  readonly #options: SupernodeConnectionOptions;
+  readonly #core: ConnectionCore;
+  readonly #events = new TypedEvents<ServerEvents>();
+  readonly #changes = new TypedEvents<ConnectionEvents>();
+  readonly #drops = new DropCounter<ServerDropReason>();
+  readonly #sequence = new EventSequence();
+  #channel: SignallingChannel | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastError: EdgeClientError | undefined;
+
+  constructor(options: SupernodeConnectionOptions) {
+    this.#options = options;
+    this.#core = new ConnectionCore(options);
+  }
+
+  get state(): ConnectionState {
+    return this.#core.state;
+  }
+
+  drops(): Readonly<Partial<Record<ServerDropReason, number>>> {
+    return this.#drops.snapshot();
+  }
+
+  onChange(listener: (change: ConnectionEvents['change']) => void): () => void {
+    return this.#changes.on('change', listener);
+  }
+
+  onGap(listener: () => void): () => void {
+    return this.#changes.on('gap', listener);
+  }
+
+  onEvent<Name extends ServerEventName>(name: Name, listener: (event: EventOf<Name>) => void): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** Resolves when online. @throws what refused the sign-in, EDGE_CONNECT_TIMEOUT, EDGE_CLIENT_CLOSED */
+  connect(): Promise<void> {
+    if (this.state === 'online') return Promise.resolve();
+    if (this.state === 'closed') return Promise.reject(edgeError('EDGE_CLIENT_CLOSED'));
+    const online = new Promise<void>((resolve, reject) => {
+      const off = this.onChange(({ to, error }) => {
+        if (to === 'online') resolve();
+        else if (to === 'disconnected') reject(error ?? edgeError('EDGE_CONNECT_TIMEOUT'));
+        else if (to === 'closed') reject(edgeError('EDGE_CLIENT_CLOSED'));
+        else return;
+        off();
+      });
+    });
+    this.#feed({ kind: 'connect' });
+    return online;
+  }
+
+  disconnect(): void {
+    this.#feed({ kind: 'disconnect' });
+  }
+
+  close(): void {
+    this.#feed({ kind: 'close' });
+    this.#events.clear();
+  }
+
+  /** Drops the connection and makes a new one, as if it had been lost: state can't be trusted any more. */
+  recycle(): void {
+    if (this.state !== 'online') return;
+    this.#feed({ kind: 'transport-lost' });
+    this.#drop();
+  }
+
+  readonly request: SendRequest = <Name extends ClientRequestName>(
+    name: Name,
+    payload: RequestInputOf<Name>,
+    options?: RequestOptions,
+  ): Promise<ResponseOf<Name>> => {
+    if (this.state === 'closed') return Promise.reject(edgeError('EDGE_CLIENT_CLOSED'));
+    if (this.state !== 'online' || !this.#channel) return Promise.reject(edgeError('EDGE_NOT_CONNECTED'));
+    return this.#channel.request(name, payload, options);
+  };
+
+  #feed(input: ConnectionInput): void {
+    this.#perform(this.#core.handle(input, instant(this.#options.clock.monotonic())));
+  }
+
+  #perform(outputs: readonly ConnectionOutput[]): void {
+    for (const output of outputs) {
+      if (output.kind === 'open-transport') this.#open(output.url);
+      else if (output.kind === 'close-transport') this.#drop();
+      else if (output.kind === 'sign-in') this.#signIn();
+      else this.#tell(output.change);
+    }
+    this.#arm();
+  }
+
+  #tell(change: ConnectionChange): void {
+    if (change.cause === 'revoked') this.#lastError = edgeError('EDGE_REVOKED');
+    const error = change.to === 'online' ? undefined : this.#lastError;
+    if (change.to === 'online') this.#lastError = undefined;
+    this.#changes.emit('change', error ? { ...change, error } : change);
+  }
+
+  #open(url: string): void {
+    const channel: SignallingChannel = new SignallingChannel(
+      url,
+      { connectTimeoutMs: 10_000, requestTimeoutMs: this.#options.requestTimeoutMs },
+      {
+        open: () => this.#ifCurrent(channel, () => this.#feed({ kind: 'transport-open' })),
+        failed: (error) =>
+          this.#ifCurrent(channel, () => {
+            this.#lastError = error;
+            this.#feed({ kind: 'transport-failed' });
+          }),
+        lost: () =>
+          this.#ifCurrent(channel, () => {
+            this.#lastError = edgeError('EDGE_CONNECTION_LOST');
+            this.#feed({ kind: 'transport-lost' });
+          }),
+        event: (name, event, sequence) => {
+          if (this.#channel === channel) this.#receive(name, event, sequence);
+          else this.#drops.count('late-event');
+        },
+        drop: (reason) => this.#drops.count(reason),
+      },
+    );
+    this.#channel = channel;
+  }
+
+  #drop(): void {
+    const channel = this.#channel;
+    this.#channel = undefined;
+    channel?.close();
+  }
+
+  #ifCurrent(channel: SignallingChannel, action: () => void): void {
+    if (this.#channel === channel) action();
+  }
+
+  #signIn(): void {
+    const channel = this.#channel;
+    if (!channel) return;
+    this.#options.signIn(channel.request, this.#sequence).then(
+      ({ resumed }) => this.#ifCurrent(channel, () => this.#feed({ kind: 'signed-in', resumed })),
+      (thrown: unknown) =>
+        this.#ifCurrent(channel, () => {
+          const error = asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION');
+          this.#lastError = error;
+          this.#feed({
+            kind: 'sign-in-failed',
+            retryable: error.retryable,
+            retryAfterMs: error.retryAfterMs,
+          });
+        }),
+    );
+  }
+
+  #receive<Name extends ServerEventName>(name: Name, event: EventOf<Name>, sequence: number): void {
+    const verdict = this.#sequence.judge(sequence);
+    if (verdict === 'duplicate') {
+      this.#drops.count('duplicate-event');
+      return;
+    }
+    if (name === 'go-away') this.#feed({ kind: 'go-away', notice: event as EventOf<'go-away'> });
+    this.#events.emit(name, event as ServerEvents[Name]);
+    if (verdict === 'gap') this.#changes.emit('gap', undefined);
+  }
+
+  /** Exactly one timer, for the core's next deadline. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const at = this.#core.nextTimeoutAt();
+    if (at === undefined) return;
+    this.#timer = setTimeout(
+      () => {
+        const now = instant(this.#options.clock.monotonic());
+        // A connect that runs out of time has no better error than the last failure.
+        this.#perform(this.#core.handleTimeout(now));
+      },
+      Math.max(0, at - this.#options.clock.monotonic()),
+    );
+  }
+}
