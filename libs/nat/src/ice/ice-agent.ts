@@ -31,7 +31,7 @@ import {
   removeBase,
   visibleCandidates,
 } from './pairing.ts';
-import { choosePath, losePath, warmRelay } from './path-choice.ts';
+import { checkRelayFirst, choosePath, losePath, warmRelay } from './path-choice.ts';
 import { keepUp, nextUpkeepAt, seek, seekSoon, watchForFailure } from './upkeep.ts';
 
 export interface IceAgentOptions {
@@ -155,6 +155,8 @@ export class IceAgent implements Core<IceInput, IceOutput> {
 
   handleTimeout(now: Instant): readonly IceOutput[] {
     if (this.#agent.state === 'closed') return [];
+    // Before a new search: it would put off for ever what has no hope.
+    watchForFailure(this.#agent, now);
     keepUp(this.#agent, now);
     return this.#settle(now);
   }
@@ -198,6 +200,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
       case 'remote-credentials':
         begin(agent, input.credentials, now);
         for (const candidate of input.candidates ?? []) addRemoteCandidate(agent, candidate);
+        checkRelayFirst(agent, now);
         break;
       case 'remote-candidate':
         addRemoteCandidate(agent, input.candidate);

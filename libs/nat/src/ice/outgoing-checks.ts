@@ -68,8 +68,11 @@ export function triggerCheck(agent: AgentContext, pair: CandidatePair, now: Inst
       agent.transactions.cancel(pair, now, agent.limits.finalWaitMs);
       pair.transition('waiting', 'triggered');
       break;
-    case 'frozen':
     case 'failed':
+      if (pair.cause === 'relay-refused') return;
+      pair.transition('waiting', 'triggered');
+      break;
+    case 'frozen':
       pair.transition('waiting', 'triggered');
       break;
     case 'waiting':

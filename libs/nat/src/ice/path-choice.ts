@@ -46,6 +46,15 @@ export function choosePath(agent: AgentContext, now: Instant): void {
   if (agent.current !== undefined) losePath(agent, lossCause(agent.current));
 }
 
+/**
+ * The likeliest relayed pair is checked before the paced ones, on both sides: the controlled side's check opens its own NAT
+ * for the relay, so that the peer's first data comes through.
+ */
+export function checkRelayFirst(agent: AgentContext, now: Instant): void {
+  const pair = agent.isActive ? likeliestRelayed(agent, () => true) : undefined;
+  if (pair !== undefined) sendUrgentCheck(agent, pair, now);
+}
+
 export function losePath(agent: AgentContext, cause: PathLossCause): void {
   agent.current = undefined;
   agent.liveness.reset();
@@ -143,14 +152,16 @@ function isCurrentUsable(agent: AgentContext, now: Instant): boolean {
 function provisionalPair(agent: AgentContext, now: Instant): CandidatePair | undefined {
   if (!agent.isActive || (agent.provisionalUntil !== undefined && now >= agent.provisionalUntil))
     return undefined;
+  return likeliestRelayed(agent, (pair) => agent.role === 'controlling' || pair.isRequestedByPeer);
+}
+
+function likeliestRelayed(
+  agent: AgentContext,
+  isEligible: (pair: CandidatePair) => boolean,
+): CandidatePair | undefined {
   let best: CandidatePair | undefined;
   for (const pair of agent.checklist.pairs) {
-    if (
-      !pair.isRelayed ||
-      pair.state === 'failed' ||
-      (agent.role === 'controlled' && !pair.isRequestedByPeer)
-    )
-      continue;
+    if (!pair.isRelayed || pair.state === 'failed' || !isEligible(pair)) continue;
     if (best === undefined || reach(pair) > reach(best)) best = pair;
   }
   return best;

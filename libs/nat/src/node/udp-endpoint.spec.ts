@@ -141,7 +141,7 @@ async function openRelay(): Promise<{
   });
   driver.control({ kind: 'set-secrets', tenantRef: '', secrets: [SECRET] });
   relays.push(driver);
-  return { driver, server: driver.addresses[0] as TransportAddress };
+  return { driver, server: driver.listeners[0]!.primary };
 }
 
 const relays: TurnServerDriver[] = [];
@@ -158,9 +158,10 @@ describe('UdpEndpoint with a relay', () => {
 
     const report = await alice.gather();
 
-    expect(report.reflexive).toEqual([
-      { server, local: alice.boundAddresses[0], address: alice.boundAddresses[0], rttMs: expect.any(Number) },
-    ]);
+    const [own] = alice.boundAddresses;
+    const [reflexive] = report.reflexive;
+    expect(reflexive).toMatchObject({ server, local: own, address: own });
+    expect(reflexive?.rttMs).toBeGreaterThan(0);
     expect(report.relay).toMatchObject({ server, address: { address: '127.0.0.1' } });
     expect(report.candidates.map(({ kind }) => kind)).toEqual(['host', 'relayed']);
   });

@@ -26,10 +26,13 @@ export class VirtualIcePeer {
   readonly paths: (IcePathReport & { readonly atMs: number })[] = [];
   /** Payloads of the peer in the order of arrival. */
   readonly received: string[] = [];
+  /** Datagrams to these destinations get lost on the way out, checks and data alike. */
+  isCut: (destination: TransportAddress) => boolean = () => false;
   /** Gets what the agent wants to be signalled, once {@link signalTo} named a peer. */
   private peer: VirtualIcePeer | undefined;
   private signalDelayMs = 0;
   private isGathered = false;
+  private readonly gathered: LocalCandidate[] = [];
   private readonly options: VirtualIcePeerOptions;
   private readonly clock: VirtualClock;
   private readonly timer: VirtualTimer;
@@ -90,9 +93,14 @@ export class VirtualIcePeer {
     return routes.length > 0;
   }
 
-  /** Sends what a test made up from this peer's first socket. */
-  sendRaw(bytes: Uint8Array, to: TransportAddress): void {
-    this.firstSocket().send(bytes, to);
+  /** Sends to a relayed address of the peer, as a side does that has not moved yet. */
+  sendTo(to: TransportAddress, text: string): void {
+    this.firstSocket().send(new TextEncoder().encode(text), to);
+  }
+
+  /** What was gathered, also what the agent keeps back. */
+  knownCandidates(): readonly LocalCandidate[] {
+    return this.gathered;
   }
 
   close(): void {
@@ -153,6 +161,7 @@ export class VirtualIcePeer {
       priority: candidatePriority(kind, MAX_LOCAL_PREFERENCE - (address.family === 'ipv4' ? 1 : 0)),
       foundation: this.foundations.of({ kind, baseAddress: base.id }),
     };
+    this.gathered.push(candidate);
     this.input({ kind: 'local-candidate', candidate });
   }
 
@@ -171,6 +180,7 @@ export class VirtualIcePeer {
   }
 
   private transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void {
+    if (this.isCut(to)) return;
     if (base.kind === 'socket') {
       this.sockets.get(base.id)?.send(bytes, to);
     } else if (this.options.relay !== undefined) {
