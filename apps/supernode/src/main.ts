@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
-import { renderOpenApi } from './admin/openapi-document.ts';
 import { runConfigCommand } from './config/config-command.ts';
 import { loadProcessConfig } from './config/load-config.ts';
-import { createSupernode, type Supernode } from './create-supernode.ts';
 import { SupernodeError } from './errors.ts';
 
 const USAGE = `parley-supernode                        start a supernode; settings are environment variables
@@ -18,7 +16,9 @@ async function main(args: readonly string[]): Promise<number> {
   const [command, ...rest] = args;
   if (command === undefined) return serve();
   if (command === 'config') return runConfigCommand(rest, process.stdout);
+  // The server is loaded by the commands that need it: the others answer at once.
   if (command === 'openapi') {
+    const { renderOpenApi } = await import('./admin/openapi-document.ts');
     process.stdout.write(await renderOpenApi());
     return 0;
   }
@@ -33,7 +33,9 @@ async function serve(): Promise<number> {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());
   });
-  const supernode: Supernode = await createSupernode(loadProcessConfig());
+  const config = loadProcessConfig();
+  const { createSupernode } = await import('./create-supernode.ts');
+  const supernode = await createSupernode(config);
   process.stdout.write(`${JSON.stringify({ event: 'ready', ...supernode.addresses })}\n`);
   await stopAsked;
   await supernode.stop();

@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { HealthRegistry } from './health-registry.ts';
+
+const up = { name: 'database', check: () => Promise.resolve() };
+
+describe('HealthRegistry', () => {
+  it('is ready when every part is', async () => {
+    const health = new HealthRegistry();
+    health.register(up);
+
+    expect(await health.report()).toEqual({ status: 'ready', checks: [{ name: 'database', status: 'up' }] });
+  });
+
+  it('is not ready when a part fails, throws or does not answer in time', async () => {
+    const health = new HealthRegistry(10);
+    health.register(up);
+    health.register({ name: 'failing', check: () => Promise.reject(new TypeError('away')) });
+    health.register({ name: 'silent', check: () => new Promise(() => undefined) });
+    health.register({
+      name: 'throwing',
+      check: () => {
+        throw new TypeError('at once');
+      },
+    });
+
+    expect(await health.report()).toEqual({
+      status: 'not-ready',
+      checks: [
+        { name: 'database', status: 'up' },
+        { name: 'failing', status: 'down' },
+        { name: 'silent', status: 'down' },
+        { name: 'throwing', status: 'down' },
+      ],
+    });
+  });
+
+  it('is draining for good once it drains', async () => {
+    const health = new HealthRegistry();
+    health.register(up);
+
+    health.startDraining();
+
+    expect((await health.report()).status).toBe('draining');
+  });
+});
