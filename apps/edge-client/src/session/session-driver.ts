@@ -1,4 +1,4 @@
-import { CONNECTION_ID_BYTES, connectionIdOf } from './connection-id.ts';
+import { connectionIdOf } from './connection-id.ts';
 import type { DatagramPath } from './datagram-path.ts';
 import type { QuicEngine } from './quic-engine.ts';
 import { MAX_PACKETS_PER_TURN, MAX_UDP_PAYLOAD_BYTES } from './session-limits.ts';
@@ -109,7 +109,7 @@ export class SessionDriver {
   private receive(packet: Uint8Array): void {
     if (this.state === 'ended') return;
     const id = connectionIdOf(packet);
-    if (id === undefined || !this.ids.has(id) || packet.length <= CONNECTION_ID_BYTES) {
+    if (id === undefined || !this.ids.has(id)) {
       this.counters.foreign += 1;
       return;
     }

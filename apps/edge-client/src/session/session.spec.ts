@@ -98,6 +98,21 @@ describe('Session › streams', () => {
     expect(sha256(got)).toBe(sha256(bytes));
   });
 
+  it('resets the stream when a pipeline breaks', async () => {
+    const { caller, callee } = pairOf();
+    await Promise.all([caller.ready, callee.ready]);
+    const source = new Readable({ read: () => undefined });
+    source.push(randomBytes(1_000));
+    const sending = pipeline(source, caller.openStream().toDuplex());
+    const theirs = await firstOf(callee.incomingStreams);
+    await theirs.read();
+
+    source.destroy(new RangeError('disk gone'));
+
+    await expect(sending).rejects.toThrow('disk gone');
+    await expect(theirs.read()).rejects.toMatchObject({ code: 'EDGE_STREAM_RESET' });
+  });
+
   it('tells both ends of a reset', async () => {
     const { caller, callee } = pairOf();
     await Promise.all([caller.ready, callee.ready]);
@@ -248,6 +263,22 @@ describe('Session › path', () => {
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, index) => index));
     expect(sha256(got)).toBe(sha256(bytes));
     expect(caller.stats().packetsLost).toBe(0);
+  });
+
+  it('begins when the path comes after the answer', async () => {
+    const { caller, callee, callerPath, calleePath } = pairOf();
+    callerPath.setState('none');
+    calleePath.setState('none');
+    await caller.ready;
+    const writing = caller.openStream().write(Buffer.from('patience'));
+
+    calleePath.setState('relayed');
+    callerPath.setState('relayed');
+
+    await writing;
+    expect(Buffer.from((await (await firstOf(callee.incomingStreams)).read()) ?? []).toString()).toBe(
+      'patience',
+    );
   });
 
   it('waits while there is no path and goes on when there is one again', async () => {
