@@ -36,3 +36,15 @@ export type { SessionStream } from './session/session-stream.ts';
 export type { Session, SessionClosure, SessionStats } from './session/session.ts';
 export type { BackoffOptions } from './signalling/backoff.ts';
 export type { ConnectionCause, ConnectionChange, ConnectionState } from './signalling/connection-state.ts';
+export type { NatBehaviourReport, TransportAddress } from '@parley/nat';
+export type {
+  Contact,
+  DeviceId,
+  DirectoryEntry,
+  Handle,
+  Presence,
+  PresenceState,
+  SessionId,
+  TenantId,
+  UserId,
+} from '@parley/protocol';

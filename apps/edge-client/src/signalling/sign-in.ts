@@ -53,8 +53,7 @@ export class SignIn {
     const resumed = await this.#resume(request, sequence);
     const result = resumed ?? (await this.#authenticate(request, sequence));
     this.#resumeToken = result.welcome.resume.token;
-    await this.#checkAccount(result.welcome, request);
-    return result;
+    return { ...result, welcome: await this.#checkAccount(result.welcome, request) };
   }
 
   async #resume(request: SendRequest, sequence: EventSequence): Promise<SignInResult | undefined> {
@@ -112,7 +111,7 @@ export class SignIn {
     await this.#identity.setHosts({ ...hosts, clusterId: challenge.clusterId });
   }
 
-  async #checkAccount(welcome: Welcome, request: SendRequest): Promise<void> {
+  async #checkAccount(welcome: Welcome, request: SendRequest): Promise<Welcome> {
     const { account, deviceId, tenant } = this.#identity;
     if (welcome.deviceId !== deviceId || welcome.tenant !== tenant)
       throw edgeError('EDGE_PROTOCOL_VIOLATION');
@@ -126,10 +125,11 @@ export class SignIn {
     if (!findDevice(pin, deviceId)) throw refusal('DEVICE_REMOVED');
     if (!welcome.linked) throw refusal('DEVICE_NOT_LINKED');
     if (welcome.handle !== account.handle) await this.#identity.updateAccount({ handle: welcome.handle });
+    return welcome;
   }
 
   /** The first sign-in of a user whose tokens come from the app's backend. */
-  async #adoptAccount(welcome: Welcome, request: SendRequest): Promise<void> {
+  async #adoptAccount(welcome: Welcome, request: SendRequest): Promise<Welcome> {
     if (welcome.deviceListVersion > 0) throw refusal('DEVICE_NOT_LINKED');
     const first = makeFirstList(this.#identity, this.#clock.wall(), welcome.userId);
     await request('account.create', { deviceList: first.signed });
@@ -140,6 +140,17 @@ export class SignIn {
       token: null,
     });
     this.#onRecoveryCode(first.recoveryCode);
+    // Relays are for linked devices only, and this one became linked just now.
+    return { ...welcome, linked: true, deviceListVersion: 1, relay: await askRelay(request) };
+  }
+}
+
+async function askRelay(request: SendRequest): Promise<Welcome['relay']> {
+  try {
+    return await request('relay.renew', {});
+  } catch (thrown) {
+    if (hasCode(thrown, 'RELAY_UNAVAILABLE')) return null;
+    throw thrown;
   }
 }
 

@@ -320,6 +320,9 @@ export class FakeSupernode {
       if (caller) this.push(caller, 'session.ended', { sessionId, reason });
       return {};
     },
+    'relay.renew': () => {
+      throw new Refused('RELAY_UNAVAILABLE');
+    },
     'session.report': () => ({}),
     'sign-off': () => ({}),
   };

@@ -1,0 +1,50 @@
+import type { NatBehaviourReport, NetcheckReport, RelayCheck, TransportAddress } from '../index.ts';
+import { withOnlineClient, type CommandContext } from './command-context.ts';
+
+/** `parley netcheck` */
+export async function netcheckCommand(context: CommandContext): Promise<void> {
+  await withOnlineClient(context, async (client) => {
+    const report = await client.netcheck({ onProgress: (step) => context.output.note(`Checking ${step} …`) });
+    context.output.result(report, describe(report).join('\n'));
+  });
+}
+
+function describe({ ipv4, ipv6, crossCheck, relay }: NetcheckReport): readonly string[] {
+  return [
+    `IPv4: ${describeBehaviour(ipv4)}`,
+    `IPv6: ${describeBehaviour(ipv6)}`,
+    `Cross-check by the stun package: ${
+      crossCheck?.agrees === undefined
+        ? (crossCheck?.error ?? 'not possible')
+        : crossCheck.agrees
+          ? 'agrees'
+          : 'differs'
+    }`,
+    `Relay: ${describeRelay(relay)}`,
+  ];
+}
+
+function describeBehaviour(report: NatBehaviourReport | undefined): string {
+  if (!report) return 'not measured, the supernode has no address of this family';
+  if (report.udp === 'blocked') return 'UDP is blocked, no server answered';
+  const roundTrip = report.roundTripMs === undefined ? '' : `, ${report.roundTripMs.toFixed(1)} ms`;
+  return [
+    `${formatAddress(report.reflexiveAddress)}${report.isTranslated ? ' (translated)' : ''}${roundTrip}`,
+    `mapping ${report.mapping.behaviour} (ports: ${report.mapping.allocation.kind})`,
+    `filtering ${report.filtering.behaviour}`,
+    `hairpinning ${report.hairpinning}`,
+  ].join('; ');
+}
+
+function describeRelay(relay: RelayCheck | undefined): string {
+  if (!relay) return 'none offered';
+  if (relay.error) return `unusable (${relay.error})`;
+  return `works as ${formatAddress(relay.address)}, ${relay.roundTripMs?.toFixed(1) ?? '?'} ms there and back`;
+}
+
+function formatAddress(address: TransportAddress | undefined): string {
+  if (!address) return 'no address';
+  return address.family === 'ipv6'
+    ? `[${address.address}]:${String(address.port)}`
+    : `${address.address}:${String(address.port)}`;
+}
