@@ -1,0 +1,25 @@
+import type { Benchmark } from './figures.ts';
+import { describeMachine } from './machine.ts';
+import { renderJson, renderReport } from './report.ts';
+import { stunCodec } from './stun-codec.bench.ts';
+
+const BENCHMARKS: readonly Benchmark[] = [stunCodec];
+
+/** `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. */
+async function main(words: readonly string[]): Promise<number> {
+  const isJson = words.includes('--json');
+  const [name] = words.filter((word) => !word.startsWith('--'));
+  const benchmark = BENCHMARKS.find((candidate) => candidate.name === name);
+  if (!benchmark) {
+    const list = BENCHMARKS.map((candidate) => `  ${candidate.name.padEnd(14)} ${candidate.what}`).join('\n');
+    process.stderr.write(`usage: npm run bench -- NAME [--json]\n${list}\n`);
+    return 2;
+  }
+  const result = await benchmark.run();
+  const machine = describeMachine();
+  (isJson ? process.stderr : process.stdout).write(renderReport(benchmark, machine, result));
+  if (isJson) process.stdout.write(`${renderJson(benchmark, machine, result)}\n`);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,58 @@
+import { labAvailability } from '@parley/test/natlab';
+import { Narrator } from './narrator.ts';
+import type { DemoNetwork } from './network/demo-network.ts';
+import { KernelNatNetwork } from './network/kernel-nat-network.ts';
+import { LoopbackNetwork } from './network/loopback-network.ts';
+import type { DemoResult, ScenarioResult } from './result.ts';
+import { runScenario, type Scenario } from './scenario.ts';
+
+type Lab = DemoResult['lab'];
+
+const DIRECT: Scenario = { name: 'direct', expectedPath: 'direct' };
+const RELAYED: Scenario = { name: 'relayed', expectedPath: 'relayed' };
+
+/** The network of a scenario; made anew for each, so that nothing of one helps the other. */
+function networkFor(scenario: Scenario, lab: Lab): Promise<DemoNetwork> {
+  if (lab === 'loopback') return LoopbackNetwork.create(scenario.expectedPath);
+  return scenario === DIRECT
+    ? KernelNatNetwork.create(
+        'endpoint-independent/address-and-port-dependent',
+        'both clients behind home NATs: one outside port per socket, only answers come in',
+      )
+    : KernelNatNetwork.create(
+        'address-and-port-dependent/random-ports',
+        'both clients behind NATs that take another random port for every destination: no direct path exists',
+      );
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const isJson = words.includes('--json');
+  const narrator = new Narrator(isJson);
+  const availability = labAvailability();
+  const lab: Lab = availability.kind === 'kernel-nat' ? 'kernel-nat' : 'loopback';
+  narrator.say(
+    availability.kind === 'kernel-nat'
+      ? 'Three machines in network namespaces, with NATs of this Linux kernel; the kernel counts the packets.'
+      : `No network namespaces here (${availability.reason}): all on loopback, where no NAT is in the way.`,
+  );
+
+  const results: ScenarioResult[] = [];
+  let ok = true;
+  for (const scenario of [DIRECT, RELAYED]) {
+    const network = await networkFor(scenario, lab);
+    try {
+      narrator.title(`Scenario "${scenario.name}": ${network.description}`);
+      const outcome = await runScenario(scenario, network, narrator);
+      ok &&= outcome.ok;
+      results.push(outcome.result);
+    } finally {
+      await network.close();
+    }
+  }
+  narrator.say(ok ? 'Everything held.' : 'Something did not hold; see FAIL above.');
+  const result: DemoResult = { ok, lab, scenarios: results };
+  if (isJson) process.stdout.write(`${JSON.stringify(result)}\n`);
+  return ok ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

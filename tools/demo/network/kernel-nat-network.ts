@@ -1,0 +1,54 @@
+import type { ChildProcess } from 'node:child_process';
+import { createLab, type Lab, type NatBehaviour } from '@parley/test/natlab';
+import type { DemoNetwork, PacketCounts } from './demo-network.ts';
+
+/** The public range of the lab is a special-purpose one, which relays refuse by default. */
+const LAB_NETWORK = '198.18.0.0/15';
+
+/** Each client behind a real kernel NAT of its own, the supernode on a public address between them. */
+export class KernelNatNetwork implements DemoNetwork {
+  readonly lab = 'kernel-nat';
+  readonly includeLoopback = false;
+  readonly policy = 'any';
+  readonly supernodeEnvironment: Readonly<Record<string, string>>;
+  readonly #lab: Lab;
+
+  private constructor(
+    lab: Lab,
+    readonly description: string,
+  ) {
+    this.#lab = lab;
+    const [address] = lab.server.addresses;
+    this.supernodeEnvironment = {
+      SUPERNODE_HOST: address ?? '',
+      SUPERNODE_PUBLIC_ADDRESS: address ?? '',
+      SUPERNODE_RELAY_ALLOW_PEERS: LAB_NETWORK,
+    };
+  }
+
+  static async create(behaviour: NatBehaviour, description: string): Promise<KernelNatNetwork> {
+    return new KernelNatNetwork(await createLab({ sides: [{ behaviour }, { behaviour }] }), description);
+  }
+
+  spawn(
+    machine: 'supernode' | 'alice' | 'bob',
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+  ): ChildProcess {
+    const [a, b] = this.#lab.sides;
+    const host = { supernode: 'srv', alice: a?.clients[0]?.host, bob: b?.clients[0]?.host }[machine] ?? 'srv';
+    return this.#lab.spawn(host, process.execPath, args, {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
+  }
+
+  async packets(): Promise<PacketCounts> {
+    const { viaServer, direct } = await this.#lab.counters();
+    return { viaSupernode: viaServer.packets, direct: direct.packets };
+  }
+
+  close(): Promise<void> {
+    return this.#lab.close();
+  }
+}
