@@ -33,14 +33,20 @@ export async function trackedFiles(): Promise<string[]> {
   return [...new Set(stdout.split('\0'))].filter((file) => file !== '' && existsSync(join(WORKSPACE, file)));
 }
 
+/** Why a check failed: all that the tool printed, or nothing when it found nothing to say. */
+export function complaintsOf({ exitCode, stdout, stderr }: ToolOutcome): string {
+  return exitCode === 0 ? '' : `exit code ${String(exitCode)}\n${stdout}${stderr}`;
+}
+
 async function run(
   command: string,
   args: readonly string[],
   options: ToolOptions = {},
 ): Promise<ToolOutcome> {
+  const { FORCE_COLOR: _, ...environment } = process.env; // jest sets it for its own output; here output is compared
   const child = spawn(command, args, {
     cwd: options.folder ?? WORKSPACE,
-    env: { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false', FORCE_COLOR: '0' },
+    env: { ...environment, NX_DAEMON: 'false', NX_TUI: 'false', NO_COLOR: '1' },
   });
   child.stdin.end(options.input ?? '');
   const [stdout, stderr, [exitCode]] = await Promise.all([
