@@ -39,6 +39,8 @@ export class CandidatePair {
   roundTripMs: number | undefined;
   /** The peer sent an authenticated check on this pair. */
   isRequestedByPeer = false;
+  /** The controlling side chose the pair at some time, so that a later choice of another one is meant. */
+  wasNominated = false;
   /** The peer nominated the pair before it was valid here (RFC 8445 section 7.3.1.5). */
   nominationOnSuccess: number | undefined;
   /** Why it is in its state. */

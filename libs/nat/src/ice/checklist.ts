@@ -29,6 +29,11 @@ export class Checklist {
     return this.#byKey.get(candidatePairKey(base, remote));
   }
 
+  /** False for a pair of a generation before a restart. */
+  has(pair: CandidatePair): boolean {
+    return this.#byKey.get(pair.key) === pair;
+  }
+
   /**
    * Adds a pair unless it exists; a new one is frozen while a pair of its foundation is on its way (RFC 8838 section 12).
    * `undefined` where the list is full of better pairs; a pair that had to give way is in `pruned`.

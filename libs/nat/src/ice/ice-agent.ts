@@ -32,7 +32,7 @@ import {
   visibleCandidates,
 } from './pairing.ts';
 import { checkRelayFirst, choosePath, losePath, warmRelay } from './path-choice.ts';
-import { keepUp, nextUpkeepAt, seek, seekSoon, watchForFailure } from './upkeep.ts';
+import { keepUp, nextUpkeepAt, scheduleConsent, seek, seekSoon, watchForFailure } from './upkeep.ts';
 
 export interface IceAgentOptions {
   readonly crypto: NatCrypto;
@@ -234,6 +234,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
     if (this.#agent.state !== 'closed') {
       choosePath(this.#agent, now);
       sendPacedChecks(this.#agent, now);
+      scheduleConsent(this.#agent, now);
       watchForFailure(this.#agent, now);
     }
     this.#nextAt = this.#agent.state === 'closed' ? undefined : nextUpkeepAt(this.#agent, now);

@@ -60,6 +60,17 @@ describe('IceAgent › consent (RFC 7675)', () => {
     expect(world.caller.path?.kind).toBe('direct');
   });
 
+  it('keeps a quiet session for hours', () => {
+    const limits = { seekMinMs: 1e9, seekMaxMs: 1e9 };
+    const world = connected({ caller: { limits }, callee: { limits } });
+
+    world.net.clock.advance(3_600_000);
+
+    expect(world.caller.path?.kind).toBe('direct');
+    expect(world.callee.agent.state).toBe('connected');
+    expect(world.caller.paths.filter(({ atMs }) => atMs > 5000)).toEqual([]);
+  });
+
   it('ends 30 seconds after the last answer where nothing else is left: no data, then failed', () => {
     const world = connected();
     world.cutDirect();

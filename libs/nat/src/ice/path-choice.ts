@@ -64,6 +64,7 @@ export function losePath(agent: AgentContext, cause: PathLossCause): void {
 
 /** The controlling side chose `pair`, if it is valid here too; the highest number wins, then the highest priority. */
 export function nominateByPeer(agent: AgentContext, pair: CandidatePair, value: number, now: Instant): void {
+  pair.wasNominated = true;
   if (!pair.isValid(now)) {
     pair.nominationOnSuccess = value;
     return;
@@ -90,8 +91,14 @@ export function hasAlternative(agent: AgentContext, now: Instant): boolean {
 }
 
 function bestValid(agent: AgentContext, now: Instant): CandidatePair | undefined {
+  const own = ownChoice(agent, now);
   const nominated = agent.nominated?.pair;
-  if (agent.role === 'controlled' && nominated?.isValid(now) === true) return nominated;
+  if (agent.role === 'controlling' || nominated?.isValid(now) !== true) return own;
+  // The controlling side cannot have known yet that this direct pair works: its choice of the relay was not against it.
+  return own !== undefined && nominated.isRelayed && !own.isRelayed && !own.wasNominated ? own : nominated;
+}
+
+function ownChoice(agent: AgentContext, now: Instant): CandidatePair | undefined {
   let best: CandidatePair | undefined;
   for (const pair of agent.checklist.pairs) {
     if (pair.isValid(now) && (best === undefined || isBetter(pair, best))) best = pair;
@@ -108,7 +115,7 @@ function bestValid(agent: AgentContext, now: Instant): CandidatePair | undefined
 
 /** Whether the current pair is a valid one of this generation. */
 function isKept(agent: AgentContext, { pair }: CurrentPath, now: Instant): boolean {
-  return pair.isValid(now) && agent.checklist.find(pair.base, pair.remote.address) === pair;
+  return pair.isValid(now) && agent.checklist.has(pair);
 }
 
 /** Direct before relayed; then a clearly shorter round trip; then RFC 8445's priority. */
@@ -152,7 +159,12 @@ function isCurrentUsable(agent: AgentContext, now: Instant): boolean {
 function provisionalPair(agent: AgentContext, now: Instant): CandidatePair | undefined {
   if (!agent.isActive || (agent.provisionalUntil !== undefined && now >= agent.provisionalUntil))
     return undefined;
-  return likeliestRelayed(agent, (pair) => agent.role === 'controlling' || pair.isRequestedByPeer);
+  if (agent.role === 'controlling') return likeliestRelayed(agent, () => true);
+  const { current } = agent;
+  // A pair that the peer was heard on is as good as the next one.
+  const isHeard = current?.provisionalUntil !== undefined && agent.checklist.has(current.pair);
+  if (isHeard && current.pair.state !== 'failed') return current.pair;
+  return likeliestRelayed(agent, (pair) => pair.isRequestedByPeer);
 }
 
 function likeliestRelayed(

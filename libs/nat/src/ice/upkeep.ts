@@ -1,5 +1,5 @@
 /** What time alone brings: retransmission, consent (RFC 7675), suspicion, the search for better paths, giving up. */
-import { after, type Instant } from '../time/instant.ts';
+import { after, earliest, type Instant } from '../time/instant.ts';
 import type { AgentContext } from './agent-context.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { IceFailureCause } from './ice-io.ts';
@@ -84,13 +84,7 @@ export function nextUpkeepAt(agent: AgentContext, now: Instant): Instant | undef
   for (const pair of keptPairs(agent, now)) instants.push(pair.nextConsentAt);
   for (const pair of agent.checklist.pairs) if (pair.state === 'succeeded') instants.push(pair.consentUntil);
   if (current?.provisionalUntil === undefined) instants.push(current?.pair.consentUntil);
-  return earliest(instants);
-}
-
-function earliest(instants: readonly (Instant | undefined)[]): Instant | undefined {
-  let first: Instant | undefined;
-  for (const at of instants) if (at !== undefined && (first === undefined || at < first)) first = at;
-  return first;
+  return earliest(...instants);
 }
 
 function expireConsent(agent: AgentContext, now: Instant): void {
@@ -113,17 +107,23 @@ function probeSuspect(agent: AgentContext, now: Instant): void {
   }
   liveness.suspect(now);
   liveness.probeSent(now, pair.roundTripMs);
-  if (isOfThisGeneration(agent, pair)) sendCheck(agent, pair, 'consent', now);
+  if (agent.checklist.has(pair)) sendCheck(agent, pair, 'consent', now);
 }
 
 /** RFC 7675 section 5.1: at random times, on the path in use and on the relay that stands by. */
 function askConsent(agent: AgentContext, now: Instant): void {
   const { consentMinMs, consentMaxMs } = agent.limits;
   for (const pair of keptPairs(agent, now)) {
-    pair.nextConsentAt ??= agent.randomInstant(now, consentMinMs, consentMaxMs);
-    if (pair.nextConsentAt > now) continue;
+    if (pair.nextConsentAt === undefined || pair.nextConsentAt > now) continue;
     pair.nextConsentAt = agent.randomInstant(now, consentMinMs, consentMaxMs);
     sendCheck(agent, pair, 'consent', now);
+  }
+}
+
+/** A pair that is kept from now on is asked for the first time after the usual wait: it was answered just now. */
+export function scheduleConsent(agent: AgentContext, now: Instant): void {
+  for (const pair of keptPairs(agent, now)) {
+    pair.nextConsentAt ??= agent.randomInstant(now, agent.limits.consentMinMs, agent.limits.consentMaxMs);
   }
 }
 
@@ -131,13 +131,9 @@ function keptPairs(agent: AgentContext, now: Instant): readonly CandidatePair[] 
   const current = agent.current?.pair;
   const relay = warmRelay(agent, now);
   const kept: CandidatePair[] = [];
-  if (current?.isValid(now) === true && isOfThisGeneration(agent, current)) kept.push(current);
+  if (current?.isValid(now) === true && agent.checklist.has(current)) kept.push(current);
   if (relay !== undefined) kept.push(relay);
   return kept;
-}
-
-function isOfThisGeneration(agent: AgentContext, pair: CandidatePair): boolean {
-  return agent.checklist.find(pair.base, pair.remote.address) === pair;
 }
 
 function isWanted(agent: AgentContext, pair: CandidatePair): boolean {
