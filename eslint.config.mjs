@@ -90,17 +90,6 @@ export default ts.config(
   ...ts.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
-    languageOptions: {
-      parserOptions: {
-        project: [
-          'libs/*/tsconfig.spec.json',
-          'apps/*/tsconfig.spec.json',
-          'test/tsconfig.spec.json',
-          'tools/tsconfig.spec.json',
-        ],
-        tsconfigRootDir: import.meta.dirname,
-      },
-    },
     plugins: { '@nx': nx },
     rules: {
       '@nx/enforce-module-boundaries': [
@@ -140,6 +129,13 @@ export default ts.config(
       eqeqeq: 'error',
     },
   },
+  // One TypeScript program per project: a shared list would build all of them to lint a file of the last.
+  ...['libs/protocol', 'libs/nat', 'apps/supernode', 'apps/edge-client', 'test', 'tools'].map((project) => ({
+    files: [`${project}/**/*.ts`],
+    languageOptions: {
+      parserOptions: { project: [`${project}/tsconfig.spec.json`], tsconfigRootDir: import.meta.dirname },
+    },
+  })),
   // Cores: no clock, no timer, no randomness, no process of their own.
   {
     files: CORE_FILES,
