@@ -128,10 +128,23 @@ function databaseOptions({ databaseUrl, dataDir }: StorageConfig): DatabaseOptio
   return databaseUrl === undefined ? { dataFolder: dataDir } : { url: databaseUrl };
 }
 
-function watchDatabase(database: Database, { logger, health }: Observability): void {
+function watchDatabase(database: Database, { logger, metrics, health }: Observability): void {
   const { mode, appliedMigrations, recoveredFrom } = database;
   logger.info({ mode, appliedMigrations, recoveredFrom }, 'database open');
-  database.onLost(() => logger.error('the embedded database ended unexpectedly; restart the supernode'));
+  const interruptions = metrics.counter(
+    'database_interruptions_total',
+    'Unexpected ends of the embedded database',
+    ['outcome'],
+  );
+  database.onInterruption((outcome) => {
+    interruptions.inc({ outcome });
+    if (outcome === 'restarted')
+      logger.warn('the embedded database ended unexpectedly and was started again');
+    else
+      logger.error(
+        'the embedded database ended and does not start again; see postgres.log in the data folder',
+      );
+  });
   health.register({
     name: 'database',
     check: async () => {

@@ -5,6 +5,7 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
 } from './embedded/embedded-postgres.ts';
+import type { InterruptionOutcome } from './embedded/postgres-supervisor.ts';
 import { migrate } from './migrator.ts';
 import { PrismaService } from './prisma.service.ts';
 
@@ -15,8 +16,8 @@ export interface Database {
   /** Names of the migrations that opening applied. */
   readonly appliedMigrations: readonly string[];
   readonly recoveredFrom: EmbeddedPostgres['recoveredFrom'];
-  /** Called once when the embedded server ends without having been asked to. */
-  onLost(listener: () => void): void;
+  /** Called each time that the embedded server ended without having been asked to. */
+  onInterruption(listener: (outcome: InterruptionOutcome) => void): void;
   close(): Promise<void>;
 }
 
@@ -41,7 +42,7 @@ async function openExternal(url: string): Promise<Database> {
     mode: 'external',
     appliedMigrations,
     recoveredFrom: 'none',
-    onLost: () => undefined,
+    onInterruption: () => undefined,
     close: () => prisma.$disconnect(),
   };
 }
@@ -58,7 +59,7 @@ async function openEmbedded(options: EmbeddedPostgresOptions): Promise<Database>
       mode: 'embedded',
       appliedMigrations,
       recoveredFrom: server.recoveredFrom,
-      onLost: (listener) => server.onLost(listener),
+      onInterruption: (listener) => server.onInterruption(listener),
       close: async () => {
         await prisma.$disconnect();
         await server.stop();

@@ -181,14 +181,18 @@ describe('startEmbeddedPostgres', () => {
   );
 
   it(
-    'tells when the server ends without having been asked to',
+    'starts a server again that was killed, with what was committed and the same way in',
     async () => {
-      const server = await start(await copyOfMade('lost'));
-      const lost = new Promise<void>((resolve) => server.onLost(resolve));
+      const server = await start(await copyOfMade('killed'), { isDurable: true });
+      await query(server, 'CREATE TABLE kept AS SELECT 42 AS answer');
+      const firstPid = server.pid;
+      const outcome = new Promise((resolve) => server.onInterruption(resolve));
 
-      process.kill(server.pid, 'SIGQUIT');
+      process.kill(firstPid, 'SIGKILL');
 
-      await lost;
+      expect(await outcome).toBe('restarted');
+      expect(server.pid).not.toBe(firstPid);
+      expect(await query(server, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
     },
     LIMIT_MS,
   );

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import type { ChildProcess } from 'node:child_process';
 import { SupernodeError, errorCodeOf } from '../../errors.ts';
 import type { ConnectionSettings } from '../connection-settings.ts';
-import { lockDataFolder, type DataFolderLock } from './data-folder-lock.ts';
+import { lockDataFolder } from './data-folder-lock.ts';
 import {
   SUPERUSER,
   corrupted,
@@ -15,7 +15,8 @@ import {
 } from './embedded-cluster.ts';
 import { locatePostgresBinaries } from './postgres-binaries.ts';
 import { PostgresLauncher } from './postgres-launcher.ts';
-import { stopOrphan, stopServer, waitUntilReady } from './postmaster.ts';
+import { PostgresSupervisor, type InterruptionOutcome } from './postgres-supervisor.ts';
+import { stopOrphan, waitUntilReady } from './postmaster.ts';
 import { openSocketFolder, type SocketFolder } from './socket-folder.ts';
 
 /** Recovery after a crash replays the log before the server is ready, which may take long. */
@@ -38,13 +39,14 @@ export interface EmbeddedPostgresOptions {
 
 /** A running PostgreSQL that belongs to this process. */
 export interface EmbeddedPostgres {
+  /** Process id of the server that runs now. */
   readonly pid: number;
   /** Whether a server that a killed supernode left behind was stopped first. */
   readonly recoveredFrom: 'none' | 'stopped' | 'cleared';
   /** How to reach the server as its superuser; for preparing roles and databases only. */
   readonly superuser: ConnectionSettings;
-  /** Called once when the server ends without having been asked to. */
-  onLost(listener: () => void): void;
+  /** Called each time that the server ended without having been asked to: it runs again, or it cannot be started. */
+  onInterruption(listener: (outcome: InterruptionOutcome) => void): void;
   stop(): Promise<void>;
 }
 
@@ -76,17 +78,32 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       String(port),
       ...settings.flatMap((setting) => ['-c', setting]),
     ];
-    const child = await launch(folder, (log) =>
-      launcher.spawn(binaries.postgres, args, ['ignore', log, log]),
-    );
+    const launchServer = (): Promise<ChildProcess> =>
+      launch(folder, (log) => launcher.spawn(binaries.postgres, args, ['ignore', log, log]));
+    const password = await readSuperuserPassword(folder);
+    const child = await launchServer();
     const superuser: ConnectionSettings = {
       host: socketFolder?.path ?? LOOPBACK,
       port,
       user: SUPERUSER,
-      password: await readSuperuserPassword(folder),
+      password,
       database: 'postgres',
     };
-    return new RunningPostgres(child, superuser, recoveredFrom, lock, socketFolder);
+    const supervisor = new PostgresSupervisor(child, launchServer);
+    const opened = socketFolder;
+    return {
+      superuser,
+      recoveredFrom,
+      get pid() {
+        return supervisor.pid;
+      },
+      onInterruption: (listener) => supervisor.onInterruption(listener),
+      stop: async () => {
+        await supervisor.stop();
+        await opened?.remove();
+        await lock.release();
+      },
+    };
   } catch (error) {
     await socketFolder?.remove();
     await lock.release();
@@ -171,50 +188,4 @@ async function freeLoopbackPort(): Promise<number> {
   probe.close();
   await once(probe, 'close');
   return port;
-}
-
-class RunningPostgres implements EmbeddedPostgres {
-  readonly pid: number;
-  private stopping: Promise<void> | undefined;
-  private readonly lostListeners: (() => void)[] = [];
-  private hasExited = false;
-
-  constructor(
-    private readonly child: ChildProcess,
-    readonly superuser: ConnectionSettings,
-    readonly recoveredFrom: EmbeddedPostgres['recoveredFrom'],
-    private readonly lock: DataFolderLock,
-    private readonly socketFolder: SocketFolder | undefined,
-  ) {
-    this.pid = child.pid ?? 0;
-    this.hasExited = child.exitCode !== null || child.signalCode !== null;
-    child.once('exit', () => {
-      this.hasExited = true;
-      process.off('exit', this.stopWithProcess);
-      if (this.stopping === undefined) for (const listener of this.lostListeners) listener();
-    });
-    // The server must not keep a process alive that has nothing else to do.
-    child.unref();
-    process.once('exit', this.stopWithProcess);
-  }
-
-  onLost(listener: () => void): void {
-    this.lostListeners.push(listener);
-  }
-
-  stop(): Promise<void> {
-    this.stopping ??= this.end();
-    return this.stopping;
-  }
-
-  private async end(): Promise<void> {
-    if (!this.hasExited) await stopServer(this.pid, () => this.hasExited);
-    await this.socketFolder?.remove();
-    await this.lock.release();
-  }
-
-  /** Last resort of a process that ends without stop(); the lock is dead with the process. */
-  private readonly stopWithProcess = (): void => {
-    this.child.kill('SIGINT');
-  };
 }
