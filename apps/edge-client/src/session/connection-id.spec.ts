@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { CONNECTION_ID_BYTES, connectionIdKey, connectionIdOf, newConnectionId } from './connection-id.ts';
+import {
+  CONNECTION_ID_BYTES,
+  connectionIdKey,
+  connectionIdOf,
+  isForConnection,
+  newConnectionId,
+} from './connection-id.ts';
 
 const id = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
 
@@ -26,10 +32,21 @@ describe('connectionIdOf (RFC 9000 section 17)', () => {
     expect(none.map(connectionIdOf)).toEqual(none.map(() => undefined));
   });
 
+  it('agrees with the quick look of a session', () => {
+    const short = Buffer.concat([Buffer.of(0x41), id, randomBytes(20)]);
+    const other = newConnectionId();
+
+    expect(isForConnection(short, [other, id])).toBe(true);
+    expect(isForConnection(short, [other])).toBe(false);
+    expect(isForConnection(short.subarray(0, 16), [id])).toBe(false);
+  });
+
   it('takes any bytes without throwing', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const found = connectionIdOf(bytes);
+        const isOurs = isForConnection(bytes, [bytes.slice(1, 17)]);
+        expect(isOurs && found === undefined).toBe(false);
         return found === undefined || found.length === 2 * CONNECTION_ID_BYTES;
       }),
     );

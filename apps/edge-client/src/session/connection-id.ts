@@ -28,11 +28,24 @@ export function connectionIdKey(id: Uint8Array): string {
  * hint for routing only: nothing is authenticated here.
  */
 export function connectionIdOf(packet: Uint8Array): string | undefined {
+  const start = idOffset(packet);
+  return start === undefined
+    ? undefined
+    : connectionIdKey(packet.subarray(start, start + CONNECTION_ID_BYTES));
+}
+
+/** True when a packet is for one of `ids`; for the hot path, where {@link connectionIdOf} would make a text per packet. */
+export function isForConnection(packet: Uint8Array, ids: readonly Uint8Array[]): boolean {
+  const start = idOffset(packet);
+  if (start === undefined) return false;
+  return ids.some((id) => id.every((byte, index) => packet[start + index] === byte));
+}
+
+function idOffset(packet: Uint8Array): number | undefined {
   const first = packet[0];
   if (first === undefined || (first & FIXED_BIT) === 0) return undefined;
   const isLong = (first & LONG_HEADER) !== 0;
   if (isLong && packet[LONG_ID_LENGTH_AT] !== CONNECTION_ID_BYTES) return undefined;
   const start = isLong ? LONG_ID_LENGTH_AT + 1 : 1;
-  const end = start + CONNECTION_ID_BYTES;
-  return packet.length < end ? undefined : connectionIdKey(packet.subarray(start, end));
+  return packet.length < start + CONNECTION_ID_BYTES ? undefined : start;
 }

@@ -176,6 +176,13 @@ describe('SessionDriver', () => {
     expect(engine.timeouts).toBe(1);
   });
 
+  it('takes arrived bytes out of the engine after a bounded number of packets, even without a turn', () => {
+    const { path, events } = driverOf();
+    for (let count = 0; count < 70; count += 1) path.data(Uint8Array.from(PACKET_FOR_US));
+
+    expect(events.exchange).toHaveBeenCalledTimes(2);
+  });
+
   it('counts packets for others and gives them to nobody', () => {
     const { driver, engine, path } = driverOf();
     const other = Uint8Array.from(PACKET_FOR_US);

@@ -1,7 +1,7 @@
-import { connectionIdOf } from './connection-id.ts';
+import { isForConnection } from './connection-id.ts';
 import type { DatagramPath } from './datagram-path.ts';
 import type { QuicEngine } from './quic-engine.ts';
-import { MAX_PACKETS_PER_TURN, MAX_UDP_PAYLOAD_BYTES } from './session-limits.ts';
+import { MAX_PACKETS_PER_TURN, MAX_PACKETS_UNREAD, MAX_UDP_PAYLOAD_BYTES } from './session-limits.ts';
 
 /** What the driver tells the session, always from its own turn of the event loop. */
 export interface DriverEvents {
@@ -47,7 +47,7 @@ export class SessionDriver {
   /** Packets that were not for this session, and times that the path took nothing. */
   readonly counters = { foreign: 0, blocked: 0 };
   private readonly options: DriverOptions;
-  private readonly ids: ReadonlySet<string>;
+  private readonly ids: readonly Uint8Array[];
   private turn: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
   private timerAt = 0;
@@ -64,12 +64,13 @@ export class SessionDriver {
   private keepAliveAt: number;
   private heard = false;
   private isEstablished = false;
+  private packetsSinceExchange = 0;
   private state: 'running' | 'lingering' | 'ended' = 'running';
   private lingerAnswers = 0;
 
   constructor(options: DriverOptions) {
     this.options = options;
-    this.ids = new Set(options.connectionIds);
+    this.ids = options.connectionIds.map((key) => Buffer.from(key, 'hex'));
     this.keepAliveAt = performance.now() + options.keepAliveMs;
     const { signallingMs } = options;
     if (signallingMs > SETTLE_ABOVE_MS) {
@@ -108,8 +109,7 @@ export class SessionDriver {
 
   private receive(packet: Uint8Array): void {
     if (this.state === 'ended') return;
-    const id = connectionIdOf(packet);
-    if (id === undefined || !this.ids.has(id)) {
+    if (!isForConnection(packet, this.ids)) {
       this.counters.foreign += 1;
       return;
     }
@@ -120,17 +120,27 @@ export class SessionDriver {
     this.heard = true;
     if (this.opening !== undefined) this.pathAnswers();
     this.options.engine.recv(packet);
+    this.packetsSinceExchange += 1;
+    if (this.packetsSinceExchange >= MAX_PACKETS_UNREAD) this.exchange();
     this.schedule();
   }
 
-  private runTurn(): void {
+  /** Lets the session take what arrived; true when there is more to do in another turn. */
+  private exchange(): boolean {
     const { engine, events } = this.options;
-    if (this.state === 'lingering') return;
-    if (!this.isEstablished && engine.isEstablished()) {
+    this.packetsSinceExchange = 0;
+    if (!this.isEstablished) {
+      if (!engine.isEstablished()) return false;
       this.isEstablished = true;
       events.established();
     }
-    const hasMoreToExchange = this.isEstablished && events.exchange();
+    return events.exchange();
+  }
+
+  private runTurn(): void {
+    const { engine } = this.options;
+    if (this.state === 'lingering') return;
+    const hasMoreToExchange = this.exchange();
     const isOver = engine.closure() !== undefined || engine.isDraining() || engine.isClosed();
     const hasMoreToSend = this.pump(isOver ? MAX_CLOSING_PACKETS : MAX_PACKETS_PER_TURN);
     if (isOver) this.wrapUp();

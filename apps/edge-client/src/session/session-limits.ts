@@ -14,16 +14,21 @@ export const MAX_PEER_STREAMS = 100;
 export const RECEIVE_CREDIT_BYTES = 24 * 1024 * 1024;
 export const MAX_STREAM_WINDOW_BYTES = 16 * 1024 * 1024;
 
-/** Datagrams that wait in QUIC for the congestion window, and for the driver's next turn. */
+/** Datagrams that wait in QUIC for the congestion window. */
 export const DATAGRAM_SEND_QUEUE = 256;
-export const DATAGRAM_RECEIVE_QUEUE = 1_024;
+
+/**
+ * Packets after which the datagrams in them are taken out of QUIC, and room for all that so many packets can carry (a datagram
+ * costs at least three bytes), because QUIC would drop the rest without telling.
+ */
+export const MAX_PACKETS_UNREAD = 32;
+export const DATAGRAM_RECEIVE_QUEUE = MAX_PACKETS_UNREAD * 400;
 
 /** Datagrams that wait for the app; the oldest are dropped first, since late media is worthless. */
 export const DATAGRAM_APP_QUEUE = 1_024;
 
 /** Work of one turn of the event loop, so that a fast session leaves room for others. */
 export const MAX_PACKETS_PER_TURN = 64;
-export const MAX_DATAGRAMS_PER_TURN = 512;
 
 export const DEFAULT_IDLE_TIMEOUT_MS = 30_000;
 export const DEFAULT_KEEP_ALIVE_MS = 10_000;

@@ -5,12 +5,7 @@ import { deferred } from './deferred.ts';
 import { certificateHoldsKey } from './device-certificate.ts';
 import { isCertificateAlert, type QuicEngine, type QuicStats, type StreamDirection } from './quic-engine.ts';
 import { SessionDriver } from './session-driver.ts';
-import {
-  CLOSE_CODE,
-  DATAGRAM_APP_QUEUE,
-  MAX_DATAGRAMS_PER_TURN,
-  MAX_PEER_STREAMS,
-} from './session-limits.ts';
+import { CLOSE_CODE, DATAGRAM_APP_QUEUE, MAX_PEER_STREAMS } from './session-limits.ts';
 import { SessionStream, type StreamPort } from './session-stream.ts';
 
 /** How a session came to its end. */
@@ -207,7 +202,7 @@ export class Session {
     if (!this.isVerified || this.failure !== undefined) return false;
     let hasMore = false;
     if (this.engine.isReadable()) {
-      hasMore = this.readDatagrams();
+      this.readDatagrams();
       this.announceReadableStreams();
     }
     for (const stream of this.streams.values()) {
@@ -220,16 +215,15 @@ export class Session {
     return hasMore;
   }
 
-  private readDatagrams(): boolean {
-    for (let count = 0; count < MAX_DATAGRAMS_PER_TURN; count += 1) {
+  private readDatagrams(): void {
+    for (;;) {
       const bytes = this.engine.readDatagram();
-      if (bytes === undefined) return false;
+      if (bytes === undefined) return;
       this.counters.received += 1;
       if (this.datagramListeners.size === 0) {
         if (!this.datagramQueue.push(bytes)) this.counters.dropped += 1;
       } else for (const listener of this.datagramListeners) listener(bytes);
     }
-    return true;
   }
 
   private announceReadableStreams(): void {
