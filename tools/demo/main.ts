@@ -25,16 +25,24 @@ function networkFor(scenario: Scenario, lab: Lab): Promise<DemoNetwork> {
       );
 }
 
+/** Real NATs where the kernel gives them, unless the reader asked for loopback. */
+function chooseLab(isLoopbackWanted: boolean, narrator: Narrator): Lab {
+  const availability = labAvailability();
+  if (availability.kind === 'kernel-nat' && !isLoopbackWanted) {
+    narrator.say(
+      'Three machines in network namespaces, with NATs of this Linux kernel; the kernel counts the packets.',
+    );
+    return 'kernel-nat';
+  }
+  const reason = availability.kind === 'kernel-nat' ? 'as you asked' : availability.reason;
+  narrator.say(`No network namespaces (${reason}): everything on loopback, where no NAT is in the way.`);
+  return 'loopback';
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const isJson = words.includes('--json');
   const narrator = new Narrator(isJson);
-  const availability = labAvailability();
-  const lab: Lab = availability.kind === 'kernel-nat' ? 'kernel-nat' : 'loopback';
-  narrator.say(
-    availability.kind === 'kernel-nat'
-      ? 'Three machines in network namespaces, with NATs of this Linux kernel; the kernel counts the packets.'
-      : `No network namespaces here (${availability.reason}): all on loopback, where no NAT is in the way.`,
-  );
+  const lab = chooseLab(words.includes('--loopback'), narrator);
 
   const results: ScenarioResult[] = [];
   let ok = true;

@@ -20,8 +20,8 @@ export class KernelNatNetwork implements DemoNetwork {
     this.#lab = lab;
     const [address] = lab.server.addresses;
     this.supernodeEnvironment = {
-      SUPERNODE_HOST: address ?? '',
-      SUPERNODE_PUBLIC_ADDRESS: address ?? '',
+      SUPERNODE_HOST: address,
+      SUPERNODE_PUBLIC_ADDRESS: address,
       SUPERNODE_RELAY_ALLOW_PEERS: LAB_NETWORK,
     };
   }

@@ -27,27 +27,36 @@ export class RelayMetrics implements OnModuleInit {
           ? Promise.resolve()
           : Promise.reject(new SupernodeError('SN_RELAY_UNAVAILABLE', 'The relay thread does not run.')),
     });
-    const datagrams = this.metrics.gauge(
-      'relay_datagrams',
-      'Datagrams relayed since the relay thread started',
-      ['direction'],
-    );
-    const bytes = this.metrics.gauge('relay_bytes', 'Payload bytes relayed since the relay thread started', [
-      'direction',
-    ]);
     this.metrics.gauge('relay_restarts', 'Times that the relay thread ended unexpectedly', [], (gauge) =>
       gauge.set(relay.restarts),
     );
     this.metrics.gauge('relay_allocations', 'TURN allocations now', [], async (gauge) => {
       const stats = await relay.stats();
       if (stats === undefined) return;
-      const { allocations, toPeers, toClients } = stats.turn;
-      gauge.set(allocations);
-      datagrams.set({ direction: 'to-peers' }, toPeers.datagrams);
-      datagrams.set({ direction: 'to-clients' }, toClients.datagrams);
-      bytes.set({ direction: 'to-peers' }, toPeers.bytes);
-      bytes.set({ direction: 'to-clients' }, toClients.bytes);
+      gauge.set(stats.turn.allocations);
       this.countDrops(stats);
+    });
+    this.gaugeTraffic(
+      relay,
+      'relay_datagrams',
+      'Datagrams relayed since the relay thread started',
+      'datagrams',
+    );
+    this.gaugeTraffic(relay, 'relay_bytes', 'Payload bytes relayed since the relay thread started', 'bytes');
+  }
+
+  /** Each gauge asks for itself: what one sets while another is read would show a reading too late. */
+  private gaugeTraffic(
+    relay: RelaySupervisor,
+    name: string,
+    help: string,
+    unit: 'datagrams' | 'bytes',
+  ): void {
+    this.metrics.gauge(name, help, ['direction'], async (gauge) => {
+      const stats = await relay.stats();
+      if (stats === undefined) return;
+      gauge.set({ direction: 'to-peers' }, stats.turn.toPeers[unit]);
+      gauge.set({ direction: 'to-clients' }, stats.turn.toClients[unit]);
     });
   }
 
