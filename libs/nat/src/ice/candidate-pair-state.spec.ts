@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { NatError } from '../errors.ts';
 import type { IceCandidate, LocalCandidate } from './candidate.ts';
 import { CandidatePair } from './candidate-pair.ts';
@@ -48,5 +49,28 @@ describe('agent states', () => {
       [...states].sort(),
     );
     expect(states.filter((state) => ICE_STATE_TRANSITIONS[state].length === 0)).toEqual(['closed']);
+  });
+});
+
+describe('docs/architecture/ice.md', () => {
+  const page = readFileSync(new URL('../../../../docs/architecture/ice.md', import.meta.url), 'utf8');
+  const pictures = [...page.matchAll(/stateDiagram-v2\n(.*?)```/gs)].map((match) =>
+    (match[1] ?? '').replaceAll('_', '-'),
+  );
+
+  function drawn(table: Readonly<Record<string, readonly string[]>>, start: string): readonly string[] {
+    const arrows = Object.entries(table).flatMap(([from, targets]) =>
+      targets.map((to) => `${from} --> ${to}`),
+    );
+    return [`[*] --> ${start}`, ...arrows].sort();
+  }
+
+  it.each([
+    ['candidate pair', 0, CANDIDATE_PAIR_TRANSITIONS, 'frozen'],
+    ['agent', 1, ICE_STATE_TRANSITIONS, 'new'],
+  ] as const)('draws the table of the %s', (_name, index, table, start) => {
+    const lines = (pictures[index] ?? '').split('\n').map((line) => line.trim());
+
+    expect(lines.filter((line) => line !== '').sort()).toEqual(drawn(table, start));
   });
 });

@@ -3,7 +3,7 @@ import { after, earliest, type Instant } from '../time/instant.ts';
 import type { AgentContext } from './agent-context.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { IceFailureCause } from './ice-io.ts';
-import { handleDueTransaction, nextPacedCheckAt, sendCheck } from './outgoing-checks.ts';
+import { handleDueTransaction, nextPacedCheckAt, sendCheck, verifyRelay } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
 import { hasAlternative, losePath, warmRelay } from './path-choice.ts';
 
@@ -105,6 +105,7 @@ function probeSuspect(agent: AgentContext, now: Instant): void {
     seekSoon(agent, now);
     return;
   }
+  if (!liveness.isSuspect) verifyRelay(agent, pair);
   liveness.suspect(now);
   liveness.probeSent(now, pair.roundTripMs);
   if (agent.checklist.has(pair)) sendCheck(agent, pair, 'consent', now);

@@ -1,7 +1,9 @@
+import { NatError } from '../errors.ts';
 import type { IceCandidate } from '../ice/candidate.ts';
 import type { IcePathReport } from '../ice/ice-io.ts';
 import type { TransportAddress } from '../net/transport-address.ts';
 import { formatTimeLimitedUsername, timeLimitedPassword } from '../turn/credentials.ts';
+import type { TurnServerEvent } from '../turn/server/turn-server-types.ts';
 import { nodeCrypto } from './node-crypto.ts';
 import type { EndpointServers } from './endpoint/endpoint-types.ts';
 import type { IcePath } from './endpoint/ice-path.ts';
@@ -131,13 +133,19 @@ function serversFor(id: string, server: TransportAddress): EndpointServers {
   return { stun: [server], turn: { server, ...credential(id) } };
 }
 
-async function openRelay(): Promise<{
+interface Relay {
   readonly driver: TurnServerDriver;
   readonly server: TransportAddress;
-}> {
+}
+
+async function openRelay(
+  port = 0,
+  onEvent: (event: TurnServerEvent) => void = () => undefined,
+): Promise<Relay> {
   const driver = await TurnServerDriver.open({
-    listen: [{ address: '127.0.0.1', port: 0 }],
+    listen: [{ address: '127.0.0.1', port }],
     turn: { realm: 'lab', relay: { ipv4: { bind: '127.0.0.1' } }, allowPeers: ['127.0.0.0/8'] },
+    onEvent,
   });
   driver.control({ kind: 'set-secrets', tenantRef: '', secrets: [SECRET] });
   relays.push(driver);
@@ -261,5 +269,109 @@ describe('UdpEndpoint with a relay', () => {
     expect(report.relay).toEqual({ server, error: 'NAT_TURN_UNAUTHORIZED' });
     expect(await relayed).toMatchObject({ kind: 'relayed' });
     expect(asked).toBe(1);
+  });
+
+  it('gives the allocation back when it closes', async () => {
+    const events: TurnServerEvent[] = [];
+    let released: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => {
+      released = resolve;
+    });
+    const { server } = await openRelay(0, (event) => {
+      events.push(event);
+      if (event.kind === 'allocation-ended') released();
+    });
+    const alice = await openEndpoint();
+    alice.setServers(serversFor('alice', server));
+    await alice.gather();
+
+    await alice.close();
+    await ended;
+
+    expect(events.at(-1)).toMatchObject({ kind: 'allocation-ended', cause: 'released' });
+  });
+
+  it('a relay that restarts: both ends allocate again and the relayed session goes on', async () => {
+    const { driver, server } = await openRelay();
+    const [alice, bob] = [await openEndpoint(), await openEndpoint()];
+    alice.setServers(serversFor('alice', server));
+    bob.setServers(serversFor('bob', server));
+    await Promise.all([alice.gather(), bob.gather()]);
+    const caller = alice.createPath({ role: 'controlling', dataKey: 's1', policy: 'relay-only' });
+    const callee = bob.createPath({ role: 'controlled', dataKey: 's1', policy: 'relay-only' });
+    caller.onLocalCandidate((candidate) => {
+      callee.addRemoteCandidate(candidate);
+    });
+    callee.onLocalCandidate((candidate) => {
+      caller.addRemoteCandidate(candidate);
+    });
+    callee.setRemote(caller.localCredentials, caller.localCandidates());
+    caller.setRemote(callee.localCredentials, callee.localCandidates());
+    await Promise.all([nextPath(caller, isProven), nextPath(callee, isProven)]);
+    const before = caller.current?.local;
+
+    await driver.close();
+    await openRelay(server.port);
+    const isRenewed = (report: IcePathReport): boolean =>
+      isProven(report) && report.local.port !== before?.port;
+    const voice = setInterval(() => {
+      caller.send(encoder.encode('s1|frame'));
+      callee.send(encoder.encode('s1|frame'));
+    }, 20);
+    await nextPath(caller, isRenewed);
+    const arrived = nextData(callee);
+    await arrived;
+    clearInterval(voice);
+
+    expect(caller.current).toMatchObject({ kind: 'relayed', provisional: false });
+    expect(caller.state).toBe('connected');
+  }, 15_000);
+});
+
+describe('UdpEndpoint › sockets', () => {
+  it('binds the wildcard of both families by default and offers addresses of real interfaces only', async () => {
+    const endpoint = await UdpEndpoint.open({ crypto: nodeCrypto, demultiplex });
+    open.push(endpoint);
+
+    const { candidates } = await endpoint.gather();
+
+    expect(endpoint.boundAddresses.map(({ address }) => address)).toContain('0.0.0.0');
+    for (const { kind, address } of candidates) {
+      expect(kind).toBe('host');
+      expect(['127.0.0.1', '::1', '0.0.0.0', '::']).not.toContain(address.address);
+    }
+  });
+
+  it('a port that is taken: NAT_BIND_FAILED', async () => {
+    const first = await openEndpoint();
+    const { port } = first.boundAddresses[0]!;
+
+    const second = UdpEndpoint.open({
+      crypto: nodeCrypto,
+      demultiplex,
+      bind: { ipv4: { address: '127.0.0.1', port }, ipv6: false },
+    });
+
+    await expect(second).rejects.toMatchObject({ code: 'NAT_BIND_FAILED' });
+  });
+
+  it('a data key belongs to one path at a time', async () => {
+    const endpoint = await openEndpoint();
+    const path = endpoint.createPath({ role: 'controlling', dataKey: 'k' });
+
+    expect(() => endpoint.createPath({ role: 'controlling', dataKey: 'k' })).toThrow(NatError);
+    path.close();
+
+    expect(endpoint.createPath({ role: 'controlling', dataKey: 'k' }).state).toBe('new');
+  });
+
+  it('after close: NAT_SOCKET_CLOSED, and a path sends nothing', async () => {
+    const endpoint = await openEndpoint();
+    const path = endpoint.createPath({ role: 'controlling', dataKey: 'k' });
+    await endpoint.close();
+
+    expect(path.send(new Uint8Array(1))).toBe(false);
+    expect(path.state).toBe('closed');
+    expect(() => endpoint.createPath({ role: 'controlling', dataKey: 'k' })).toThrow(NatError);
   });
 });

@@ -21,6 +21,7 @@ export interface PathCarrier {
   now(): Instant;
   transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void;
   permit(path: IcePath, peer: TransportAddress): void;
+  verifyRelay(base: CandidateBase): void;
   bindChannel(peer: TransportAddress): void;
   /** Something may be due earlier than before; where it is known, at `at`. */
   rearm(at?: Instant): void;
@@ -234,6 +235,9 @@ export class IcePath {
           break;
         case 'permit':
           this.#carrier.permit(this, output.peer);
+          break;
+        case 'verify-relay':
+          this.#carrier.verifyRelay(output.base);
           break;
         case 'local-candidate':
           this.#candidateListeners.notify(output.candidate);

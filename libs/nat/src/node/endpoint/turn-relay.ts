@@ -34,6 +34,7 @@ export interface TurnRelayOptions {
 const RETRY_MIN_MS = 2000;
 const RETRY_MAX_MS = 60_000;
 const RENEWAL_RETRY_MS = 5000;
+const VERIFY_GAP_MS = 5000;
 /** Datagrams that wait for the permission of their peer: a flight of a handshake with its checks. */
 const MAX_WAITING_PER_PEER = 8;
 const MAX_WAITING_PEERS = 32;
@@ -52,6 +53,7 @@ export class TurnRelay {
   #retryAt: Instant | undefined;
   #retryMs = RETRY_MIN_MS;
   #renewAt: Instant | undefined;
+  #verifiedAt: Instant | undefined;
   #isClosed = false;
 
   constructor(options: TurnRelayOptions) {
@@ -89,6 +91,13 @@ export class TurnRelay {
     const { username, password } = this.#credential;
     if (credential.username === username && credential.password === password) return;
     this.#useCredential(credential, now);
+  }
+
+  /** Asks the server whether the allocation still exists (a Refresh); many paths may want to know at the same time. */
+  verify(now: Instant): void {
+    if (this.#verifiedAt !== undefined && now < after(this.#verifiedAt, VERIFY_GAP_MS)) return;
+    this.#verifiedAt = now;
+    this.#useCredential(this.#credential, now);
   }
 
   permit(peer: TransportAddress, now: Instant): void {
@@ -221,8 +230,10 @@ export class TurnRelay {
     this.#base = undefined;
     this.#waiting.clear();
     if (this.#isClosed) return;
-    this.#retryAt = after(this.#events.now(), this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    const now = this.#events.now();
+    // A lost allocation is replaced at once, a refused one is not asked for again so soon.
+    this.#retryAt = base === undefined ? after(now, this.#retryMs) : now;
+    if (base === undefined) this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     this.#events.lost(base, code);
     if (code === 'NAT_TURN_UNAUTHORIZED') this.#renew();
   }
