@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { ConfigModule } from './config/config.module.ts';
 import type { Config } from './config/config.schema.ts';
 import { GatewayModule } from './gateway/gateway.module.ts';
+import { NatModule } from './nat/nat.module.ts';
 import { ObservabilityModule, type Observability } from './observability/observability.module.ts';
 import { DatabaseModule } from './persistence/database.module.ts';
 import type { Database } from './persistence/database.ts';
@@ -26,6 +27,7 @@ export class AppModule {
         ObservabilityModule.forRoot(observability),
         DatabaseModule.forRoot(database),
         PresenceModule,
+        NatModule,
         GatewayModule,
       ],
       providers: [RolePorts],

@@ -7,6 +7,7 @@ import { ContactsModule } from '../contacts/contacts.module.ts';
 import { DirectoryModule } from '../directory/directory.module.ts';
 import { ResourceIndexService } from '../directory/resource-index.service.ts';
 import { IdentityModule } from '../identity/identity.module.ts';
+import { NatModule } from '../nat/nat.module.ts';
 import { ConnectionPresence } from '../presence/connection-presence.service.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
 import { RendezvousModule } from '../rendezvous/rendezvous.module.ts';
@@ -22,8 +23,6 @@ import { DeviceChannels } from './device-channels.ts';
 import { DirectoryGateway } from './directory.gateway.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
 import { PresenceGateway } from './presence.gateway.ts';
-import { NO_RELAY } from './no-relay.ts';
-import { RELAY_ACCESS } from './relay-access.port.ts';
 import { RelayGateway } from './relay.gateway.ts';
 import { RendezvousGateway } from './rendezvous.gateway.ts';
 import { RequestGate } from './request-gate.ts';
@@ -39,6 +38,7 @@ import { SignInGateway } from './sign-in.gateway.ts';
     ContactsModule,
     PresenceModule,
     DirectoryModule,
+    NatModule,
     RendezvousModule,
   ],
   providers: [
@@ -56,7 +56,6 @@ import { SignInGateway } from './sign-in.gateway.ts';
     RequestGate,
     RequestPipeline,
     SignInGateway,
-    { provide: RELAY_ACCESS, useValue: NO_RELAY },
     {
       provide: CONNECTION_OBSERVERS,
       useFactory: (...observers: ConnectionObserver[]) => observers,
