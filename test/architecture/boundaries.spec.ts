@@ -15,7 +15,7 @@ interface Report {
 const SNIPPETS = BOUNDARY_CASES.flatMap(({ forbidden, allowed }) => [forbidden, allowed]);
 const TIMEOUT_MS = 120_000;
 
-describe('boundaries › the linter enforces the import rules (DESIGN section 2)', () => {
+describe('boundaries › the linter enforces the import rules of ARCHITECTURE.md', () => {
   let report: Report;
 
   beforeAll(async () => {
