@@ -142,3 +142,40 @@ describe('IceAgent › loss', () => {
     expect(paths).toEqual(outcomes.map(() => 'direct direct'));
   });
 });
+
+describe('IceAgent › both address families', () => {
+  it('takes the IPv6 path through two stateful firewalls where both have one, and IPv4 where one has not', () => {
+    const run = (calleeAddresses: readonly string[]): string | undefined => {
+      const net = new VirtualNetwork();
+      const hard = BEHAVIOURS['APD random'];
+      const sides = [
+        net.addNat({ externalAddresses: ['203.0.113.1'], ...hard }),
+        net.addNat({ externalAddresses: ['203.0.113.2'], filtering: 'endpoint-independent' }),
+      ] as const;
+      const caller = new VirtualIcePeer({
+        clock: net.clock,
+        host: net.addHost({ addresses: ['10.0.0.2', '2001:db8:1::2'] }, sides[0].inside),
+        role: 'controlling',
+        crypto: seededCrypto(1, nodeCrypto),
+      });
+      const callee = new VirtualIcePeer({
+        clock: net.clock,
+        host: net.addHost({ addresses: [...calleeAddresses] }, sides[1].inside),
+        role: 'controlled',
+        crypto: seededCrypto(2, nodeCrypto),
+        relay: new VirtualRelay(net.addHost({ addresses: ['198.51.100.1'] })),
+        useRelay: false,
+      });
+      caller.gather();
+      callee.gather();
+      net.clock.advanceUntil(() => callee.isComplete, 5000);
+      caller.signalTo(callee);
+      callee.signalTo(caller);
+      net.clock.advance(5000);
+      return caller.path?.remote.address;
+    };
+
+    expect(run(['10.0.1.2', '2001:db8:2::2'])).toBe('2001:db8:2::2');
+    expect(run(['10.0.1.2'])).toBe('203.0.113.2');
+  });
+});

@@ -1,7 +1,12 @@
+import { createSocket } from 'node:dgram';
 import { NatError } from '../errors.ts';
 import type { IceCandidate } from '../ice/candidate.ts';
 import type { IcePathReport } from '../ice/ice-io.ts';
 import type { TransportAddress } from '../net/transport-address.ts';
+import { Username } from '../stun/attributes/text.ts';
+import { StunMessageBuilder } from '../stun/message-builder.ts';
+import { Method } from '../stun/message-type.ts';
+import { newTransactionId } from '../stun/transaction-id.ts';
 import { formatTimeLimitedUsername, timeLimitedPassword } from '../turn/credentials.ts';
 import type { TurnServerEvent } from '../turn/server/turn-server-types.ts';
 import { nodeCrypto } from './node-crypto.ts';
@@ -326,6 +331,43 @@ describe('UdpEndpoint with a relay', () => {
     expect(caller.current).toMatchObject({ kind: 'relayed', provisional: false });
     expect(caller.state).toBe('connected');
   }, 15_000);
+});
+
+describe('UdpEndpoint › what strangers send', () => {
+  it('is counted by reason and answered to nobody', async () => {
+    const endpoint = await openEndpoint();
+    endpoint.createPath({ role: 'controlled', dataKey: 'mine' });
+    const stranger = createSocket('udp4');
+    const answers: Uint8Array[] = [];
+    stranger.on('message', (bytes) => answers.push(bytes));
+    const { address, port } = endpoint.boundAddresses[0]!;
+    const binding = (messageClass: 'request' | 'success' | 'indication'): StunMessageBuilder =>
+      new StunMessageBuilder(messageClass, Method.BINDING, newTransactionId(nodeCrypto));
+    const datagrams = [
+      encoder.encode('other|data'),
+      encoder.encode('no key at all'),
+      binding('request').toBytes(),
+      binding('request').add(Username, 'nobody:here').toBytes(),
+      binding('success').toBytes(),
+      binding('indication').toBytes(),
+      binding('request').add(Username, 'cut:off').toBytes().subarray(0, 24),
+    ];
+
+    for (const datagram of datagrams) stranger.send(datagram, port, address);
+    const path = endpoint.createPath({ role: 'controlled', dataKey: 'last' });
+    const arrived = nextData(path);
+    stranger.send(encoder.encode('last|one'), port, address);
+    await arrived;
+    stranger.close();
+
+    expect(endpoint.stats().drops).toEqual({
+      'no-path-for-data': 2,
+      'stun-unknown-ufrag': 2,
+      'stun-unknown-transaction': 1,
+      'stun-malformed': 1,
+    });
+    expect(answers).toEqual([]);
+  });
 });
 
 describe('UdpEndpoint › sockets', () => {

@@ -8,6 +8,7 @@ import type {
   IcePathReport,
   IceState,
   IceStateCause,
+  PathLossCause,
 } from '../../ice/ice-io.ts';
 import type { NatCrypto } from '../../crypto/crypto.port.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
@@ -46,6 +47,7 @@ export class IcePath {
   readonly #carrier: PathCarrier;
   readonly #dataListeners = new Listeners<[bytes: Uint8Array]>();
   readonly #pathListeners = new Listeners<[path: IcePathReport]>();
+  readonly #pathLostListeners = new Listeners<[cause: PathLossCause]>();
   readonly #failedListeners = new Listeners<[cause: IceFailureCause]>();
   readonly #stateListeners = new Listeners<[change: IceStateChange]>();
   readonly #candidateListeners = new Listeners<[candidate: IceCandidate]>();
@@ -140,6 +142,11 @@ export class IcePath {
     return this.#pathListeners.add(listener);
   }
 
+  /** There is no path any more, or not yet again: {@link onPath} tells of the next one, {@link onFailed} that none will come. */
+  onPathLost(listener: (cause: PathLossCause) => void): () => void {
+    return this.#pathLostListeners.add(listener);
+  }
+
   onFailed(listener: (cause: IceFailureCause) => void): () => void {
     return this.#failedListeners.add(listener);
   }
@@ -162,8 +169,10 @@ export class IcePath {
     this.#isClosed = true;
     this.#input({ kind: 'close' });
     this.#carrier.remove(this);
-    for (const listeners of [this.#dataListeners, this.#pathListeners, this.#failedListeners])
-      listeners.clear();
+    this.#dataListeners.clear();
+    this.#pathListeners.clear();
+    this.#pathLostListeners.clear();
+    this.#failedListeners.clear();
     this.#stateListeners.clear();
     this.#candidateListeners.clear();
   }
@@ -253,9 +262,10 @@ export class IcePath {
           this.#failedListeners.notify(output.cause);
           break;
         case 'path-lost':
-        case 'drop':
-          // Told by `onState` and counted in `stats`.
+          this.#pathLostListeners.notify(output.cause);
           break;
+        case 'drop':
+          break; // Counted by the agent, see `stats`.
       }
     }
   }
