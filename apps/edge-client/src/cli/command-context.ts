@@ -67,7 +67,9 @@ export function withOnlineClient<Result>(
     context.signal.addEventListener('abort', giveUp);
     await client.connect();
     context.signal.removeEventListener('abort', giveUp);
-    client.on('state', ({ to, cause }) => context.output.note(`Connection: ${to} (${cause}).`));
+    client.on('state', ({ to, cause }) => {
+      if (cause !== 'close-called') context.output.note(`Connection: ${to} (${cause}).`);
+    });
     return action(client);
   });
 }
