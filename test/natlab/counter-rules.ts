@@ -4,7 +4,7 @@ import type { Topology } from './topology.ts';
 export const SERVER_COUNTERS = ['stun_in', 'stun_out', 'relay_in', 'relay_out', 'tcp_in', 'tcp_out'] as const;
 export const ROUTER_COUNTERS = ['server_in', 'server_out', 'direct_in', 'direct_out'] as const;
 
-/** The UDP ports on which a supernode serves clients (DESIGN section 10); every other UDP port of it is a relay port. */
+/** The UDP ports on which a supernode serves clients by default; every other UDP port of it is a relay port. */
 const STUN_PORTS = '{ 3478, 3479 }';
 
 function declarations(names: readonly string[]): string {

@@ -67,10 +67,13 @@ export class NamespaceHolder {
     return ['--target', this.#pid, ...this.#userNamespace, `--net=/proc/${this.#pid}/root/run/netns/${host}`];
   }
 
+  #enterInternet(): string[] {
+    return ['--target', this.#pid, ...this.#userNamespace, '--net'];
+  }
+
   /** Runs a shell script in the namespace that plays the internet, with the lab's private `/run`. */
   async runScript(script: string): Promise<void> {
-    const args = ['--target', this.#pid, ...this.#userNamespace, '--net', '--mount', 'sh', '-eu'];
-    await administer('nsenter', args, { input: script });
+    await administer('nsenter', [...this.#enterInternet(), '--mount', 'sh', '-eu'], { input: script });
   }
 
   /** Runs an administration tool in the network namespace of `host` and returns what it printed. */
@@ -84,8 +87,12 @@ export class NamespaceHolder {
    * this process dies.
    */
   spawn(host: string, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-    const wrapped = [...this.#enter(host), 'setpriv', '--pdeathsig', 'KILL', command, ...args];
-    return spawn('nsenter', wrapped, { ...options, shell: false });
+    return spawnInside(this.#enter(host), command, args, options);
+  }
+
+  /** Like {@link spawn}, in the namespace that plays the internet. Whoever calls it ends the program. */
+  spawnInInternet(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+    return spawnInside(this.#enterInternet(), command, args, options);
   }
 
   /** Ends everything inside and the namespaces with it. */
@@ -93,4 +100,14 @@ export class NamespaceHolder {
     this.#process.stdin.end();
     await this.#ended;
   }
+}
+
+function spawnInside(
+  enter: readonly string[],
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): ChildProcess {
+  const wrapped = [...enter, 'setpriv', '--pdeathsig', 'KILL', command, ...args];
+  return spawn('nsenter', wrapped, { ...options, shell: false });
 }
