@@ -9,8 +9,8 @@ import { DeviceChannels } from './device-channels.ts';
 import type { EdgeServer, EdgeSocket } from './edge-socket.ts';
 import { RequestGate } from './request-gate.ts';
 
-/** Close code of `ws` for a message over the limit (RFC 6455 section 7.4.1: 1009). */
-const TOO_LARGE = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+/** What `ws` says of a message over the limit, which it answers by closing with 1009; engine.io passes the text on only. */
+const TOO_LARGE = 'Max payload size exceeded';
 
 /** From the first packet of a socket to its end: what exists around the handlers of requests. */
 @Injectable()
@@ -93,9 +93,5 @@ function transportOf(socket: EdgeSocket): ConstructorParameters<typeof Connectio
 }
 
 function isTooLarge(description: unknown): boolean {
-  const cause =
-    typeof description === 'object' && description !== null && 'description' in description
-      ? description.description
-      : description;
-  return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === TOO_LARGE;
+  return description instanceof Error && description.message.includes(TOO_LARGE);
 }

@@ -149,7 +149,7 @@ export class DeviceChannels implements Notifier {
     if (!revoked) return;
     await this.serial.run(deviceKey(device), async () => {
       await this.store.close(device);
-      if (wasLinked) await this.tell((observer) => observer.deviceGone?.(device, cause));
+      if (wasLinked) await this.tell((observer) => observer.deviceGone(device, cause));
     });
   }
 
@@ -220,7 +220,7 @@ export class DeviceChannels implements Notifier {
       if (!channel || channel.connection) return;
       this.forget(channel);
       await this.store.close(device);
-      if (channel.isLinked) await this.tell((observer) => observer.deviceGone?.(device, 'expired'));
+      if (channel.isLinked) await this.tell((observer) => observer.deviceGone(device, 'expired'));
     });
   }
 

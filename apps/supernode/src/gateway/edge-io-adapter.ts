@@ -34,6 +34,6 @@ export class EdgeIoAdapter extends IoAdapter {
         decide(admission === 'admitted' ? null : admission, admission === 'admitted');
       },
     };
-    return super.createIOServer(port, options as ServerOptions) as Server;
+    return super.createIOServer(port, options as ServerOptions);
   }
 }

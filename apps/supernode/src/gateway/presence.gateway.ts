@@ -1,13 +1,17 @@
 import { MessageBody } from '@nestjs/websockets';
 import type { RequestOf, ResponseOf } from '@parley/protocol';
 import { PresenceService } from '../presence/presence.service.ts';
+import { WatchingService } from '../presence/watching.service.ts';
 import type { Caller } from '../identity/caller.ts';
 import { EdgeGateway, FromCaller, OnRequest } from './edge-gateway.decorator.ts';
 
 /** Presence of this device, and watching that of others. */
 @EdgeGateway()
 export class PresenceGateway {
-  constructor(private readonly presence: PresenceService) {}
+  constructor(
+    private readonly presence: PresenceService,
+    private readonly watching: WatchingService,
+  ) {}
 
   @OnRequest('presence.set')
   set(
@@ -22,7 +26,7 @@ export class PresenceGateway {
     @FromCaller() caller: Caller,
     @MessageBody() request: RequestOf<'presence.subscribe'>,
   ): Promise<ResponseOf<'presence.subscribe'>> {
-    return this.presence.subscribe(caller, request);
+    return this.watching.subscribe(caller, request);
   }
 
   @OnRequest('presence.unsubscribe')
@@ -30,6 +34,6 @@ export class PresenceGateway {
     @FromCaller() caller: Caller,
     @MessageBody() request: RequestOf<'presence.unsubscribe'>,
   ): Promise<ResponseOf<'presence.unsubscribe'>> {
-    return this.presence.unsubscribe(caller, request);
+    return this.watching.unsubscribe(caller, request);
   }
 }

@@ -5,8 +5,8 @@ import { Metrics } from '../observability/metrics.ts';
 import type { Connection } from './connection.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-/** Requests over the budget that a connection may send in a row before it is closed. */
-const MAX_REFUSED_IN_ROW = 1_000;
+/** Requests over the budget that are answered at all, with the same refill as the budget; then the connection is closed. */
+const MAX_EXCESS = 1_000;
 /** Requests of one connection that may be under way at one time. */
 const MAX_UNDER_WAY = 64;
 
@@ -24,19 +24,18 @@ export class RequestGate {
   open(connection: Connection): (packet: readonly unknown[]) => boolean {
     const burst = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
     const budget = new TokenBucket(LIMITS.requestsPerSecond, burst, this.clock.monotonic());
-    let refusedInRow = 0;
+    const excess = new TokenBucket(LIMITS.requestsPerSecond, MAX_EXCESS, this.clock.monotonic());
     return (packet) => {
       const last = packet.at(-1);
       const acknowledge = typeof last === 'function' ? (last as Acknowledge) : undefined;
       if (!connection.isOpen) return this.drop('closing');
-      const retryAfterMs = budget.take(this.clock.monotonic());
+      const now = this.clock.monotonic();
+      const retryAfterMs = budget.take(now);
       if (retryAfterMs > 0 || connection.requestsUnderWay >= MAX_UNDER_WAY) {
-        refusedInRow += 1;
-        if (refusedInRow > MAX_REFUSED_IN_ROW) connection.close();
+        if (excess.take(now) > 0) connection.close();
         acknowledge?.(refused('RATE_LIMITED', 'Too many requests on this connection.', retryAfterMs));
         return this.drop('rate-limited');
       }
-      refusedInRow = 0;
       if (!acknowledge) return this.drop('no-acknowledgement');
       if (typeof packet[0] !== 'string' || !Object.hasOwn(CLIENT_REQUESTS, packet[0])) {
         acknowledge(refused('UNKNOWN_EVENT', 'The protocol has no such event.'));

@@ -8,7 +8,7 @@ import { PrismaService } from './prisma.service.ts';
  */
 @Module({})
 export class DatabaseModule {
-  static forRoot(database: Database): DynamicModule {
+  static forRoot(database: Pick<Database, 'prisma'>): DynamicModule {
     return {
       module: DatabaseModule,
       global: true,

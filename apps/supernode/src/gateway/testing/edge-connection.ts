@@ -17,6 +17,7 @@ import {
   type WireErrorCode,
 } from '@parley/protocol';
 import { io, type Socket } from 'socket.io-client';
+import { z } from 'zod';
 import { SupernodeError } from '../../errors.ts';
 
 const DEADLINE_MS = 5_000;
@@ -61,9 +62,7 @@ export class EdgeConnection {
     payload: unknown,
   ): Promise<Acknowledgement<ResponseOf<Name>>> {
     const reply: unknown = await this.socket.timeout(DEADLINE_MS).emitWithAck(name, payload);
-    const schema = acknowledgementSchema(
-      CLIENT_REQUESTS[name]?.response ?? CLIENT_REQUESTS['sign-off'].response,
-    );
+    const schema = acknowledgementSchema(responseSchemaOf(name));
     return schema.parse(reply) as Acknowledgement<ResponseOf<Name>>;
   }
 
@@ -124,6 +123,13 @@ export class EdgeConnection {
   private wake(): void {
     for (const look of [...this.waiting]) look();
   }
+}
+
+/** Tests send events that the protocol does not have: any answer to those is an error. */
+function responseSchemaOf(name: string): z.ZodType {
+  return Object.hasOwn(CLIENT_REQUESTS, name)
+    ? CLIENT_REQUESTS[name as ClientRequestName].response
+    : z.never();
 }
 
 /** Solves a puzzle as a client does. */

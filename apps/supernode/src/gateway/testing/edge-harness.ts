@@ -1,12 +1,21 @@
 import type { AddressInfo } from 'node:net';
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, LoggerService } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { handleSchema, type RelayCredentials, type Welcome } from '@parley/protocol';
+import {
+  DEFAULT_TENANT,
+  handleSchema,
+  type AuthenticationProof,
+  type RelayCredentials,
+  type Signed,
+  type Welcome,
+} from '@parley/protocol';
 import { ConfigModule } from '../../config/config.module.ts';
 import { testConfig } from '../../config/testing/test-config.ts';
 import type { DeviceAddress } from '../../identity/caller.ts';
+import { SupernodeError } from '../../errors.ts';
+import { sha256 } from '../../identity/digest.ts';
 import { IdentityModule } from '../../identity/identity.module.ts';
-import { SigningAccount, SigningDevice } from '../../identity/testing/signing-device.ts';
+import { SigningAccount, SigningDevice, type SigningKey } from '../../identity/testing/signing-device.ts';
 import { HealthRegistry } from '../../observability/health-registry.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { Metrics } from '../../observability/metrics.ts';
@@ -14,12 +23,16 @@ import { ObservabilityModule } from '../../observability/observability.module.ts
 import { DatabaseModule } from '../../persistence/database.module.ts';
 import { ensureDefaultTenant } from '../../persistence/default-tenant.ts';
 import { openTestDatabase, type TestDatabase } from '../../persistence/testing/test-database.ts';
+import { ConnectionAdmission } from '../connection-admission.ts';
 import type { ConnectionObserver } from '../connection-observer.port.ts';
 import { DeviceChannels } from '../device-channels.ts';
 import { EdgeIoAdapter } from '../edge-io-adapter.ts';
 import { GatewayModule } from '../gateway.module.ts';
 import { RELAY_ACCESS, type RelayAccess } from '../relay-access.port.ts';
 import { EdgeConnection, solve } from './edge-connection.ts';
+
+/** Faults of the supernode are asserted by their answer; the log of a test run stays readable. */
+const QUIET: LoggerService = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
 const CREDENTIALS: RelayCredentials = {
   username: '1:id',
@@ -57,7 +70,7 @@ export class EdgeHarness {
   ) {}
 
   static async start(env: Record<string, string> = {}): Promise<EdgeHarness> {
-    const config = testConfig(env);
+    const config = testConfig({ SUPERNODE_ROLES: 'index', ...env });
     const database = await openTestDatabase();
     await ensureDefaultTenant(database.prisma, config.identity, config.presence);
     const metrics = new Metrics({ withProcess: false });
@@ -75,22 +88,16 @@ export class EdgeHarness {
           metrics,
           health: new HealthRegistry(),
         }),
-        DatabaseModule.forRoot({
-          prisma: database.prisma,
-          mode: 'embedded',
-          appliedMigrations: [],
-          recoveredFrom: 'none',
-          onLost: () => undefined,
-          close: () => database.close(),
-        }),
+        DatabaseModule.forRoot(database),
         IdentityModule,
         GatewayModule,
       ],
     })
       .overrideProvider(RELAY_ACCESS)
       .useValue(relay)
+      .setLogger(QUIET)
       .compile();
-    const app = testing.createNestApplication({ logger: false });
+    const app = testing.createNestApplication();
     app.useWebSocketAdapter(new EdgeIoAdapter(app));
     await app.listen(0, '127.0.0.1');
     const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
@@ -155,8 +162,51 @@ export class EdgeHarness {
     return this.signIn(await this.register(handle));
   }
 
+  /** Connections that the gateway has now. */
+  get connectionCount(): number {
+    return this.app.get(ConnectionAdmission, { strict: false }).connections;
+  }
+
+  /** How much the gateway dropped for a reason. */
+  async drops(reason: string): Promise<number> {
+    const pattern = new RegExp(`parley_drops_total[{][^}]*reason="${reason}"[^}]*[}] (\\d+)`);
+    return Number(pattern.exec((await this.metrics.exposition()).body)?.[1] ?? 0);
+  }
+
+  /** Waits for something that a broken connection brings about. */
+  async settled(isDone: () => boolean): Promise<void> {
+    const deadline = Date.now() + 5_000;
+    while (!isDone()) {
+      if (Date.now() > deadline) throw new SupernodeError('SN_INVARIANT', 'it did not settle in time');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** A proof by any key, as for a recovery key that is no device. */
+  async proofBy(
+    connection: EdgeConnection,
+    key: SigningKey,
+    purpose: AuthenticationProof['purpose'],
+  ): Promise<Signed> {
+    const { clusterId, serverId, nonce } = await connection.challenge();
+    const proof = {
+      purpose,
+      clusterId,
+      serverId,
+      nonce,
+      tenant: DEFAULT_TENANT,
+      tokenHash: sha256(''),
+      deviceKey: key.key,
+    };
+    return key.sign('authentication', proof);
+  }
+
+  closeConnections(): void {
+    for (const connection of this.connections.splice(0)) connection.close();
+  }
+
   async stop(): Promise<void> {
-    for (const connection of this.connections) connection.close();
+    this.closeConnections();
     await this.app.close();
     await this.database.close();
   }

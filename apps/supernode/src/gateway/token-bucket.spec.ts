@@ -1,0 +1,20 @@
+import { describe, expect, it } from '@jest/globals';
+import { TokenBucket } from './token-bucket.ts';
+
+describe('TokenBucket', () => {
+  it('admits the burst, then the rate, and says how long to wait', () => {
+    const bucket = new TokenBucket(10, 3, 0);
+
+    expect([0, 0, 0, 0].map((now) => bucket.take(now))).toEqual([0, 0, 0, 100]);
+    expect(bucket.take(100)).toBe(0);
+    expect(bucket.take(150)).toBe(50);
+  });
+
+  it('never holds more than the burst, and ignores a clock that runs backwards', () => {
+    const bucket = new TokenBucket(10, 2, 0);
+    bucket.take(0);
+
+    expect([60_000, 60_000, 60_000].map((now) => bucket.take(now))).toEqual([0, 0, 100]);
+    expect(bucket.take(0)).toBe(100);
+  });
+});

@@ -1,0 +1,60 @@
+import { describe, expect, it } from '@jest/globals';
+import { SupernodeError } from '../errors.ts';
+import { Refusal } from '../refusal.ts';
+import { mapError } from './wire-errors.ts';
+
+const SECRET = 'what the client sent';
+
+function withCode(code: string, members: object = {}): Error {
+  return Object.assign(new TypeError(SECRET), { code, ...members });
+}
+
+describe('mapError', () => {
+  it('says what a refusal says', () => {
+    const { reply, correlationId } = mapError(new Refusal('RATE_LIMITED', 'slowly', 12.3));
+
+    expect(reply).toEqual({
+      ok: false,
+      error: { code: 'RATE_LIMITED', message: 'slowly', retryable: true, retryAfterMs: 13 },
+    });
+    expect(correlationId).toBeUndefined();
+  });
+
+  it.each([
+    ['a refused connection', withCode('ECONNREFUSED')],
+    ['a server that shuts down', withCode('57P01')],
+    ['a Prisma time-out', withCode('P2024')],
+    ['a socket file that is gone', withCode('ENOENT', { syscall: 'connect' })],
+    ['a cause below', new SupernodeError('SN_INVARIANT', 'wrapped', { cause: withCode('ECONNRESET') })],
+    ['our own code', new SupernodeError('SN_DB_UNREACHABLE', 'away')],
+    ['a driver that gives no code', new TypeError('Connection terminated unexpectedly')],
+  ])('says that the database is away on %s', (_what, error) => {
+    const { reply, correlationId } = mapError(error);
+
+    expect(reply).toMatchObject({ ok: false, error: { code: 'STORE_UNAVAILABLE', retryable: true } });
+    expect(correlationId).toEqual(expect.any(String));
+  });
+
+  it.each([
+    ['an unknown error', new TypeError(SECRET)],
+    ['a file that is missing', withCode('ENOENT', { syscall: 'open' })],
+    ['a broken constraint', withCode('P2002')],
+    ['something that is no error', SECRET],
+    [
+      'an error that is its own cause',
+      (() => {
+        const error = new TypeError(SECRET);
+        error.cause = error;
+        return error;
+      })(),
+    ],
+  ])('tells of %s by correlation id only', (_what, error) => {
+    const { reply, correlationId } = mapError(error);
+
+    expect(reply).toMatchObject({
+      ok: false,
+      error: { code: 'INTERNAL', message: expect.stringContaining(correlationId!) },
+    });
+    expect(JSON.stringify(reply)).not.toContain(SECRET);
+  });
+});
