@@ -1,6 +1,7 @@
 import type { Presence, UserId } from '@parley/protocol';
 import { coalesce, visibleTo } from './coalesce.ts';
-import type { DevicePresence, PresenceVersion } from './presence-store.port.ts';
+import type { PresenceStamp } from './device-presences.ts';
+import type { DevicePresence } from './presence-store.port.ts';
 
 /** Everything that a view of one user is made from. */
 export interface PresenceFacts {
@@ -9,13 +10,8 @@ export interface PresenceFacts {
   readonly lastSeen: number | null;
 }
 
-interface Stamp {
-  readonly version: PresenceVersion;
-  readonly asOf: number;
-}
-
 /** What the user's own devices see: each device, and `invisible` as it is. */
-export function ownView(facts: PresenceFacts, { version, asOf }: Stamp): Presence {
+export function ownView(facts: PresenceFacts, { version, asOf }: PresenceStamp): Presence {
   return {
     userId: facts.userId,
     ...coalesce(facts.devices),
@@ -31,14 +27,14 @@ export function ownView(facts: PresenceFacts, { version, asOf }: Stamp): Presenc
 }
 
 /** What an entitled watcher sees. */
-export function watcherView(facts: PresenceFacts, { version, asOf }: Stamp): Presence {
+export function watcherView(facts: PresenceFacts, { version, asOf }: PresenceStamp): Presence {
   const seen = visibleTo(coalesce(facts.devices));
   const lastSeen = seen.state === 'offline' ? facts.lastSeen : null;
   return { userId: facts.userId, ...seen, lastSeen, devices: [], version: { ...version }, asOf };
 }
 
 /** What everybody else sees, alike for absent, blocked, invisible and offline users. */
-export function strangerView(userId: UserId, { version, asOf }: Stamp): Presence {
+export function strangerView(userId: UserId, { version, asOf }: PresenceStamp): Presence {
   return {
     userId,
     state: 'offline',

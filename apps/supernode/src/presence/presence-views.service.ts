@@ -1,12 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Presence, PresenceState, TenantId, UserId } from '@parley/protocol';
-import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { CONTACT_BOOK, type ContactBook } from '../contacts/contact-book.port.ts';
 import { isMutual } from '../contacts/contact-relation.ts';
+import { DevicePresences } from './device-presences.ts';
 import { coalesce, visibleTo } from './coalesce.ts';
-import { PRESENCE_EPOCH } from './presence-epoch.port.ts';
 import { PRESENCE_PROFILES, type PresenceProfiles } from './presence-profile.port.ts';
-import { PRESENCE_STORE, type PresenceStore, type PresenceVersion } from './presence-store.port.ts';
 import { ownView, strangerView, watcherView } from './presence-view.ts';
 
 /** One user of a tenant who looks. */
@@ -18,20 +16,11 @@ export interface Viewer {
 /** Answers who may see what of whom. The only place that decides entitlement. */
 @Injectable()
 export class PresenceViews {
-  private counter = 0;
-
   constructor(
-    @Inject(PRESENCE_STORE) private readonly store: PresenceStore,
+    private readonly devices: DevicePresences,
     @Inject(PRESENCE_PROFILES) private readonly profiles: PresenceProfiles,
     @Inject(CONTACT_BOOK) private readonly contacts: ContactBook,
-    @Inject(PRESENCE_EPOCH) private readonly epoch: number,
-    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
-
-  nextVersion(): PresenceVersion {
-    this.counter += 1;
-    return { epoch: this.epoch, counter: this.counter };
-  }
 
   /** One view per target, in the order of the targets. */
   async of(viewer: Viewer, targets: readonly UserId[]): Promise<Presence[]> {
@@ -72,7 +61,7 @@ export class PresenceViews {
     const states = new Map<UserId, PresenceState>();
     for (const target of new Set(targets)) {
       if (target !== viewer.userId && !entitled.has(target)) continue;
-      const state = coalesce(await this.store.devicesOf(viewer.tenant, target));
+      const state = coalesce(await this.devices.of(viewer.tenant, target));
       states.set(target, (target === viewer.userId ? state : visibleTo(state)).state);
     }
     return states;
@@ -96,8 +85,8 @@ export class PresenceViews {
     const views: Presence[] = [];
     for (const userId of targets) {
       const kind = kindOf(userId);
-      const devices = kind ? await this.store.devicesOf(tenant, userId) : [];
-      const stamp = { version: this.nextVersion(), asOf: this.clock.now() };
+      const devices = kind ? await this.devices.of(tenant, userId) : [];
+      const stamp = this.devices.stamp();
       const facts = { userId, devices, lastSeen: lastSeen.get(userId) ?? null };
       views.push(kind ? kind(facts, stamp) : strangerView(userId, stamp));
     }

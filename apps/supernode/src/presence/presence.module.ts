@@ -11,15 +11,18 @@ import { PrismaService } from '../persistence/prisma.service.ts';
 import { ConnectionPresence, PRESENCE_GRACE_MS } from './connection-presence.service.ts';
 import { PRESENCE_EPOCH } from './presence-epoch.port.ts';
 import { PRESENCE_PROFILES } from './presence-profile.port.ts';
-import { PresencePublisher } from './presence-publisher.service.ts';
+import { PresenceChanges } from './presence-changes.service.ts';
+import { DevicePresences } from './device-presences.ts';
+import { DeviceTimers } from './device-timers.ts';
 import { PRESENCE_READER } from './presence-reader.port.ts';
 import { StoredPresenceReader } from './presence-reader.service.ts';
-import { PresenceRetention } from './presence-retention.service.ts';
+import { PresenceHistory } from './presence-history.service.ts';
+import { RelationPresence } from './relation-presence.service.ts';
+import { WatchingService } from './watching.service.ts';
 import { MemoryPresenceStore } from './presence-store.memory.ts';
 import { PRESENCE_STORE, WATCH_STORE } from './presence-store.port.ts';
 import { PresenceViews } from './presence-views.service.ts';
 import { PresenceService } from './presence.service.ts';
-import { SerialByKey } from '../serial-by-key.ts';
 import { MemoryWatchStore } from './watch-store.memory.ts';
 
 /** State per device and per user, who watches whom, last seen, history. */
@@ -28,11 +31,14 @@ import { MemoryWatchStore } from './watch-store.memory.ts';
   providers: [
     BackgroundTasks,
     ConnectionPresence,
-    PresencePublisher,
-    PresenceRetention,
+    DevicePresences,
+    DeviceTimers,
+    PresenceChanges,
+    PresenceHistory,
     PresenceService,
     PresenceViews,
-    SerialByKey,
+    RelationPresence,
+    WatchingService,
     { provide: PRESENCE_STORE, useClass: MemoryPresenceStore },
     { provide: WATCH_STORE, useClass: MemoryWatchStore },
     { provide: PRESENCE_PROFILES, useClass: PrismaPresenceProfiles },
@@ -44,6 +50,13 @@ import { MemoryWatchStore } from './watch-store.memory.ts';
       inject: [PRESENCE_CONFIG],
     },
   ],
-  exports: [ConnectionPresence, PresenceService, PresenceViews, PRESENCE_READER, PRESENCE_STORE],
+  exports: [
+    ConnectionPresence,
+    PresenceService,
+    PresenceViews,
+    WatchingService,
+    PRESENCE_READER,
+    PRESENCE_STORE,
+  ],
 })
 export class PresenceModule {}

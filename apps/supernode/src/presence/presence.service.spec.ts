@@ -12,7 +12,7 @@ async function watched() {
   const world = presenceWorld();
   world.contacts.befriend(alice.tenant, alice.userId, bob.userId);
   await world.signIn(bob);
-  await world.presence.subscribe(bob, { userIds: [alice.userId] });
+  await world.watching.subscribe(bob, { userIds: [alice.userId] });
   const seenByBob = () => world.notifier.take(bob, 'presence.changed').map(({ state }) => state);
   return { ...world, seenByBob };
 }
@@ -42,20 +42,20 @@ describe('PresenceService › watching', () => {
   });
 
   it('bounds what one device watches', async () => {
-    const { presence } = await watched();
+    const { watching } = await watched();
     const userIds = (from: number) =>
       Array.from({ length: 200 }, (_, n) => userIdSchema.parse(`user-${from + n}`));
     for (let from = 0; from + 200 < LIMITS.maxSubscriptionsPerDevice; from += 200) {
-      await presence.subscribe(bob, { userIds: userIds(from) });
+      await watching.subscribe(bob, { userIds: userIds(from) });
     }
-    await expect(presence.subscribe(bob, { userIds: userIds(5000) })).rejects.toMatchObject({
+    await expect(watching.subscribe(bob, { userIds: userIds(5000) })).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
     });
   });
 
   it('stops after unsubscribing', async () => {
-    const { presence, signIn, seenByBob } = await watched();
-    await presence.unsubscribe(bob, { userIds: [alice.userId] });
+    const { watching, signIn, seenByBob } = await watched();
+    await watching.unsubscribe(bob, { userIds: [alice.userId] });
     await signIn(alice);
     expect(seenByBob()).toEqual([]);
   });
@@ -148,8 +148,8 @@ describe('PresenceService › invisible stays invisible', () => {
   });
 
   it('looks like offline to a contact', async () => {
-    const { presence, signIn, seenByBob } = await watched();
-    await presence.subscribe(bob, { userIds: [alice.userId] });
+    const { watching, presence, signIn, seenByBob } = await watched();
+    await watching.subscribe(bob, { userIds: [alice.userId] });
     await signIn(alice);
     await presence.set(alice, { state: 'invisible', statusText: 'hiding' });
     expect(seenByBob()).toEqual(['online', 'offline']);
@@ -187,12 +187,12 @@ describe('PresenceService › invisible stays invisible', () => {
   });
 
   it('gives strangers one answer for absent, hidden, blocked-by and online users', async () => {
-    const { presence, signIn, contacts } = await watched();
+    const { watching, signIn, contacts } = await watched();
     await signIn(alice);
     await signIn(eve);
     contacts.befriend(eve.tenant, eve.userId, bob.userId);
     contacts.setSide(eve.tenant, bob.userId, eve.userId, 'blocked');
-    const { presence: answers } = await presence.subscribe(eve, {
+    const { presence: answers } = await watching.subscribe(eve, {
       userIds: [alice.userId, bob.userId, userIdSchema.parse('nobody')],
     });
     const [first, ...others] = answers.map(facts);
@@ -201,10 +201,10 @@ describe('PresenceService › invisible stays invisible', () => {
   });
 
   it("tells the user's own devices the truth", async () => {
-    const { presence, signIn, notifier } = await watched();
+    const { watching, presence, signIn, notifier } = await watched();
     await signIn(alice);
     await signIn(laptop);
-    await presence.subscribe(laptop, { userIds: [alice.userId] });
+    await watching.subscribe(laptop, { userIds: [alice.userId] });
     await presence.set(alice, { state: 'invisible' });
     const [seen] = notifier.take(laptop, 'presence.changed');
     expect(seen).toMatchObject({ state: 'invisible' });
@@ -236,10 +236,10 @@ describe('PresenceService › limited time', () => {
 
 describe('PresenceService › changed relations', () => {
   it('shows a new contact at once and hides from a blocked one at once', async () => {
-    const { contactsService, presence, notifier, signIn } = presenceWorld();
+    const { watching, contactsService, notifier, signIn } = presenceWorld();
     await signIn(alice);
     await signIn(bob);
-    await presence.subscribe(bob, { userIds: [alice.userId] });
+    await watching.subscribe(bob, { userIds: [alice.userId] });
     await contactsService.request(alice, { userId: bob.userId });
     await contactsService.accept(bob, { userId: alice.userId });
     await settled();

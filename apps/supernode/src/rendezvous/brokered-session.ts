@@ -1,4 +1,4 @@
-import type { DeviceId, SessionId, TenantId } from '@parley/protocol';
+import type { SessionId, TenantId } from '@parley/protocol';
 import type { DeviceAddress } from '../identity/caller.ts';
 
 /**
@@ -41,9 +41,16 @@ export interface BrokeredSession {
   readonly expiresAt: number;
 }
 
-/** The party on the other end of `deviceId`, if that device takes part. */
-export function takesPart(session: BrokeredSession, deviceId: DeviceId): boolean {
-  return (
-    session.caller.deviceId === deviceId || session.offered.some((device) => device.deviceId === deviceId)
-  );
+export function isOffered(session: BrokeredSession, device: DeviceAddress): boolean {
+  return session.offered.some(({ deviceId }) => deviceId === device.deviceId);
+}
+
+/** Whether the device called, or was offered the session. */
+export function takesPart(session: BrokeredSession, device: DeviceAddress): boolean {
+  return session.caller.deviceId === device.deviceId || isOffered(session, device);
+}
+
+/** Whether the device may end the session: the caller, and whoever answered. */
+export function isParty(session: BrokeredSession, device: DeviceAddress): boolean {
+  return session.caller.deviceId === device.deviceId || session.answeredBy?.deviceId === device.deviceId;
 }

@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { DeviceId, UserId } from '@parley/protocol';
+import { LIMITS, type DeviceId, type UserId } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { paddedDelay } from '../clock/padded-delay.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { CONTACT_BOOK, type ContactBook } from '../contacts/contact-book.port.ts';
 import { isMutual } from '../contacts/contact-relation.ts';
-import { NOTIFIER, type Notifier } from '../gateway/notifier.port.ts';
 import type { Caller } from '../identity/caller.ts';
-import { coalesce } from '../presence/coalesce.ts';
-import { PRESENCE_STORE, type PresenceStore } from '../presence/presence-store.port.ts';
+import { Refusal } from '../refusal.ts';
+import { ReachableDevices } from './reachable-devices.service.ts';
 
 export interface Reach {
   /** Devices that an offer of this caller may be shown on now. */
@@ -19,28 +21,42 @@ export interface Reach {
 export class CalleeReach {
   constructor(
     @Inject(CONTACT_BOOK) private readonly contacts: ContactBook,
-    @Inject(PRESENCE_STORE) private readonly presence: PresenceStore,
-    @Inject(NOTIFIER) private readonly notifier: Notifier,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    private readonly reachable: ReachableDevices,
   ) {}
 
-  async of(caller: Caller, callee: UserId): Promise<Reach> {
-    const { tenant, userId } = caller;
-    if (callee === userId) {
-      return {
-        devices: this.notifier.connectedDevices(tenant, callee),
-        areContacts: true,
-        callerKnowsCallee: true,
-      };
-    }
-    const [relations, devices] = await Promise.all([
+  /**
+   * The devices of `named` that may be reached. A contact without any is refused, alike and after the same delay whether
+   * the callee is offline, hides or has blocked the caller. A stranger is never refused: that would tell it something.
+   *
+   * @throws Refusal PEER_UNAVAILABLE
+   */
+  async of(caller: Caller, callee: UserId, named: readonly DeviceId[]): Promise<Reach> {
+    const began = this.clock.monotonic();
+    const reach = await (callee === caller.userId ? this.ofOneself(caller) : this.ofOther(caller, callee));
+    const devices = reach.devices.filter(
+      (deviceId) => named.includes(deviceId) && deviceId !== caller.deviceId,
+    );
+    if (devices.length > 0 || !reach.callerKnowsCallee) return { ...reach, devices };
+    await paddedDelay(this.clock, this.scheduler, began, LIMITS.unavailablePaddingMs);
+    throw new Refusal('PEER_UNAVAILABLE');
+  }
+
+  private async ofOneself({ tenant, userId }: Caller): Promise<Reach> {
+    const { connected } = await this.reachable.of(tenant, userId);
+    return { devices: connected, areContacts: true, callerKnowsCallee: true };
+  }
+
+  private async ofOther({ tenant, userId }: Caller, callee: UserId): Promise<Reach> {
+    const [relations, { connected, isHidden }] = await Promise.all([
       this.contacts.relations(tenant, userId, [callee]),
-      this.presence.devicesOf(tenant, callee),
+      this.reachable.of(tenant, callee),
     ]);
     const sides = relations.get(callee);
-    const isShown =
-      sides?.theirs !== 'blocked' && sides?.mine !== 'blocked' && coalesce(devices).state !== 'invisible';
+    const isBlocked = sides?.theirs === 'blocked' || sides?.mine === 'blocked';
     return {
-      devices: isShown ? this.notifier.connectedDevices(tenant, callee) : [],
+      devices: isBlocked || isHidden ? [] : connected,
       areContacts: isMutual(sides),
       callerKnowsCallee: sides?.mine === 'accepted',
     };

@@ -5,9 +5,12 @@ import { ContactsModule } from '../contacts/contacts.module.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
 import { CalleeReach } from './callee-reach.service.ts';
+import { OfferExpiry } from './offer-expiry.service.ts';
+import { ReachableDevices } from './reachable-devices.service.ts';
 import { RendezvousService } from './rendezvous.service.ts';
 import { MemorySessionBook } from './session-book.memory.ts';
 import { SESSION_BOOK } from './session-book.port.ts';
+import { SessionNews } from './session-news.service.ts';
 import { MetricSessionOutcomes } from './session-outcomes.metrics.ts';
 import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
 
@@ -17,7 +20,10 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
   providers: [
     BackgroundTasks,
     CalleeReach,
+    OfferExpiry,
+    ReachableDevices,
     RendezvousService,
+    SessionNews,
     { provide: SESSION_BOOK, useClass: MemorySessionBook },
     { provide: SESSION_OUTCOMES, useClass: MetricSessionOutcomes },
   ],

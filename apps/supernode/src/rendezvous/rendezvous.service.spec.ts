@@ -1,6 +1,9 @@
 import { LIMITS, type SessionId } from '@parley/protocol';
 import { presenceWorld } from '../presence/testing/presence-world.ts';
 import { CalleeReach } from './callee-reach.service.ts';
+import { OfferExpiry } from './offer-expiry.service.ts';
+import { ReachableDevices } from './reachable-devices.service.ts';
+import { SessionNews } from './session-news.service.ts';
 import { RendezvousService } from './rendezvous.service.ts';
 import { MemorySessionBook } from './session-book.memory.ts';
 import {
@@ -22,19 +25,13 @@ const EXPIRY_MS = 30_000;
 function rendezvousWorld() {
   const world = presenceWorld();
   const reports: unknown[] = [];
-  const reach = new CalleeReach(world.contacts, world.store, world.notifier);
   const { time, notifier, background } = world;
+  const book = new MemorySessionBook();
+  const news = new SessionNews(notifier);
+  const reach = new CalleeReach(world.contacts, time, time, new ReachableDevices(world.store, notifier));
   const outcomes = { record: (report: unknown) => void reports.push(report) };
-  const service = new RendezvousService(
-    new MemorySessionBook(),
-    outcomes,
-    notifier,
-    time,
-    time,
-    reach,
-    background,
-  );
-  service.onModuleInit();
+  const service = new RendezvousService(book, outcomes, time, reach, news);
+  new OfferExpiry(book, time, time, news, background).onModuleInit();
 
   const offer = (from: SigningCaller, to: SigningCaller[], id: SessionId, over: object = {}) =>
     service.offer(from, {

@@ -5,11 +5,15 @@ import { MemoryContactBook } from '../../contacts/testing/memory-contact-book.ts
 import { RecordingNotifier } from '../../gateway/testing/recording-notifier.ts';
 import type { Caller } from '../../identity/caller.ts';
 import { ConnectionPresence } from '../connection-presence.service.ts';
-import { PresencePublisher } from '../presence-publisher.service.ts';
+import { PresenceChanges } from '../presence-changes.service.ts';
+import { PresenceHistory } from '../presence-history.service.ts';
+import { DevicePresences } from '../device-presences.ts';
+import { DeviceTimers } from '../device-timers.ts';
+import { RelationPresence } from '../relation-presence.service.ts';
+import { WatchingService } from '../watching.service.ts';
 import { MemoryPresenceStore } from '../presence-store.memory.ts';
 import { PresenceViews } from '../presence-views.service.ts';
 import { PresenceService } from '../presence.service.ts';
-import { SerialByKey } from '../../serial-by-key.ts';
 import { MemoryWatchStore } from '../watch-store.memory.ts';
 import { MemoryPresenceProfiles } from './memory-presence-profiles.ts';
 
@@ -23,37 +27,17 @@ export function presenceWorld() {
   const profiles = new MemoryPresenceProfiles();
   const store = new MemoryPresenceStore();
   const watches = new MemoryWatchStore();
-  const serial = new SerialByKey();
   const background = new BackgroundTasks();
   const contactsService = new ContactsService(contacts, notifier);
-  const views = new PresenceViews(store, profiles, contacts, 1, time);
-  const publisher = new PresencePublisher(store, watches, profiles, notifier, time, views, background);
-  const presence = new PresenceService(
-    store,
-    watches,
-    profiles,
-    time,
-    time,
-    views,
-    publisher,
-    serial,
-    contactsService,
-    background,
-  );
-  const connections = new ConnectionPresence(
-    store,
-    watches,
-    profiles,
-    time,
-    time,
-    GRACE_MS,
-    views,
-    publisher,
-    presence,
-    serial,
-    background,
-  );
-  presence.onModuleInit();
+  const devices = new DevicePresences(store, 1, time);
+  const timers = new DeviceTimers(time, background);
+  const views = new PresenceViews(devices, profiles, contacts);
+  const history = new PresenceHistory(profiles, time, time, background);
+  const changes = new PresenceChanges(devices, watches, views, history, notifier);
+  const presence = new PresenceService(devices, changes, views, timers, profiles);
+  const watching = new WatchingService(watches, views);
+  const connections = new ConnectionPresence(devices, changes, timers, watches, profiles, GRACE_MS);
+  new RelationPresence(contactsService, changes, background).onModuleInit();
 
   const signIn = async (caller: Caller): Promise<void> => {
     notifier.connect(caller);
@@ -68,6 +52,7 @@ export function presenceWorld() {
     store,
     views,
     presence,
+    watching,
     connections,
     background,
     signIn,

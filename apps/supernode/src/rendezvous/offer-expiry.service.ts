@@ -1,0 +1,41 @@
+import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { SESSION_BOOK, type SessionBook } from './session-book.port.ts';
+import { SessionNews } from './session-news.service.ts';
+
+const SWEEP_INTERVAL_MS = 250;
+
+/** Ends offers that nobody answered in time. */
+@Injectable()
+export class OfferExpiry implements OnModuleInit, OnModuleDestroy {
+  private cancelSweep: (() => void) | undefined;
+
+  constructor(
+    @Inject(SESSION_BOOK) private readonly book: SessionBook,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    private readonly news: SessionNews,
+    private readonly background: BackgroundTasks,
+  ) {}
+
+  onModuleInit(): void {
+    this.cancelSweep = this.scheduler.after(SWEEP_INTERVAL_MS, () => {
+      void this.background.attempt('ending expired offers', () => this.sweep());
+      this.onModuleInit();
+    });
+  }
+
+  onModuleDestroy(): void {
+    this.cancelSweep?.();
+  }
+
+  private async sweep(): Promise<void> {
+    for (const session of await this.book.takeExpired(this.clock.now())) {
+      if (session.state !== 'offered') continue;
+      this.news.endedForCaller(session, session.callerKnowsCallee ? 'expired' : 'unavailable');
+      this.news.endedForOffered(session, 'expired');
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EventOf, RequestOf } from '@parley/protocol';
+import { NOTIFIER, type Notifier } from '../gateway/notifier.port.ts';
+import type { DeviceAddress } from '../identity/caller.ts';
+import type { BrokeredSession } from './brokered-session.ts';
+
+export type EndReason = EventOf<'session.ended'>['reason'];
+
+/** Brings what one party did to the others. Signed things pass through as they came. */
+@Injectable()
+export class SessionNews {
+  constructor(@Inject(NOTIFIER) private readonly notifier: Notifier) {}
+
+  offered(session: BrokeredSession, { offers, expiresInMs }: RequestOf<'session.offer'>): void {
+    const { sessionId, areContacts: contact } = session;
+    const from = partyOf(session.caller);
+    for (const device of session.offered) {
+      const own = offers.find(({ deviceId }) => deviceId === device.deviceId);
+      if (!own) continue;
+      const { offer, flight } = own;
+      const event = { sessionId, from, contact, expiresInMs, offer, flight };
+      this.notifier.notifyDevice(device, 'session.offered', event);
+    }
+  }
+
+  answered(session: BrokeredSession, by: DeviceAddress, request: RequestOf<'session.answer'>): void {
+    const { sessionId, answer, flight } = request;
+    const event = { sessionId, from: partyOf(by), answer, flight };
+    this.notifier.notifyDevice(session.caller, 'session.answered', event);
+  }
+
+  candidates(to: DeviceAddress, from: DeviceAddress, request: RequestOf<'session.candidates'>): void {
+    const { sessionId, candidates } = request;
+    this.notifier.notifyDevice(to, 'session.candidates', { sessionId, from: partyOf(from), candidates });
+  }
+
+  endedForCaller(session: BrokeredSession, reason: EndReason): void {
+    this.ended(session.caller, session, reason);
+  }
+
+  /** To the devices that were offered the session, but not `except`. */
+  endedForOffered(session: BrokeredSession, reason: EndReason, except?: DeviceAddress): void {
+    for (const device of session.offered) {
+      if (device.deviceId !== except?.deviceId) this.ended(device, session, reason);
+    }
+  }
+
+  /** To everybody who still waits for, or takes part in, a session that `ender` ended. */
+  cancelled(session: BrokeredSession, ender: DeviceAddress): void {
+    const parties = session.answeredBy
+      ? [session.caller, session.answeredBy]
+      : [session.caller, ...session.offered];
+    for (const party of parties) {
+      if (party.deviceId !== ender.deviceId) this.ended(party, session, 'cancelled');
+    }
+  }
+
+  private ended(device: DeviceAddress, { sessionId }: BrokeredSession, reason: EndReason): void {
+    this.notifier.notifyDevice(device, 'session.ended', { sessionId, reason });
+  }
+}
+
+function partyOf({ userId, deviceId }: DeviceAddress): Pick<DeviceAddress, 'userId' | 'deviceId'> {
+  return { userId, deviceId };
+}
