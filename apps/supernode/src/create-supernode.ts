@@ -13,7 +13,7 @@ import { EdgeIoAdapter } from './gateway/edge-io-adapter.ts';
 import { listenOn, type BoundUrls } from './listeners.ts';
 import type { StunListeners } from './nat/stun-listeners.port.ts';
 import { HealthRegistry } from './observability/health-registry.ts';
-import { createLogger } from './observability/logger.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { nestOptions } from './observability/nest-logger.ts';
 import type { Observability } from './observability/observability.module.ts';
@@ -21,6 +21,7 @@ import { PrismaAdminKeyRepository } from './persistence/admin-key.prisma.ts';
 import { openDatabase, type Database, type DatabaseOptions } from './persistence/database.ts';
 import { ensureDefaultTenant } from './persistence/default-tenant.ts';
 import { RolePorts } from './role-ports.ts';
+import { listenOnTls } from './tls-listener.ts';
 
 /** A supernode that serves. */
 export interface Supernode {
@@ -37,6 +38,8 @@ export interface SupernodeAddresses {
   readonly admin: string;
   /** `address:port` of the main UDP listener; null without the relay role. */
   readonly stun: string | null;
+  /** The edge gateway over TLS, where a certificate is configured. */
+  readonly tls?: string;
 }
 
 /**
@@ -84,8 +87,14 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       port: config.edge.port,
       setting: 'SUPERNODE_EDGE_PORT',
     });
-    const addresses = addressesOf(edgeUrls, adminUrls, ports.stun);
-    logger.info({ edge: edgeUrls, admin: addresses.admin, stun: addresses.stun }, 'supernode ready');
+    const tlsUrls = await listenForTls(app, config, logger);
+    const addresses: SupernodeAddresses = {
+      edge: edgeUrls[0],
+      admin: adminUrls[0],
+      stun: mainStunAddress(ports.stun),
+      ...(tlsUrls === undefined ? {} : { tls: tlsUrls[0] }),
+    };
+    logger.info({ ...addresses, edge: edgeUrls }, 'supernode ready');
     undo.push(() => {
       observability.health.startDraining();
       return Promise.resolve();
@@ -153,7 +162,26 @@ function watchDatabase(database: Database, { logger, metrics, health }: Observab
   });
 }
 
-function addressesOf(edge: BoundUrls, admin: BoundUrls, stun: StunListeners | undefined): SupernodeAddresses {
+const TLS_PORT = 443;
+
+async function listenForTls(
+  app: NestExpressApplication,
+  { edge }: Config,
+  logger: Logger,
+): Promise<BoundUrls | undefined> {
+  const { hosts, tlsPort: port = TLS_PORT, tlsCertFile: certFile, tlsKeyFile: keyFile } = edge;
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  return listenOnTls(app.getHttpServer(), {
+    hosts,
+    port,
+    setting: 'SUPERNODE_TLS_PORT',
+    certFile,
+    keyFile,
+    logger,
+  });
+}
+
+function mainStunAddress(stun: StunListeners | undefined): string | null {
   const [main] = stun?.listening() ?? [];
-  return { edge: edge[0], admin: admin[0], stun: main === undefined ? null : formatTransportAddress(main) };
+  return main === undefined ? null : formatTransportAddress(main);
 }

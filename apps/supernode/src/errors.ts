@@ -16,10 +16,14 @@ export const SUPERNODE_ERRORS = {
   SN_CONFIG_INVALID: OPERATOR,
   /** A listener could not be bound. */
   SN_LISTEN_FAILED: OPERATOR,
+  /** The TLS certificate or its key cannot be read, or the two do not belong together. */
+  SN_TLS_INVALID: OPERATOR,
   /** Another process works on the data folder; the message names its pid. */
   SN_DATA_FOLDER_LOCKED: AGAIN,
   /** The data folder cannot be created, entered or protected. */
   SN_DATA_FOLDER_UNUSABLE: OPERATOR,
+  /** A backup or restore would overwrite something, or has nothing to work on. */
+  SN_BACKUP_REFUSED: OPERATOR,
   /** The embedded database was written by another major version of PostgreSQL. */
   SN_DB_VERSION_MISMATCH: OPERATOR,
   /** Files of the embedded database are missing or damaged. */

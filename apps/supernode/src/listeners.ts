@@ -1,37 +1,42 @@
 import { once } from 'node:events';
-import type { Server as HttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { SupernodeError, errorCodeOf, messageOf } from './errors.ts';
 
 /** Where a listener is to be; `setting` is what an operator would change. */
-interface ListenOptions {
+export interface ListenOptions {
   readonly hosts: readonly string[];
   readonly port: number;
   readonly setting: string;
+  /** @default 'http' */
+  readonly scheme?: 'http' | 'https';
 }
 
 /** `http://address:port` as really bound, in the order of the hosts. */
 export type BoundUrls = readonly [string, ...string[]];
 
 /**
- * Binds an HTTP server to several addresses: it listens on the first, and further sockets hand their connections to it
- * and close with it. With port 0 all use the port that the first one got.
+ * Binds a server to several addresses: it listens on the first, and further sockets hand their connections to it. With
+ * port 0 all use the port that the first one got.
  *
+ * @param owner - the server with which all of them close
  * @throws SupernodeError SN_LISTEN_FAILED
  */
 export async function listenOn(
-  server: HttpServer,
-  { hosts, port, setting }: ListenOptions,
+  server: Server,
+  options: ListenOptions,
+  owner: Server = server,
 ): Promise<BoundUrls> {
+  const { hosts, port, setting, scheme = 'http' } = options;
   const [first = '127.0.0.1', ...others] = hosts;
   await bind(server, first, port, setting);
+  if (owner !== server) closeWith(owner, server);
   const { port: boundPort } = server.address() as AddressInfo;
   for (const host of others) {
     const further = createServer((connection) => server.emit('connection', connection));
     await bind(further, host, boundPort, setting);
-    closeWith(server, further);
+    closeWith(owner, further);
   }
-  return [urlOf(first, boundPort), ...others.map((host) => urlOf(host, boundPort))];
+  return [urlOf(scheme, first, boundPort), ...others.map((host) => urlOf(scheme, host, boundPort))];
 }
 
 /** A closing server waits for its connections, and those of `further` are among them: both stop accepting at once. */
@@ -59,6 +64,6 @@ async function bind(server: Server, host: string, port: number, setting: string)
   }
 }
 
-function urlOf(host: string, port: number): string {
-  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
+function urlOf(scheme: string, host: string, port: number): string {
+  return host.includes(':') ? `${scheme}://[${host}]:${port}` : `${scheme}://${host}:${port}`;
 }

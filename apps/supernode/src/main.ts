@@ -5,6 +5,8 @@ import { loadProcessConfig } from './config/load-config.ts';
 import { SupernodeError } from './errors.ts';
 
 const USAGE = `parley-supernode                        start a supernode; settings are environment variables
+parley-supernode backup <folder>        copy the data folder of a stopped supernode
+parley-supernode restore <folder>       make the data folder (it must be new) from such a copy
 parley-supernode config check           say whether the settings are right
 parley-supernode config print-defaults  print every setting with its default
 parley-supernode config docs [folder]   print the reference page, or write it and .env.example into a checkout
@@ -22,9 +24,27 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(await renderOpenApi());
     return 0;
   }
+  const [folder] = rest;
+  if ((command === 'backup' || command === 'restore') && folder !== undefined)
+    return copyData(command, folder);
   const isHelp = command === '--help' || command === 'help';
   (isHelp ? process.stdout : process.stderr).write(USAGE);
   return isHelp ? 0 : EX_USAGE;
+}
+
+async function copyData(command: 'backup' | 'restore', folder: string): Promise<number> {
+  const { dataDir, databaseUrl } = loadProcessConfig().storage;
+  if (databaseUrl !== undefined) {
+    throw new SupernodeError(
+      'SN_BACKUP_REFUSED',
+      'DATABASE_URL is set: use the tools of that server (pg_dump).',
+    );
+  }
+  const { backUpDataFolder, restoreDataFolder } = await import('./persistence/embedded/folder-copy.ts');
+  if (command === 'backup') await backUpDataFolder(dataDir, folder);
+  else await restoreDataFolder(folder, dataDir);
+  process.stdout.write(`${JSON.stringify({ event: command, dataDir, folder })}\n`);
+  return 0;
 }
 
 /** Serves until SIGTERM or SIGINT. */

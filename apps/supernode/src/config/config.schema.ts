@@ -37,7 +37,7 @@ export const CONFIG_SCHEMA = {
     }),
     tlsPort: optional(PORT, {
       env: 'SUPERNODE_TLS_PORT',
-      doc: 'TLS listener for HTTP, WebSocket and TURN; 443 where a certificate is configured and this is not.',
+      doc: 'TLS listener for HTTP and WebSocket; 443 where a certificate is configured and this is not.',
     }),
     tlsCertFile: optional(text({ type: 'file' }), {
       env: 'SUPERNODE_TLS_CERT',

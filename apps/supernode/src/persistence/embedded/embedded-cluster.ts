@@ -67,19 +67,20 @@ export async function prepareCluster(
       'SN_DB_VERSION_MISMATCH',
       `The data folder ${folder.root} was written by PostgreSQL ${version}; this supernode has ${POSTGRES_MAJOR_VERSION}. ` +
         'Start the version that wrote it and move the data to a PostgreSQL server (pg_dump over its socket, then DATABASE_URL), ' +
-        'or set SUPERNODE_DATA_DIR to a new folder.',
+        'or set SUPERNODE_DATA_DIR to a new folder or to a restored backup of this version.',
     );
   }
   if ((await readText(folder.passwordFile)) === undefined) {
     throw corrupted(folder, `${path.basename(folder.passwordFile)} is missing`);
   }
+  await launcher.handOverTree(folder.cluster);
 }
 
 export function corrupted(folder: DataFolder, detail: string): SupernodeError {
   return new SupernodeError(
     'SN_DB_CORRUPTED',
     `The embedded database in ${folder.root} is damaged: ${detail}. Nothing was changed. ` +
-      'Restore a copy of the folder, or set SUPERNODE_DATA_DIR to a new one.',
+      'Restore a backup (parley-supernode restore), or set SUPERNODE_DATA_DIR to a new one.',
   );
 }
 

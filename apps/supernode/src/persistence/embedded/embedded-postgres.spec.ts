@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,6 +12,7 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
 } from './embedded-postgres.ts';
+import { PostgresLauncher } from './postgres-launcher.ts';
 import { MAX_SOCKET_PATH_BYTES } from './socket-folder.ts';
 
 const LIMIT_MS = 60_000;
@@ -111,6 +112,26 @@ describe('startEmbeddedPostgres', () => {
     },
     LIMIT_MS,
   );
+
+  // Only root has the choice; every other user runs the server directly, as the other tests then do.
+  if (process.getuid?.() === 0)
+    it(
+      'runs as nobody where root has no user namespaces, and takes the folder back where it has',
+      async () => {
+        // The folder of the suite is closed to nobody; this one is not.
+        const folder = await copyOfMade('nobody');
+        await chmod(root, 0o711);
+
+        const asNobody = await start(folder, { launcher: PostgresLauncher.asNobody() });
+        await query(asNobody, 'CREATE TABLE kept AS SELECT 42 AS answer');
+        expect((await stat(path.join(folder, 'postgres'))).uid).toBe(65534);
+        await asNobody.stop();
+        const asBefore = await start(folder);
+
+        expect(await query(asBefore, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+      },
+      LIMIT_MS,
+    );
 
   it(
     'refuses a folder that another process holds and names the process',

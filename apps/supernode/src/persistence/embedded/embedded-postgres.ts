@@ -35,6 +35,8 @@ export interface EmbeddedPostgresOptions {
   readonly isDurable?: boolean;
   /** `loopback` (TCP on 127.0.0.1) is for platforms that have no Unix sockets. @default 'unix-socket' elsewhere */
   readonly transport?: 'unix-socket' | 'loopback';
+  /** How the server is run. @default what fits this machine */
+  readonly launcher?: PostgresLauncher;
 }
 
 /** A running PostgreSQL that belongs to this process. */
@@ -59,7 +61,7 @@ export interface EmbeddedPostgres {
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const binaries = await locatePostgresBinaries();
-  const launcher = await PostgresLauncher.detect();
+  const launcher = options.launcher ?? (await PostgresLauncher.detect());
   const folder = await prepareDataFolder(options.dataFolder, launcher);
   const lock = await lockDataFolder(folder.root);
   let socketFolder: SocketFolder | undefined;
