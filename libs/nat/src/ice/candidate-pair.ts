@@ -46,6 +46,7 @@ export class CandidatePair {
   /** Why it is in its state. */
   cause: CandidatePairCause | undefined;
   #state: CandidatePairState;
+  #samples = 0;
 
   constructor(local: LocalCandidate, remote: IceCandidate, role: IceRole, state: 'frozen' | 'waiting') {
     this.key = candidatePairKey(local.base, remote.address);
@@ -81,11 +82,19 @@ export class CandidatePair {
     return this.#state === 'succeeded' && this.consentUntil !== undefined && now < this.consentUntil;
   }
 
+  /** The first sample contains what the path costs once (buffers, code that runs for the first time): the second may correct it. */
   measure(sampleMs: number): void {
-    this.roundTripMs =
-      this.roundTripMs === undefined
-        ? sampleMs
-        : this.roundTripMs + SMOOTHING * (sampleMs - this.roundTripMs);
+    this.#samples += 1;
+    const known = this.roundTripMs;
+    if (known === undefined) this.roundTripMs = sampleMs;
+    else
+      this.roundTripMs =
+        this.#samples === 2 ? Math.min(known, sampleMs) : known + SMOOTHING * (sampleMs - known);
+  }
+
+  /** The round trip, where it was measured often enough to prefer one path to another for it. */
+  get comparableRoundTripMs(): number | undefined {
+    return this.#samples < 2 ? undefined : this.roundTripMs;
   }
 
   /** @throws NatError `NAT_INVARIANT` for a transition that the table does not have. */

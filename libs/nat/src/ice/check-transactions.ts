@@ -69,6 +69,13 @@ export class CheckTransactions {
     this.#byId.clear();
   }
 
+  /** Checks without a retransmission yet, the oldest first. */
+  sentOnce(): readonly CheckTransaction[] {
+    return [...this.#byId.values()].filter(
+      ({ purpose, requests, isCancelled }) => purpose === 'check' && requests === 1 && !isCancelled,
+    );
+  }
+
   due(now: Instant): readonly CheckTransaction[] {
     return [...this.#byId.values()].filter(({ dueAt }) => dueAt <= now);
   }

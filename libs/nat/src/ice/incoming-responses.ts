@@ -13,6 +13,7 @@ import type { CandidatePair } from './candidate-pair.ts';
 import { peerReflexivePriority } from './candidate-priority.ts';
 import type { CheckTransaction } from './check-transactions.ts';
 import { switchRole, type ReceivedMessage } from './incoming-requests.ts';
+import { hastenChecks, sendCheck } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
 import { nominateByPeer } from './path-choice.ts';
 
@@ -67,6 +68,9 @@ function succeed(agent: AgentContext, pair: CandidatePair, mapped: TransportAddr
   pair.transition('succeeded', 'answered');
   pair.mappedLocal = mappedCandidate(agent, pair, mapped);
   agent.checklist.unfreezeFoundation(pair.foundation);
+  // A second sample, so that paths can be compared; and what is on its way elsewhere need not wait longer than here.
+  sendCheck(agent, pair, 'consent', now);
+  if (pair.roundTripMs !== undefined) hastenChecks(agent, pair.roundTripMs, now);
   const nomination = pair.nominationOnSuccess;
   pair.nominationOnSuccess = undefined;
   if (nomination !== undefined && agent.role === 'controlled') nominateByPeer(agent, pair, nomination, now);

@@ -90,6 +90,22 @@ export function sendPacedChecks(agent: AgentContext, now: Instant): void {
   agent.nextCheckAt = after(now, agent.limits.timerTaMs);
 }
 
+/**
+ * Checks that were sent once, before any round trip was known, are repeated after twice the one that is known now (usually
+ * that of the relay, so the longest): in a hole punch the first check of one side is lost. Paced as new checks are.
+ */
+export function hastenChecks(agent: AgentContext, roundTripMs: number, now: Instant): void {
+  const rtoMs = Math.max(MIN_MEASURED_RTO_MS, 2 * roundTripMs);
+  let earliestAt = now;
+  for (const transaction of agent.transactions.sentOnce()) {
+    const dueAt = after(transaction.sentAt, rtoMs);
+    if (transaction.rtoMs <= rtoMs || dueAt >= transaction.dueAt) continue;
+    earliestAt = after(earliestAt, agent.limits.timerTaMs);
+    transaction.rtoMs = rtoMs;
+    transaction.dueAt = dueAt < earliestAt ? earliestAt : dueAt;
+  }
+}
+
 /** When the next new check may leave, if one waits; in the past means at once. */
 export function nextPacedCheckAt(agent: AgentContext): Instant | undefined {
   if (!agent.isActive || (agent.triggered.isEmpty && !agent.checklist.hasOrdinary())) return undefined;

@@ -121,12 +121,10 @@ function isKept(agent: AgentContext, { pair }: CurrentPath, now: Instant): boole
 /** Direct before relayed; then a clearly shorter round trip; then RFC 8445's priority. */
 function isBetter(pair: CandidatePair, other: CandidatePair): boolean {
   if (pair.isRelayed !== other.isRelayed) return other.isRelayed;
-  if (pair.roundTripMs !== undefined && other.roundTripMs !== undefined) {
-    const gain = other.roundTripMs - pair.roundTripMs;
-    if (
-      Math.abs(gain) > Math.max(MIN_GAIN_MS, MIN_GAIN_SHARE * Math.max(pair.roundTripMs, other.roundTripMs))
-    )
-      return gain > 0;
+  const [own, others] = [pair.comparableRoundTripMs, other.comparableRoundTripMs];
+  if (own !== undefined && others !== undefined) {
+    const gain = others - own;
+    if (Math.abs(gain) > Math.max(MIN_GAIN_MS, MIN_GAIN_SHARE * Math.max(own, others))) return gain > 0;
   }
   return pair.priority > other.priority;
 }
