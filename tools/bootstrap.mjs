@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installationMatchesLock } from './installed-packages.mjs';
 import { ADMIN_PATH, ensureSystemPackages } from './system-packages.mjs';
 
 /**
@@ -36,25 +36,9 @@ function requireNodeVersion() {
   if (!recent) fail(`Node ${MINIMUM_NODE_TEXT} or newer is needed; this is ${process.versions.node}`);
 }
 
-function readPackages(file) {
-  return JSON.parse(readFileSync(join(ROOT, file), 'utf8')).packages;
-}
-
-/** npm writes what it installed into its hidden lock file; the two agree when nothing is missing or outdated. */
-function installationMatchesLock() {
-  if (!existsSync(join(ROOT, 'node_modules/.package-lock.json'))) return false;
-  const installed = readPackages('node_modules/.package-lock.json');
-  return Object.entries(readPackages('package-lock.json')).every(([path, wanted]) => {
-    if (!path.includes('node_modules/')) return true; // the root and the workspaces themselves
-    const present = installed[path];
-    if (present === undefined) return wanted.optional === true;
-    return present.version === wanted.version;
-  });
-}
-
 /** No dependency needs its install script, so none is run: several would try to download binaries. */
 function install() {
-  if (installationMatchesLock()) return;
+  if (installationMatchesLock(ROOT)) return;
   say('installing npm packages (npm ci)');
   const options = ['--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
   const { status, error } = spawnSync('npm', ['ci', ...options], {
