@@ -1,47 +1,52 @@
 /** How an error is treated at the boundaries; declared once per code. */
 interface ErrorTraits {
+  /** For operators, on the reference page. */
+  readonly doc: string;
   /** The same request may succeed later without a change by the caller. */
   readonly retryable: boolean;
   /** Process exit code where the error stops a start (78 is EX_CONFIG of sysexits.h). */
   readonly exitCode: 1 | 78;
 }
 
-const OPERATOR = { retryable: false, exitCode: 78 } as const satisfies ErrorTraits;
-const FAULT = { retryable: false, exitCode: 1 } as const satisfies ErrorTraits;
-const AGAIN = { retryable: true, exitCode: 1 } as const satisfies ErrorTraits;
+const OPERATOR = { retryable: false, exitCode: 78 } as const satisfies Omit<ErrorTraits, 'doc'>;
+const FAULT = { retryable: false, exitCode: 1 } as const satisfies Omit<ErrorTraits, 'doc'>;
+const AGAIN = { retryable: true, exitCode: 1 } as const satisfies Omit<ErrorTraits, 'doc'>;
 
 /** Every code that a supernode's own errors carry. Codes are stable: never renamed, never reused. */
 export const SUPERNODE_ERRORS = {
-  /** The settings are wrong; the message lists every problem. */
-  SN_CONFIG_INVALID: OPERATOR,
-  /** A listener could not be bound. */
-  SN_LISTEN_FAILED: OPERATOR,
-  /** The TLS certificate or its key cannot be read, or the two do not belong together. */
-  SN_TLS_INVALID: OPERATOR,
-  /** Another process works on the data folder; the message names its pid. */
-  SN_DATA_FOLDER_LOCKED: AGAIN,
-  /** The data folder cannot be created, entered or protected. */
-  SN_DATA_FOLDER_UNUSABLE: OPERATOR,
-  /** A backup or restore would overwrite something, or has nothing to work on. */
-  SN_BACKUP_REFUSED: OPERATOR,
-  /** The embedded database was written by another major version of PostgreSQL. */
-  SN_DB_VERSION_MISMATCH: OPERATOR,
-  /** Files of the embedded database are missing or damaged. */
-  SN_DB_CORRUPTED: FAULT,
-  /** No embedded PostgreSQL exists for this platform, or it cannot run here. */
-  SN_DB_UNSUPPORTED: OPERATOR,
-  /** The embedded database did not start for another reason. */
-  SN_DB_START_FAILED: FAULT,
-  /** The database cannot be reached. */
-  SN_DB_UNREACHABLE: AGAIN,
-  /** The database holds migrations that this version does not know. */
-  SN_DB_SCHEMA_NEWER: OPERATOR,
-  /** A migration failed before, or was edited after it was applied. */
-  SN_DB_MIGRATION_BROKEN: FAULT,
-  /** The thread of the STUN and TURN servers does not run; it is being started again. */
-  SN_RELAY_UNAVAILABLE: AGAIN,
-  /** A bug: a state that the code rules out. */
-  SN_INVARIANT: FAULT,
+  SN_CONFIG_INVALID: { ...OPERATOR, doc: 'The settings are wrong; the message lists every problem.' },
+  SN_LISTEN_FAILED: { ...OPERATOR, doc: 'A listener could not be bound.' },
+  SN_TLS_INVALID: {
+    ...OPERATOR,
+    doc: 'The TLS certificate or its key cannot be read, or the two do not belong together.',
+  },
+  SN_DATA_FOLDER_LOCKED: {
+    ...AGAIN,
+    doc: 'Another process works on the data folder; the message names its pid.',
+  },
+  SN_DATA_FOLDER_UNUSABLE: { ...OPERATOR, doc: 'The data folder cannot be created, entered or protected.' },
+  SN_BACKUP_REFUSED: {
+    ...OPERATOR,
+    doc: 'A backup or restore would overwrite something, or has nothing to work on.',
+  },
+  SN_DB_VERSION_MISMATCH: {
+    ...OPERATOR,
+    doc: 'The embedded database was written by another major version of PostgreSQL.',
+  },
+  SN_DB_CORRUPTED: { ...FAULT, doc: 'Files of the embedded database are missing or damaged.' },
+  SN_DB_UNSUPPORTED: {
+    ...OPERATOR,
+    doc: 'No embedded PostgreSQL exists for this platform, or it cannot run here.',
+  },
+  SN_DB_START_FAILED: { ...FAULT, doc: 'The embedded database did not start for another reason.' },
+  SN_DB_UNREACHABLE: { ...AGAIN, doc: 'The database cannot be reached.' },
+  SN_DB_SCHEMA_NEWER: { ...OPERATOR, doc: 'The database holds migrations that this version does not know.' },
+  SN_DB_MIGRATION_BROKEN: { ...FAULT, doc: 'A migration failed before, or was edited after it was applied.' },
+  SN_RELAY_UNAVAILABLE: {
+    ...AGAIN,
+    doc: 'The thread of the STUN and TURN servers does not run; it is being started again.',
+  },
+  SN_INVARIANT: { ...FAULT, doc: 'A bug: a state that the code rules out.' },
 } as const satisfies Record<string, ErrorTraits>;
 
 /** A stable code of {@link SUPERNODE_ERRORS}. */

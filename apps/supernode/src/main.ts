@@ -9,7 +9,7 @@ parley-supernode backup <folder>        copy the data folder of a stopped supern
 parley-supernode restore <folder>       make the data folder (it must be new) from such a copy
 parley-supernode config check           say whether the settings are right
 parley-supernode config print-defaults  print every setting with its default
-parley-supernode config docs [folder]   print the reference page, or write it and .env.example into a checkout
+parley-supernode config docs [folder]   print the reference of settings, or write all references into a checkout
 parley-supernode openapi                print the description of the admin API
 `;
 const EX_USAGE = 64;

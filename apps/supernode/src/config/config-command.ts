@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { renderErrorReference } from '../errors-document.ts';
 import { renderEnvExample, renderReference } from './config-documents.ts';
 import { optionEntries } from './config.schema.ts';
 import { loadProcessConfig } from './load-config.ts';
@@ -33,6 +34,7 @@ export async function runConfigCommand(args: readonly string[], output: Output):
       }
       await writeFile(path.join(folder, 'docs/reference/config.md'), renderReference());
       await writeFile(path.join(folder, '.env.example'), renderEnvExample());
+      await writeFile(path.join(folder, 'docs/reference/supernode-errors.md'), renderErrorReference());
       return 0;
     default:
       output.write('Usage: parley-supernode config check | print-defaults | docs [folder]\n');

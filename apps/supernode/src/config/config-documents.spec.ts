@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { renderErrorReference } from '../errors-document.ts';
 import { runConfigCommand } from './config-command.ts';
 import { renderEnvExample, renderReference } from './config-documents.ts';
 import { optionEntries } from './config.schema.ts';
@@ -57,13 +58,17 @@ describe('settings', () => {
 });
 
 describe('generated documents', () => {
+  it.each([renderReference, renderEnvExample])('%p names every setting', (render) => {
+    for (const { option } of optionEntries()) expect(render()).toContain(option.env);
+  });
+
   it.each([
     ['docs/reference/config.md', renderReference],
     ['.env.example', renderEnvExample],
+    ['docs/reference/supernode-errors.md', renderErrorReference],
   ])('%s is what `parley-supernode config docs .` writes', (file, render) => {
     const text = render();
 
     expect(readFileSync(path.join(ROOT, file), 'utf8')).toBe(text);
-    for (const { option } of optionEntries()) expect(text).toContain(option.env);
   });
 });

@@ -88,3 +88,29 @@ describe('migrations', () => {
     for (const { definition } of references) expect(definition).toMatch(/^FOREIGN KEY \(tenant_id/);
   });
 });
+
+describe('append-only tables', () => {
+  it('refuse changes by every role, but for retention and for the end of a user', async () => {
+    await query(migrated, "INSERT INTO tenant (id, name, turn_secret) VALUES ('t', 't', 'x')");
+    await query(migrated, "INSERT INTO user_account (tenant_id, user_id) VALUES ('t', 'u')");
+    await query(
+      migrated,
+      `INSERT INTO device_list (tenant_id, user_id, version, payload, signature, signer_key)
+       VALUES ('t', 'u', 1, '', '', '')`,
+    );
+    const entry =
+      "INSERT INTO audit_entry (tenant_id, actor, action, target, outcome) VALUES ('t', 'a', 'b', 'c', 'd')";
+    await query(migrated, entry);
+    const refused = { code: '23001' };
+
+    await expect(query(migrated, "UPDATE audit_entry SET actor = 'x'")).rejects.toMatchObject(refused);
+    await expect(query(migrated, 'DELETE FROM audit_entry')).rejects.toMatchObject(refused);
+    await expect(query(migrated, 'UPDATE device_list SET version = 2')).rejects.toMatchObject(refused);
+    await expect(query(migrated, 'DELETE FROM device_list')).rejects.toMatchObject(refused);
+    await query(migrated, "BEGIN; SET LOCAL parley.retention = 'on'; DELETE FROM audit_entry; COMMIT");
+    await query(migrated, 'DELETE FROM user_account');
+
+    const left = await query(migrated, 'SELECT 1 FROM audit_entry UNION ALL SELECT 1 FROM device_list');
+    expect(left).toEqual([]);
+  });
+});
