@@ -1,8 +1,8 @@
 import { labAvailability } from '@parley/test/natlab';
+import type { Network } from '../network/network.ts';
 import { Narrator } from './narrator.ts';
-import type { DemoNetwork } from './network/demo-network.ts';
-import { KernelNatNetwork } from './network/kernel-nat-network.ts';
-import { LoopbackNetwork } from './network/loopback-network.ts';
+import { KernelNatNetwork } from '../network/kernel-nat-network.ts';
+import { LoopbackNetwork } from '../network/loopback-network.ts';
 import type { DemoResult, ScenarioResult } from './result.ts';
 import { runScenario, type Scenario } from './scenario.ts';
 
@@ -12,7 +12,7 @@ const DIRECT: Scenario = { name: 'direct', expectedPath: 'direct' };
 const RELAYED: Scenario = { name: 'relayed', expectedPath: 'relayed' };
 
 /** The network of a scenario; made anew for each, so that nothing of one helps the other. */
-function networkFor(scenario: Scenario, lab: Lab): Promise<DemoNetwork> {
+function networkFor(scenario: Scenario, lab: Lab): Promise<Network> {
   if (lab === 'loopback') return LoopbackNetwork.create(scenario.expectedPath);
   return scenario === DIRECT
     ? KernelNatNetwork.create(

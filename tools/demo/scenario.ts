@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EdgeRemote } from './edge/edge-remote.ts';
-import type { PathChange, SessionReceived, VoiceSent } from './edge/edge-messages.ts';
+import type { Network, PacketCounts } from '../network/network.ts';
+import { RemoteProcess } from '../processes/remote-process.ts';
+import { startSupernode } from '../processes/supernode-process.ts';
+import type { EdgeCommands, PathChange, SessionReceived, VoiceSent } from './edge/edge-messages.ts';
 import { writeSampleFile } from './media/sample-file.ts';
 import type { Narrator } from './narrator.ts';
-import type { DemoNetwork, PacketCounts } from './network/demo-network.ts';
 import type { ScenarioResult } from './result.ts';
-import { startSupernode } from './supernode-process.ts';
 
 const EDGE_ENTRY = fileURLToPath(new URL('./edge/edge-process.js', import.meta.url));
 /** Beside the sources: the build copies no audio. */
@@ -23,6 +23,8 @@ export interface Scenario {
   readonly expectedPath: 'direct' | 'relayed';
 }
 
+type EdgeRemote = RemoteProcess<EdgeCommands>;
+
 interface Pair {
   readonly alice: EdgeRemote;
   readonly bob: EdgeRemote;
@@ -35,7 +37,7 @@ interface Acquainted extends Pair {
 /** Runs one scenario from empty folders to the end; the result says whether everything held. */
 export async function runScenario(
   scenario: Scenario,
-  network: DemoNetwork,
+  network: Network,
   narrator: Narrator,
 ): Promise<{ ok: boolean; result: ScenarioResult }> {
   const folder = await mkdtemp(join(tmpdir(), 'parley-demo-'));
@@ -43,7 +45,7 @@ export async function runScenario(
   const startEdge = (name: 'alice' | 'bob'): EdgeRemote => {
     const child = network.spawn(name, [EDGE_ENTRY], process.env);
     child.stdout?.pipe(process.stderr);
-    const remote = new EdgeRemote(name, child);
+    const remote = new RemoteProcess<EdgeCommands>(name, child);
     remotes.push(remote);
     return remote;
   };
@@ -105,7 +107,7 @@ async function getAcquainted({ alice, bob }: Pair, narrator: Narrator): Promise<
 
 interface Talk extends Acquainted {
   readonly scenario: Scenario;
-  readonly policy: DemoNetwork['policy'];
+  readonly policy: Network['policy'];
   readonly folder: string;
   readonly narrator: Narrator;
   readonly packets: () => Promise<PacketCounts>;

@@ -5,12 +5,9 @@ import { EdgeClient, receiveFile, sendFile, type ReceivedFile, type Session } fr
 import { decodeWav, encodeWav } from '../media/wav.ts';
 import { VoiceRecorder } from '../media/voice-recorder.ts';
 import { VoiceSender } from '../media/voice-sender.ts';
-import type { EdgeCommands, EdgeCommandName, PathChange } from './edge-messages.ts';
-import { until } from './until.ts';
-
-type Handlers = {
-  [Name in EdgeCommandName]: (params: EdgeCommands[Name]['params']) => Promise<EdgeCommands[Name]['result']>;
-};
+import type { CommandHandlers } from '../../processes/command-messages.ts';
+import { until } from '../../processes/until.ts';
+import type { EdgeCommands, PathChange } from './edge-messages.ts';
 
 /** An app around one edge client, as a developer would write it, driven by the demo's commands. */
 export class EdgeApp {
@@ -21,7 +18,7 @@ export class EdgeApp {
   readonly #recorder = new VoiceRecorder();
   readonly #paths: PathChange[] = [];
 
-  readonly handlers: Handlers = {
+  readonly handlers: CommandHandlers<EdgeCommands> = {
     open: async ({ url, dataDir, includeLoopback }) => {
       const client = await EdgeClient.open({ url, dataDir, udp: { includeLoopback } });
       this.#client = client;

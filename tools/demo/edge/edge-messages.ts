@@ -50,15 +50,3 @@ export interface PathChange {
   /** Milliseconds since `openSession`, or since the session came in. */
   readonly atMs: number;
 }
-
-export type EdgeCommandName = keyof EdgeCommands;
-
-export interface EdgeRequest {
-  readonly id: number;
-  readonly command: EdgeCommandName;
-  readonly params: unknown;
-}
-
-export type EdgeReply =
-  | { readonly id: number; readonly ok: true; readonly result: unknown }
-  | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
-import type { EdgeCommandName, EdgeCommands, EdgeReply } from './edge-messages.ts';
+import type { CommandReply, CommandsOf } from './command-messages.ts';
 
-export class EdgeProcessError extends Error {
-  override readonly name = 'EdgeProcessError';
+export class RemoteProcessError extends Error {
+  override readonly name = 'RemoteProcessError';
 
   constructor(
     readonly code: string,
@@ -14,11 +14,11 @@ export class EdgeProcessError extends Error {
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
-  readonly reject: (error: EdgeProcessError) => void;
+  readonly reject: (error: RemoteProcessError) => void;
 }
 
-/** The demo's handle on one edge process. */
-export class EdgeRemote {
+/** A handle on a process that carries out `Commands`, see `serveCommands`. */
+export class RemoteProcess<Commands extends CommandsOf<Commands>> {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
@@ -28,27 +28,27 @@ export class EdgeRemote {
     child: ChildProcess,
   ) {
     this.#child = child;
-    child.on('message', (reply: EdgeReply) => this.#settle(reply));
+    child.on('message', (reply: CommandReply) => this.#settle(reply));
     child.on('exit', (code, signal) => {
       const how = `${name}: the process ended (${signal ?? code ?? 'unknown'})`;
-      for (const { reject } of this.#waiting.values()) reject(new EdgeProcessError('PROCESS_ENDED', how));
+      for (const { reject } of this.#waiting.values()) reject(new RemoteProcessError('PROCESS_ENDED', how));
       this.#waiting.clear();
     });
   }
 
-  /** @throws EdgeProcessError with the code that the edge process met */
-  run<Name extends EdgeCommandName>(
+  /** @throws RemoteProcessError with the code that the process met */
+  run<Name extends keyof Commands & string>(
     command: Name,
-    params: EdgeCommands[Name]['params'],
-  ): Promise<EdgeCommands[Name]['result']> {
+    params: Commands[Name]['params'],
+  ): Promise<Commands[Name]['result']> {
     const id = this.#nextId;
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: (result) => resolve(result as EdgeCommands[Name]['result']), reject });
+      this.#waiting.set(id, { resolve: (result) => resolve(result), reject });
       this.#child.send({ id, command, params }, (error) => {
         if (!error) return;
         this.#waiting.delete(id);
-        reject(new EdgeProcessError('PROCESS_ENDED', `${this.name}: ${error.message}`));
+        reject(new RemoteProcessError('PROCESS_ENDED', `${this.name}: ${error.message}`));
       });
     });
   }
@@ -60,10 +60,10 @@ export class EdgeRemote {
     await ended;
   }
 
-  #settle(reply: EdgeReply): void {
+  #settle(reply: CommandReply): void {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if (reply.ok) waiting?.resolve(reply.result);
-    else waiting?.reject(new EdgeProcessError(reply.code, `${this.name}: ${reply.code}: ${reply.message}`));
+    else waiting?.reject(new RemoteProcessError(reply.code, `${this.name}: ${reply.code}: ${reply.message}`));
   }
 }

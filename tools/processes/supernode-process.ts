@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { DemoNetwork } from './network/demo-network.ts';
+import type { Network } from '../network/network.ts';
 
 const START_DEADLINE_MS = 60_000;
 const ENTRY = fileURLToPath(new URL('../../../apps/supernode/dist/main.js', import.meta.url));
@@ -21,7 +21,7 @@ export interface SupernodeProcess {
 }
 
 /** @throws SupernodeStartError when it ends, or does not say that it is ready, in time */
-export async function startSupernode(network: DemoNetwork, dataDir: string): Promise<SupernodeProcess> {
+export async function startSupernode(network: Network, dataDir: string): Promise<SupernodeProcess> {
   const adminKey = randomBytes(32).toString('base64url');
   const child = network.spawn('supernode', [ENTRY], {
     ...process.env,

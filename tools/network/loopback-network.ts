@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { DemoNetwork, PacketCounters, PacketCounts } from './demo-network.ts';
+import type { Machine, Network, PacketCounters, PacketCounts } from './network.ts';
 
 /**
  * All on one machine, without NATs. There the direct path always works, so the relayed scenario switches it off. Relayed
  * packets are counted by the supernode, and what the clients got beyond them went directly.
  */
-export class LoopbackNetwork implements DemoNetwork {
+export class LoopbackNetwork implements Network {
   readonly lab = 'loopback';
   readonly includeLoopback = true;
   readonly supernodeEnvironment = {
@@ -28,7 +28,7 @@ export class LoopbackNetwork implements DemoNetwork {
     return Promise.resolve(network);
   }
 
-  spawn(_machine: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  spawn(_machine: Machine, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
     return spawn(process.execPath, [...args], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   }
 

@@ -1,12 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { createLab, type Lab, type NatBehaviour } from '@parley/test/natlab';
-import type { DemoNetwork, PacketCounts } from './demo-network.ts';
+import type { Machine, Network, PacketCounts } from './network.ts';
 
 /** The public range of the lab is a special-purpose one, which relays refuse by default. */
 const LAB_NETWORK = '198.18.0.0/15';
 
 /** Each client behind a real kernel NAT of its own, the supernode on a public address between them. */
-export class KernelNatNetwork implements DemoNetwork {
+export class KernelNatNetwork implements Network {
   readonly lab = 'kernel-nat';
   readonly includeLoopback = false;
   readonly policy = 'any';
@@ -26,15 +26,17 @@ export class KernelNatNetwork implements DemoNetwork {
     };
   }
 
-  static async create(behaviour: NatBehaviour, description: string): Promise<KernelNatNetwork> {
-    return new KernelNatNetwork(await createLab({ sides: [{ behaviour }, { behaviour }] }), description);
+  /** `linkDelayMs`: how long a packet takes from one machine on the public network to another, one way. */
+  static async create(
+    behaviour: NatBehaviour,
+    description: string,
+    { linkDelayMs = 0 }: { readonly linkDelayMs?: number } = {},
+  ): Promise<KernelNatNetwork> {
+    const lab = await createLab({ sides: [{ behaviour }, { behaviour }], linkDelayMs });
+    return new KernelNatNetwork(lab, description);
   }
 
-  spawn(
-    machine: 'supernode' | 'alice' | 'bob',
-    args: readonly string[],
-    env: NodeJS.ProcessEnv,
-  ): ChildProcess {
+  spawn(machine: Machine, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
     const [a, b] = this.#lab.sides;
     const host = { supernode: 'srv', alice: a?.clients[0]?.host, bob: b?.clients[0]?.host }[machine] ?? 'srv';
     return this.#lab.spawn(host, process.execPath, args, {

@@ -1,5 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 
+/** The supernode, the caller and the callee. */
+export type Machine = 'supernode' | 'alice' | 'bob';
+
 /** Packets of the session's media so far; a later reading minus an earlier one is what lay between. */
 export interface PacketCounts {
   readonly viaSupernode: number;
@@ -12,8 +15,8 @@ export interface PacketCounters {
   receivedByClients(): Promise<number>;
 }
 
-/** Where a scenario runs: three machines, or what stands for them. */
-export interface DemoNetwork {
+/** Where processes run: three machines, or what stands for them. */
+export interface Network {
   readonly lab: 'kernel-nat' | 'loopback';
   /** One sentence for the reader. */
   readonly description: string;
@@ -23,11 +26,8 @@ export interface DemoNetwork {
   readonly includeLoopback: boolean;
   /** What the caller asks of its session here. */
   readonly policy: 'any' | 'relay-only';
-  spawn(
-    machine: 'supernode' | 'alice' | 'bob',
-    args: readonly string[],
-    environment: NodeJS.ProcessEnv,
-  ): ChildProcess;
+  /** Starts a Node program with an IPC channel. */
+  spawn(machine: Machine, args: readonly string[], environment: NodeJS.ProcessEnv): ChildProcess;
   /** Kernel counters where there are any, else what supernode and clients count. */
   packets(participants: PacketCounters): Promise<PacketCounts>;
   close(): Promise<void>;
