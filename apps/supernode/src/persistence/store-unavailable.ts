@@ -7,9 +7,9 @@ import { errorCodeOf, SupernodeError } from '../errors.ts';
  */
 const UNAVAILABLE =
   /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037|ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|08[0-9A-Z]{3}|57P0[1-5]|53[0-9A-Z]{3}|40001)$/;
-/** What drivers say where they give no code. */
+/** What drivers say where they give no code, or one that says nothing by itself: ENOENT is also a missing file. */
 const LOST =
-  /connection terminated|connection ended|server has closed the connection|cannot reach|can't reach database/i;
+  /connect ENOENT|connection terminated|connection ended|server has closed the connection|cannot reach|can't reach database/i;
 const MAX_DEPTH = 5;
 
 /** Whether an error of a repository means that the database is out of reach and nothing was changed. */
@@ -19,7 +19,6 @@ export function isStoreUnavailable(thrown: unknown): boolean {
     if (error instanceof SupernodeError && error.code === 'SN_DB_UNREACHABLE') return true;
     const code = errorCodeOf(error);
     if (code !== undefined && UNAVAILABLE.test(code)) return true;
-    if (code === 'ENOENT' && 'syscall' in error && error.syscall === 'connect') return true;
     if (error instanceof Error && LOST.test(error.message)) return true;
     error = 'cause' in error ? error.cause : undefined;
   }
