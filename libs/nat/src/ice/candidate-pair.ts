@@ -32,6 +32,8 @@ export class CandidatePair {
   priority: bigint;
   /** What the peer saw as our address on this pair, once a check succeeded. */
   mappedLocal: IceCandidate | undefined;
+  /** When the last answer to a check came. */
+  answeredAt: Instant | undefined;
   /** End of consent (RFC 7675): data may be sent until then. Set while succeeded. */
   consentUntil: Instant | undefined;
   nextConsentAt: Instant | undefined;

@@ -32,7 +32,15 @@ import {
   visibleCandidates,
 } from './pairing.ts';
 import { checkRelayFirst, choosePath, losePath, warmRelay } from './path-choice.ts';
-import { keepUp, nextUpkeepAt, scheduleConsent, seek, seekSoon, watchForFailure } from './upkeep.ts';
+import {
+  keepUp,
+  leaveOutlived,
+  nextUpkeepAt,
+  scheduleConsent,
+  seek,
+  seekSoon,
+  watchForFailure,
+} from './upkeep.ts';
 
 export interface IceAgentOptions {
   readonly crypto: NatCrypto;
@@ -232,6 +240,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
 
   #settle(now: Instant): readonly IceOutput[] {
     if (this.#agent.state !== 'closed') {
+      leaveOutlived(this.#agent, now);
       choosePath(this.#agent, now);
       sendPacedChecks(this.#agent, now);
       scheduleConsent(this.#agent, now);

@@ -90,8 +90,8 @@ export type IceOutput =
     }
   /** The relay has to admit this peer before it can reach us, or be reached, through it. */
   | { readonly kind: 'permit'; readonly base: CandidateBase; readonly peer: TransportAddress }
-  /** Nothing comes back through our own relay: the allocation may be gone. */
-  | { readonly kind: 'verify-relay'; readonly base: CandidateBase }
+  /** Nothing comes back at this base: the network may be another one, the allocation may be gone. Ask the servers. */
+  | { readonly kind: 'suspect'; readonly base: CandidateBase }
   /** Tell the peer about this candidate. */
   | { readonly kind: 'local-candidate'; readonly candidate: IceCandidate }
   | { readonly kind: 'path'; readonly path: IcePathReport }

@@ -145,7 +145,7 @@ describe('IceAgent › loss', () => {
 
 describe('IceAgent › both address families', () => {
   it('takes the IPv6 path through two stateful firewalls where both have one, and IPv4 where one has not', () => {
-    const run = (calleeAddresses: readonly string[]): string | undefined => {
+    const run = (calleeAddresses: readonly [string, ...string[]]): string | undefined => {
       const net = new VirtualNetwork();
       const hard = BEHAVIOURS['APD random'];
       const sides = [
@@ -160,7 +160,7 @@ describe('IceAgent › both address families', () => {
       });
       const callee = new VirtualIcePeer({
         clock: net.clock,
-        host: net.addHost({ addresses: [...calleeAddresses] }, sides[1].inside),
+        host: net.addHost({ addresses: calleeAddresses }, sides[1].inside),
         role: 'controlled',
         crypto: seededCrypto(2, nodeCrypto),
         relay: new VirtualRelay(net.addHost({ addresses: ['198.51.100.1'] })),

@@ -185,6 +185,23 @@ describe('IceAgent › a path that dies (DESIGN 6.9)', () => {
     expect(world.caller.agent.localCredentials).toEqual(credentials);
   });
 
+  it('a client that moves to another network: direct again within a second, without a restart', () => {
+    const world = connected();
+    const cell = world.net.addNat({ externalAddresses: ['203.0.113.77'] });
+    talk(world, 10_000);
+    world.net.clock.advance(500);
+
+    world.caller.roam(cell.inside, '10.9.0.2');
+    const isThere = (): boolean =>
+      world.callee.path?.remote.address === '203.0.113.77' &&
+      world.caller.path?.local.address === '203.0.113.77';
+
+    expect(world.until(isThere, 1000)).toBe(true);
+    const { length } = world.callee.received;
+    world.net.clock.advance(1000);
+    expect(world.callee.received.length - length).toBeGreaterThanOrEqual(49);
+  });
+
   it('the relay that stands by is gone: the direct path goes on, and the relay is not asked for ever', () => {
     const world = connected();
     world.relay.close();

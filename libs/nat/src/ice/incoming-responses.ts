@@ -57,16 +57,18 @@ export function handleResponse(agent: AgentContext, received: ReceivedMessage, n
   agent.counters.checksAnswered += 1;
   // Which of several requests was answered is unknown (Karn): only a single one measures.
   if (transaction.requests === 1) pair.measure(now - transaction.sentAt);
+  pair.answeredAt = now;
   pair.consentUntil = after(now, agent.limits.consentExpiryMs);
   if (agent.current?.pair === pair) agent.liveness.reset();
-  if (pair.state !== 'succeeded') succeed(agent, pair, mapped, now);
+  // Also later on: we may have moved to another network with the same socket.
+  pair.mappedLocal = mappedCandidate(agent, pair, mapped);
+  if (pair.state !== 'succeeded') succeed(agent, pair, now);
 }
 
-function succeed(agent: AgentContext, pair: CandidatePair, mapped: TransportAddress, now: Instant): void {
+function succeed(agent: AgentContext, pair: CandidatePair, now: Instant): void {
   agent.triggered.remove(pair);
   agent.transactions.cancel(pair, now, agent.limits.finalWaitMs);
   pair.transition('succeeded', 'answered');
-  pair.mappedLocal = mappedCandidate(agent, pair, mapped);
   agent.checklist.unfreezeFoundation(pair.foundation);
   // A second sample, so that paths can be compared; and what is on its way elsewhere need not wait longer than here.
   sendCheck(agent, pair, 'consent', now);

@@ -123,7 +123,7 @@ export function handleDueTransaction(agent: AgentContext, transaction: CheckTran
     // RFC 7675 section 5.1: not retransmitted. A late answer still renews consent.
     transaction.isCancelled = true;
     transaction.dueAt = after(now, agent.limits.finalWaitMs);
-    verifyRelay(agent, pair);
+    agent.emit({ kind: 'suspect', base: pair.base });
     if (agent.current?.pair === pair) agent.liveness.suspect(now);
     return;
   }
@@ -138,11 +138,6 @@ export function handleDueTransaction(agent: AgentContext, transaction: CheckTran
   const isLast = transaction.requests === agent.limits.maxCheckRequests;
   transaction.dueAt = after(now, isLast ? agent.limits.finalWaitMs : transaction.rtoMs);
   transmit(agent, transaction);
-}
-
-/** Nothing came back through our own allocation: whoever keeps it should ask whether it still exists. */
-export function verifyRelay(agent: AgentContext, { base }: CandidatePair): void {
-  if (base.kind === 'relay') agent.emit({ kind: 'verify-relay', base });
 }
 
 function transmit(agent: AgentContext, { pair, bytes }: CheckTransaction): void {

@@ -16,6 +16,7 @@ export class PathLiveness {
   #unansweredSince: Instant | undefined;
   #probes = 0;
   #nextProbeAt: Instant | undefined;
+  #suspectSince: Instant | undefined;
 
   constructor(limits: IceLimits) {
     this.#limits = limits;
@@ -23,6 +24,10 @@ export class PathLiveness {
 
   get isSuspect(): boolean {
     return this.#nextProbeAt !== undefined;
+  }
+
+  get suspectSince(): Instant | undefined {
+    return this.#suspectSince;
   }
 
   get hasSpentProbes(): boolean {
@@ -46,6 +51,7 @@ export class PathLiveness {
   suspect(now: Instant): void {
     if (this.isSuspect) return;
     this.#probes = 0;
+    this.#suspectSince = now;
     this.#nextProbeAt = now;
   }
 
@@ -53,6 +59,7 @@ export class PathLiveness {
   reset(): void {
     this.#unansweredSince = undefined;
     this.#probes = 0;
+    this.#suspectSince = undefined;
     this.#nextProbeAt = undefined;
   }
 

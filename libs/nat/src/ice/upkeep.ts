@@ -3,7 +3,7 @@ import { after, earliest, type Instant } from '../time/instant.ts';
 import type { AgentContext } from './agent-context.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { IceFailureCause } from './ice-io.ts';
-import { handleDueTransaction, nextPacedCheckAt, sendCheck, verifyRelay } from './outgoing-checks.ts';
+import { handleDueTransaction, nextPacedCheckAt, sendCheck } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
 import { hasAlternative, losePath, warmRelay } from './path-choice.ts';
 
@@ -100,15 +100,30 @@ function probeSuspect(agent: AgentContext, now: Instant): void {
   const dueAt = liveness.nextAt(pair.roundTripMs);
   if (dueAt === undefined || dueAt > now) return;
   if (liveness.isSuspect && liveness.hasSpentProbes && hasAlternative(agent, now)) {
-    failPair(agent, pair, 'path-dead');
-    liveness.reset();
-    seekSoon(agent, now);
+    leave(agent, pair, now);
     return;
   }
-  if (!liveness.isSuspect) verifyRelay(agent, pair);
+  if (!liveness.isSuspect) agent.emit({ kind: 'suspect', base: pair.base });
   liveness.suspect(now);
   liveness.probeSent(now, pair.roundTripMs);
   if (agent.checklist.has(pair)) sendCheck(agent, pair, 'consent', now);
+}
+
+/** A suspect path that another direct one outlived (the peer moved to another network) is not waited for. */
+export function leaveOutlived(agent: AgentContext, now: Instant): void {
+  const suspect = agent.current?.pair;
+  const since = agent.liveness.suspectSince;
+  if (suspect === undefined || since === undefined) return;
+  const outlived = agent.checklist.pairs.some(
+    (pair) => pair !== suspect && !pair.isRelayed && pair.isValid(now) && (pair.answeredAt ?? since) > since,
+  );
+  if (outlived) leave(agent, suspect, now);
+}
+
+function leave(agent: AgentContext, pair: CandidatePair, now: Instant): void {
+  failPair(agent, pair, 'path-dead');
+  agent.liveness.reset();
+  seekSoon(agent, now);
 }
 
 /** RFC 7675 section 5.1: at random times, on the path in use and on the relay that stands by. */

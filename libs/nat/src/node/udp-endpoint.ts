@@ -78,8 +78,9 @@ export class UdpEndpoint {
       permit: (path, peer) => {
         if (this.#admissions.add(peer, path)) this.#relay?.permit(peer, this.#now());
       },
-      verifyRelay: (base) => {
-        if (this.#relay?.base?.id === base.id) this.#relay.verify(this.#now());
+      askServers: () => {
+        this.#gathering.askAgain(this.#now());
+        this.#relay?.verify(this.#now());
       },
       bindChannel: (peer) => this.#relay?.bindChannel(peer, this.#now()),
       rearm: (at) => {

@@ -6,6 +6,7 @@ import { candidatePriority, MAX_LOCAL_PREFERENCE } from '../ice/candidate-priori
 import { IceAgent, type IceAgentOptions } from '../ice/ice-agent.ts';
 import type { IceInput, IceOutput, IcePathReport } from '../ice/ice-io.ts';
 import { looksLikeStun } from '../stun/message.ts';
+import type { Segment } from './segment.ts';
 import type { VirtualClock, VirtualTimer } from './virtual-clock.ts';
 import type { VirtualHost, VirtualSocket } from './virtual-host.ts';
 import { decodeRelayFrame, encodeRelayFrame, type VirtualRelay } from './virtual-relay.ts';
@@ -38,7 +39,8 @@ export class VirtualIcePeer {
   private readonly timer: VirtualTimer;
   private readonly sockets = new Map<string, VirtualSocket>();
   private readonly foundations = new FoundationTable();
-  private readonly relayBase: CandidateBase = { id: 'relay', kind: 'relay', family: 'ipv4' };
+  private relayBase: CandidateBase = { id: 'relay', kind: 'relay', family: 'ipv4' };
+  private mapped: TransportAddress | undefined;
 
   constructor(options: VirtualIcePeerOptions) {
     this.options = options;
@@ -103,14 +105,22 @@ export class VirtualIcePeer {
     return this.gathered;
   }
 
+  /** Into another network, with the socket that it had: a wildcard socket survives a change of address. */
+  roam(segment: Segment, address: string): void {
+    const [[id, socket] = ['', undefined]] = this.sockets;
+    const port = socket?.localAddress.port;
+    socket?.close();
+    this.options.host.moveTo(segment, [address]);
+    this.open(address, id, port);
+  }
+
   close(): void {
     this.input({ kind: 'close' });
     for (const socket of this.sockets.values()) socket.close();
   }
 
-  private open(address: string): void {
-    const socket = this.options.host.bind(address);
-    const id = socket.localAddress.address;
+  private open(address: string, id = address, port = 0): void {
+    const socket = this.options.host.bind(address, port);
     this.sockets.set(id, socket);
     const base: CandidateBase = { id, kind: 'socket', family: socket.localAddress.family };
     socket.onDatagram((bytes, from) => {
@@ -127,10 +137,22 @@ export class VirtualIcePeer {
       this.arrived(this.relayBase, frame.address, payload);
       return;
     }
-    if (this.isGathered || frame.mapped === undefined) return;
+    if (
+      frame.mapped === undefined ||
+      (this.mapped !== undefined && sameTransportAddress(this.mapped, frame.mapped))
+    )
+      return;
+    if (this.mapped !== undefined) this.loseRelay();
+    this.mapped = frame.mapped;
     this.add('serverReflexive', frame.mapped, base);
     if (this.options.useRelay !== false) this.add('relayed', frame.address, this.relayBase);
-    this.completeGathering();
+    if (!this.isGathered) this.completeGathering();
+  }
+
+  /** The relay knows a client by its address: with another one the allocation is out of reach. */
+  private loseRelay(): void {
+    this.input({ kind: 'base-lost', base: this.relayBase });
+    this.relayBase = { ...this.relayBase, id: `${this.relayBase.id}'` };
   }
 
   private completeGathering(): void {
@@ -168,10 +190,15 @@ export class VirtualIcePeer {
   private askRelay(): void {
     const { relay } = this.options;
     if (relay === undefined || this.isGathered || this.agent.state === 'closed') return;
-    this.firstSocket().send(encodeRelayFrame({ op: 'allocate' }), relay.address);
+    this.allocate();
     this.clock.schedule(ALLOCATE_RETRY_MS, () => {
       this.askRelay();
     });
+  }
+
+  private allocate(): void {
+    const { relay } = this.options;
+    if (relay !== undefined) this.firstSocket().send(encodeRelayFrame({ op: 'allocate' }), relay.address);
   }
 
   private firstSocket(): VirtualSocket {
@@ -197,6 +224,7 @@ export class VirtualIcePeer {
       if (output.kind === 'send') this.transmit(output.base, output.to, output.bytes);
       else if (output.kind === 'path') this.paths.push({ ...output.path, atMs: this.clock.now });
       else if (output.kind === 'permit') this.permit(output.peer);
+      else if (output.kind === 'suspect') this.allocate();
       else if (output.kind === 'local-candidate') this.trickle(output.candidate);
     }
     this.timer.armAt(this.agent.nextTimeoutAt());

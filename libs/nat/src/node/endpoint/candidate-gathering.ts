@@ -15,11 +15,14 @@ import {
   type TransportAddress,
 } from '../../net/transport-address.ts';
 import type { StunMessage } from '../../stun/message.ts';
-import { earliest, type Instant } from '../../time/instant.ts';
+import { after, earliest, type Instant } from '../../time/instant.ts';
 import type { EndpointServers, GatherReport, RelayReport } from './endpoint-types.ts';
 import { hostAddresses, type HostAddress } from './host-addresses.ts';
 import { ServerQuery } from './server-query.ts';
 import type { UdpSocket } from './udp-socket.ts';
+
+/** Several paths may ask at the same time, and a suspect one does so often. */
+const ASK_GAP_MS = 2000;
 
 export interface GatheringOptions {
   readonly crypto: NatCrypto;
@@ -40,6 +43,7 @@ export class CandidateGathering {
   #relayReport: RelayReport | undefined;
   #isRelayAwaited = false;
   #isStarted = false;
+  #askedAt: Instant | undefined;
 
   constructor(sockets: ReadonlyMap<AddressFamily, UdpSocket>, options: GatheringOptions) {
     this.#sockets = sockets;
@@ -89,11 +93,18 @@ export class CandidateGathering {
 
   start(now: Instant): void {
     this.#isStarted = true;
+    this.#askedAt = now;
     for (const { address, localPreference } of this.#hosts()) {
       const socket = this.#sockets.get(address.family);
       if (socket !== undefined) this.#add('host', address, socket.base, localPreference, address.address);
     }
     for (const query of this.#queries) query.start(now);
+  }
+
+  /** The network may be another one: its addresses and mappings now, not at the next keepalive. */
+  askAgain(now: Instant): void {
+    if (!this.#isStarted || (this.#askedAt !== undefined && now < after(this.#askedAt, ASK_GAP_MS))) return;
+    this.start(now);
   }
 
   relayAwaited(): void {

@@ -22,7 +22,8 @@ export interface PathCarrier {
   now(): Instant;
   transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void;
   permit(path: IcePath, peer: TransportAddress): void;
-  verifyRelay(base: CandidateBase): void;
+  /** Nothing comes back: mappings and allocation may be gone. */
+  askServers(): void;
   bindChannel(peer: TransportAddress): void;
   /** Something may be due earlier than before; where it is known, at `at`. */
   rearm(at?: Instant): void;
@@ -245,8 +246,8 @@ export class IcePath {
         case 'permit':
           this.#carrier.permit(this, output.peer);
           break;
-        case 'verify-relay':
-          this.#carrier.verifyRelay(output.base);
+        case 'suspect':
+          this.#carrier.askServers();
           break;
         case 'local-candidate':
           this.#candidateListeners.notify(output.candidate);

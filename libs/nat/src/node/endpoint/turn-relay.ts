@@ -95,6 +95,7 @@ export class TurnRelay {
 
   /** Asks the server whether the allocation still exists (a Refresh); many paths may want to know at the same time. */
   verify(now: Instant): void {
+    if (this.#base === undefined) return;
     if (this.#verifiedAt !== undefined && now < after(this.#verifiedAt, VERIFY_GAP_MS)) return;
     this.#verifiedAt = now;
     this.#useCredential(this.#credential, now);
