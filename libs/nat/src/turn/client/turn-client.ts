@@ -328,8 +328,8 @@ export class TurnClient implements Core<TurnClientInput, TurnClientOutput> {
     }
     this.currentState = 'allocated';
     this.relayed = relayedAddress;
-    this.armLifetime(lifetimeSeconds, now);
     this.emit({ kind: 'allocated', relayedAddress, serverReflexiveAddress, lifetimeSeconds });
+    this.armLifetime(lifetimeSeconds, now);
     this.peers.start(now);
   }
 

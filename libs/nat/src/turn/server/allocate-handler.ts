@@ -190,17 +190,12 @@ export class AllocateHandler {
   ): void {
     const { state } = this;
     const { message, tuple, key, authentication } = request;
-    const lifetimeSeconds = grantedLifetime(
-      state,
-      message.get(Lifetime),
-      authentication.credentialExpiresAt,
-      now,
-    );
-    const lifetimeEndsAt = after(now, lifetimeSeconds * 1000);
+    const { credentialId, credentialExpiresAt } = authentication;
+    const lifetime = grantedLifetime(state, message.get(Lifetime), credentialExpiresAt, now);
 
     const builder = StunMessageBuilder.responseTo(message, 'success')
       .add(XorRelayedAddress, relay.advertised)
-      .add(Lifetime, lifetimeSeconds)
+      .add(Lifetime, lifetime.seconds)
       .add(XorMappedAddress, tuple.client);
     if (reserved !== undefined) builder.add(ReservationToken, this.reserve(reserved, now));
     if (message.has(AdditionalAddressFamily)) {
@@ -212,13 +207,9 @@ export class AllocateHandler {
       tuple,
       key,
       relay,
-      credentialId: authentication.credentialId,
-      credentialExpiresAt: authentication.credentialExpiresAt,
-      lifetimeEndsAt,
-      timer: state.timers.add(
-        { kind: 'allocation', key },
-        Math.min(lifetimeEndsAt, authentication.credentialExpiresAt) as Instant,
-      ),
+      credentialId,
+      credentialExpiresAt,
+      timer: state.timers.add({ kind: 'allocation', key }, lifetime.endsAt),
       transactionKey: transactionIdKey(message.transactionId),
       response: state.succeed(request, builder),
       permissions: new Map(),
@@ -227,7 +218,6 @@ export class AllocateHandler {
     };
     state.table.addAllocation(allocation);
     state.counters.allocationsCreated += 1;
-    const { credentialId } = authentication;
     state.event({
       kind: 'allocation-created',
       credentialId,

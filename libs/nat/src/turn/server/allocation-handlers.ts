@@ -33,11 +33,10 @@ export function handleRefresh(state: ServerState, request: AuthenticatedRequest,
     allocation.credentialExpiresAt,
     authentication.credentialExpiresAt,
   ) as Instant;
-  const lifetimeSeconds = grantedLifetime(state, requested, credentialExpiresAt, now);
+  const lifetime = grantedLifetime(state, requested, credentialExpiresAt, now);
   allocation.credentialExpiresAt = credentialExpiresAt;
-  allocation.lifetimeEndsAt = after(now, lifetimeSeconds * 1000);
-  state.timers.move(allocation.timer, Math.min(allocation.lifetimeEndsAt, credentialExpiresAt) as Instant);
-  state.succeed(request, success.add(Lifetime, lifetimeSeconds));
+  state.timers.move(allocation.timer, lifetime.endsAt);
+  state.succeed(request, success.add(Lifetime, lifetime.seconds));
 }
 
 export function handleCreatePermission(

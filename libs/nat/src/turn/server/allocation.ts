@@ -48,7 +48,6 @@ export interface Allocation {
   readonly credentialId: string;
   /** The last username's expiry. */
   credentialExpiresAt: Instant;
-  lifetimeEndsAt: Instant;
   readonly timer: Timer<ExpiringState>;
   /** Of the Allocate request and its answer, for retransmissions. */
   readonly transactionKey: string;
