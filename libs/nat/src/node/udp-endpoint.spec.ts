@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { NatError } from '../errors.ts';
 import type { IceCandidate } from '../ice/candidate.ts';
 import type { IcePathReport } from '../ice/ice-io.ts';
+import { transportAddress } from '../net/ip-address.ts';
 import type { TransportAddress } from '../net/transport-address.ts';
 import { Username } from '../stun/attributes/text.ts';
 import { StunMessageBuilder } from '../stun/message-builder.ts';
@@ -274,6 +275,33 @@ describe('UdpEndpoint with a relay', () => {
     expect(report.relay).toEqual({ server, error: 'NAT_TURN_UNAUTHORIZED' });
     expect(await relayed).toMatchObject({ kind: 'relayed' });
     expect(asked).toBe(1);
+  });
+
+  it('does not hammer anybody when every credential is refused', async () => {
+    const { server } = await openRelay();
+    const silent = createSocket('udp4');
+    await new Promise<void>((resolve) => silent.bind(0, '127.0.0.1', resolve));
+    const alice = await openEndpoint();
+    let asked = 0;
+    const wrong = (): { readonly username: string; readonly password: string } => ({
+      ...credential('alice'),
+      password: 'wrong',
+    });
+    alice.setServers({
+      stun: [transportAddress('127.0.0.1', silent.address().port)],
+      turn: { server, ...wrong() },
+      renewCredential: () => {
+        asked += 1;
+        return Promise.resolve(wrong());
+      },
+    });
+
+    // Waits its time because of the server that never answers.
+    const { relay } = await alice.gather({ timeoutMs: 500 });
+    silent.close();
+
+    expect(relay).toEqual({ server, error: 'NAT_TURN_UNAUTHORIZED' });
+    expect(asked).toBeLessThanOrEqual(2);
   });
 
   it('gives the allocation back when it closes', async () => {

@@ -12,7 +12,6 @@ import { decodeStunMessage, looksLikeStun } from '../stun/message.ts';
 import { after, earliest, instant, type Instant } from '../time/instant.ts';
 import { CandidateGathering } from './endpoint/candidate-gathering.ts';
 import type {
-  BindOptions,
   CreatePathOptions,
   EndpointServers,
   EndpointStats,
@@ -24,7 +23,8 @@ import { IcePath, type PathCarrier } from './endpoint/ice-path.ts';
 import { Listeners } from './endpoint/listeners.ts';
 import { PeerAdmissions } from './endpoint/peer-admissions.ts';
 import { TurnRelay } from './endpoint/turn-relay.ts';
-import { UdpSocket } from './endpoint/udp-socket.ts';
+import { openSockets } from './endpoint/open-sockets.ts';
+import type { UdpSocket } from './endpoint/udp-socket.ts';
 
 const GATHER_TIMEOUT_MS = 3000;
 const MAX_HOST_CANDIDATES = 8;
@@ -182,25 +182,7 @@ export class UdpEndpoint {
   }
 
   async #bind(): Promise<void> {
-    const failures: unknown[] = [];
-    for (const family of ['ipv4', 'ipv6'] as const) {
-      const wanted = this.#options.bind?.[family];
-      if (wanted === false) continue;
-      try {
-        this.#sockets.set(family, await this.#openSocket(family, wanted ?? {}));
-      } catch (error) {
-        failures.push(error);
-        if (wanted?.address === undefined && wanted?.port === undefined) continue;
-        await Promise.all([...this.#sockets.values()].map((socket) => socket.close()));
-        throw error;
-      }
-    }
-    if (this.#sockets.size === 0)
-      throw new NatError('NAT_BIND_FAILED', 'No UDP socket could be bound.', { cause: failures[0] });
-  }
-
-  #openSocket(family: AddressFamily, { address, port }: BindOptions): Promise<UdpSocket> {
-    return UdpSocket.open(family, address ?? (family === 'ipv4' ? '0.0.0.0' : '::'), port ?? 0, {
+    const sockets = await openSockets(this.#options.bind ?? {}, {
       onDatagram: (socket, bytes, from) => {
         this.#receive(socket, bytes, from);
       },
@@ -208,6 +190,7 @@ export class UdpEndpoint {
         this.#drop(`send-${code}`);
       },
     });
+    for (const socket of sockets) this.#sockets.set(socket.base.family, socket);
   }
 
   #receive(socket: UdpSocket, bytes: Uint8Array, from: TransportAddress): void {

@@ -53,6 +53,8 @@ export class TurnRelay {
   #retryAt: Instant | undefined;
   #retryMs = RETRY_MIN_MS;
   #renewAt: Instant | undefined;
+  /** Credentials that were refused one after the other. */
+  #refusals = 0;
   #verifiedAt: Instant | undefined;
   #isClosed = false;
 
@@ -90,6 +92,7 @@ export class TurnRelay {
   replaceCredential(credential: RenewedCredential, now: Instant): void {
     const { username, password } = this.#credential;
     if (credential.username === username && credential.password === password) return;
+    this.#refusals = 0;
     this.#useCredential(credential, now);
   }
 
@@ -215,6 +218,7 @@ export class TurnRelay {
   #allocated(relayed: TransportAddress, reflexive: TransportAddress): void {
     this.#generation += 1;
     this.#retryMs = RETRY_MIN_MS;
+    this.#refusals = 0;
     this.#base = { id: `relay-${this.#generation}`, kind: 'relay', family: relayed.family };
     // Challenge and answer: an allocation takes two round trips.
     this.#events.allocated(this.#base, relayed, reflexive, (this.#events.now() - this.#startedAt) / 2);
@@ -236,7 +240,9 @@ export class TurnRelay {
     this.#retryAt = base === undefined ? after(now, this.#retryMs) : now;
     if (base === undefined) this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     this.#events.lost(base, code);
-    if (code === 'NAT_TURN_UNAUTHORIZED') this.#renew();
+    if (code !== 'NAT_TURN_UNAUTHORIZED') return;
+    this.#refusals += 1;
+    this.#renew();
   }
 
   #renew(): void {
@@ -266,7 +272,8 @@ export class TurnRelay {
   #useCredential(credential: RenewedCredential, now: Instant): void {
     this.#credential = credential;
     if (this.#retryAt !== undefined) {
-      this.#retryAt = now;
+      // A fresh credential is tried at once, unless the one before was fresh too: then the waits grow.
+      if (this.#refusals <= 1) this.#retryAt = now;
       return;
     }
     const { ttlSeconds } = credential;
