@@ -152,6 +152,13 @@ describe('admin keys', () => {
     expect(answer.headers.get('www-authenticate')).toContain('Bearer');
   });
 
+  it('that are refused are counted', async () => {
+    await call('/v1/presence', { key: 'pak_wrong' });
+
+    const { text } = (await call('/metrics')).body as { text: string };
+    expect(text).toMatch(/parley_admin_problems_total\{code="ADMIN_UNAUTHENTICATED"\} [1-9]/);
+  });
+
   it('open only what their scopes say', async () => {
     const { key } = await issue(['metrics:read']);
 

@@ -1,5 +1,7 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { Counter } from 'prom-client';
 import { LOGGER, type Logger } from '../observability/logger.ts';
+import { Metrics } from '../observability/metrics.ts';
 import type { AdminRequest, AdminResponse } from './http-exchange.ts';
 import { ADMIN_PROBLEMS, AdminProblem, problemDocument } from './problem.ts';
 
@@ -9,13 +11,25 @@ const STORE_AWAY = /^(P1\d{3}|P2024|ECONNREFUSED|ENOENT|ECONNRESET)$/;
 /** Every error of the admin API as `application/problem+json`. What is not expected is logged and told as internal. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+  private readonly problems: Counter<'code'>;
+
+  constructor(
+    @Inject(LOGGER) private readonly logger: Logger,
+    metrics: Metrics,
+  ) {
+    this.problems = metrics.counter(
+      'admin_problems_total',
+      'Requests that the admin API answered with a problem',
+      ['code'],
+    );
+  }
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<AdminRequest>();
     const response = host.switchToHttp().getResponse<AdminResponse>();
     const traceId = request.traceId ?? '';
     const problem = problemOf(thrown);
+    this.problems.inc({ code: problem.code });
     if (problem.code === 'ADMIN_INTERNAL')
       this.logger.error({ err: thrown, traceId }, 'admin request failed');
     if (response.headersSent) return;

@@ -23,7 +23,7 @@ export interface TestDatabase {
  */
 export async function openTestDatabase(): Promise<TestDatabase> {
   const folder = await mkdtemp(path.join(tmpdir(), 'parley-test-'));
-  await cp(await template(), folder, { recursive: true });
+  await seedDataFolder(folder);
   const database = await openDatabase({ dataFolder: folder, isDurable: false });
   return {
     prisma: database.prisma,
@@ -38,6 +38,11 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Fills a new data folder with a database that is ready, so that a supernode under test need not create one. */
+export async function seedDataFolder(folder: string): Promise<void> {
+  await cp(await template(), folder, { recursive: true });
 }
 
 async function template(): Promise<string> {
