@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { LIMITS, type DeviceId, type TenantId } from '@parley/protocol';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { Refusal } from '../refusal.ts';
@@ -20,14 +20,17 @@ export class WaitingDevices {
   /** In the order of expiry, as all wait equally long. */
   private readonly waiting = new Map<string, WaitingDevice>();
 
-  constructor(@Inject(CLOCK) private readonly clock: Clock) {}
+  constructor(
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Optional() private readonly maxWaiting = MAX_WAITING,
+  ) {}
 
   /** @throws Refusal LIMIT_EXCEEDED */
   add(device: ProvenDevice, connection: ConnectionContext): void {
     const key = keyOf(device.tenant, device.deviceId);
     this.waiting.delete(key);
     this.forgetGone();
-    if (this.waiting.size >= MAX_WAITING) throw new Refusal('LIMIT_EXCEEDED');
+    if (this.waiting.size >= this.maxWaiting) throw new Refusal('LIMIT_EXCEEDED');
     this.waiting.set(key, { device, connection, expiresAt: this.clock.monotonic() + LIMITS.linkLifetimeMs });
   }
 
@@ -42,7 +45,7 @@ export class WaitingDevices {
 
   private forgetGone(): void {
     for (const [key, entry] of this.waiting) {
-      const isFull = this.waiting.size >= MAX_WAITING;
+      const isFull = this.waiting.size >= this.maxWaiting;
       if (entry.expiresAt > this.clock.monotonic() && !isFull) break;
       if (entry.expiresAt <= this.clock.monotonic() || !entry.connection.isOpen) this.waiting.delete(key);
     }

@@ -1,0 +1,94 @@
+import { describe, expect, it } from '@jest/globals';
+import { DEFAULT_TENANT, userIdSchema, type Acknowledgement, type ClientRequestName } from '@parley/protocol';
+import { ManualTime } from '../clock/testing/manual-time.ts';
+import { SigningDevice } from '../identity/testing/signing-device.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { Connection } from './connection.ts';
+import type { EdgeSocket } from './edge-socket.ts';
+import { FollowedReply } from './reply.ts';
+import { RequestPipeline, type HandlerArguments } from './request-pipeline.ts';
+import { RecordingTransport } from './testing/recording-transport.ts';
+
+const caller = {
+  tenant: DEFAULT_TENANT,
+  userId: userIdSchema.parse('ada'),
+  deviceId: new SigningDevice().deviceId,
+  linked: true,
+};
+
+function setUp() {
+  const time = new ManualTime();
+  const pipeline = new RequestPipeline(new Metrics({ withProcess: false }), time);
+  const connection = new Connection('192.0.2.1', new RecordingTransport(), time);
+  const log: unknown[] = [];
+  const serve = async (event: ClientRequestName, payload: unknown, handle: (request: unknown) => unknown) => {
+    const socket = { data: { connection } } as unknown as EdgeSocket;
+    const received: HandlerArguments = [
+      socket,
+      payload,
+      (reply: Acknowledgement<unknown>) => log.push(reply),
+      event,
+    ];
+    await pipeline.serve(received, () => Promise.resolve(handle(received[1])));
+  };
+  return { time, connection, log, serve };
+}
+
+const refusal = (code: string) => expect.objectContaining({ error: expect.objectContaining({ code }) });
+
+describe('RequestPipeline', () => {
+  it('gives the handler the parsed request and acknowledges its result', async () => {
+    const { log, serve } = setUp();
+
+    await serve('challenge', { versions: [1], unknown: true }, (request) => ({ request }));
+
+    expect(log).toEqual([{ ok: true, data: { request: { versions: [1] } } }]);
+  });
+
+  it('does what follows a reply after the acknowledgement', async () => {
+    const { log, serve } = setUp();
+
+    await serve(
+      'challenge',
+      { versions: [1] },
+      () => new FollowedReply('welcome', () => log.push('afterwards')),
+    );
+
+    expect(log).toEqual([{ ok: true, data: 'welcome' }, 'afterwards']);
+  });
+
+  it('lets nobody in who is not of the audience, whatever the payload', async () => {
+    const { connection, log, serve } = setUp();
+    const neverCalled = () => log.push('called');
+
+    await serve('contacts.list', 'garbage', neverCalled);
+    connection.device = { caller: { ...caller, linked: false }, hasAccount: false };
+    await serve('contacts.list', {}, neverCalled);
+    connection.device = { caller: { ...caller, linked: false }, hasAccount: true };
+    await serve('contacts.list', {}, neverCalled);
+
+    expect(log).toEqual([
+      refusal('NOT_AUTHENTICATED'),
+      refusal('ACCOUNT_REQUIRED'),
+      refusal('DEVICE_NOT_LINKED'),
+    ]);
+  });
+
+  it('answers for a handler that does not end, once', async () => {
+    const { time, connection, log, serve } = setUp();
+    let finish: (value: string) => void = () => undefined;
+    const served = serve('challenge', { versions: [1] }, () => new Promise((resolve) => (finish = resolve)));
+    await time.advance(14_999);
+    expect(log).toEqual([]);
+    expect(connection.requestsUnderWay).toBe(1);
+
+    await time.advance(1);
+    await served;
+    finish('late');
+    await time.advance(1);
+
+    expect(log).toEqual([refusal('INTERNAL')]);
+    expect(connection.requestsUnderWay).toBe(0);
+    expect(time.pendingTimers).toBe(0);
+  });
+});
