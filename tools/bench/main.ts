@@ -1,9 +1,10 @@
 import type { Benchmark } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { renderJson, renderReport } from './report.ts';
+import { session } from './session.bench.ts';
 import { stunCodec } from './stun-codec.bench.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [stunCodec];
+const BENCHMARKS: readonly Benchmark[] = [stunCodec, session];
 
 /** `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. */
 async function main(words: readonly string[]): Promise<number> {
