@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { formatTransportAddress, type TransportAddress } from '@parley/nat';
-import stun from 'stun';
+import { stun } from './stun-package.ts';
 
 /** What an implementation that shares no code with ours says about our reflexive address. */
 export interface CrossCheck {

@@ -23,6 +23,8 @@ export interface EstablishedOptions {
 export class EstablishedSession {
   readonly session: Session;
   readonly peer: Party;
+  /** The other end is verified and packets can travel; rejects with what ended the session before. */
+  readonly usable: Promise<void>;
   readonly #context: RendezvousContext;
   readonly #options: EstablishedOptions;
   #setupMs: number | undefined;
@@ -35,9 +37,16 @@ export class EstablishedSession {
     this.#context = context;
     this.#options = options;
     const { session, negotiation } = options;
-    session.onPath((path) => {
-      if (path === 'direct') this.#reportDirect();
+    const hasPath = new Promise<void>((resolve) => {
+      if (session.path !== 'none') resolve();
+      session.onPath((path) => {
+        if (path !== 'none') resolve();
+        if (path === 'direct') this.#reportDirect();
+      });
     });
+    // The handshake travels in the signalling: it may be done long before any path is found.
+    this.usable = session.ready.then(() => hasPath);
+    this.usable.catch(() => undefined); // the closure says it too
     // One end restarts, the other follows: the caller, as it has the controlling role.
     negotiation.path.onFailed(() => {
       if (options.role === 'caller') this.#restartSoon();

@@ -72,11 +72,11 @@ export class OutgoingSession {
     this.#startedAt = context.clock.monotonic();
   }
 
-  /** Resolves with a session whose handshake is done. Any other end leaves nothing behind. `onEnd` is called once. */
+  /** Resolves with a session whose handshake is done and that has a path. Any other end leaves nothing behind. `onEnd` is called once. */
   async run(onEnd: () => void): Promise<EstablishedSession> {
     this.#onEnd = onEnd;
     const { timeoutMs, signal } = this.#options;
-    const timer = setTimeout(() => this.#fail(edgeError('EDGE_PEER_NO_ANSWER')), timeoutMs);
+    const timer = setTimeout(() => this.#fail(this.#timeoutError()), timeoutMs);
     const onAbort = () => this.#fail(edgeError('EDGE_ABORTED'));
     signal?.addEventListener('abort', onAbort);
     try {
@@ -84,7 +84,7 @@ export class OutgoingSession {
       for (const peer of this.#options.devices) this.#legs.set(peer.deviceId, this.#makeLeg(peer));
       this.#sendOffers();
       const established = await Promise.race([this.#answered.promise, this.#failure.promise]);
-      await Promise.race([established.session.ready, this.#failure.promise]);
+      await Promise.race([established.usable, this.#failure.promise]);
       this.#phase = 'done';
       return established;
     } catch (thrown) {
@@ -230,6 +230,10 @@ export class OutgoingSession {
     }
     this.#legs.clear();
     if (winner) this.#legs.set(winner.peer.deviceId, winner);
+  }
+
+  #timeoutError(): EdgeClientError {
+    return edgeError(this.#phase === 'offering' ? 'EDGE_PEER_NO_ANSWER' : 'EDGE_PATH_FAILED');
   }
 
   #fail(error: EdgeClientError): void {

@@ -1,17 +1,35 @@
 import { EdgeClient } from '../client/edge-client.ts';
 import { MemoryIdentityStore } from '../identity/identity-store.ts';
+import { importKeyPair, type KeyPair } from '../identity/keys.ts';
 import type { FakeSupernode } from './fake-supernode.ts';
 
-/** A registered client on loopback; not connected yet. */
-export async function newClient(supernode: FakeSupernode, handle: string): Promise<EdgeClient> {
+const stores = new WeakMap<EdgeClient, MemoryIdentityStore>();
+
+/** The device key of a test client, which no client gives away. */
+export async function deviceKeyOf(client: EdgeClient): Promise<KeyPair> {
+  const document = await stores.get(client)?.load('identity');
+  if (!document) throw new TypeError('The client was not made by newClient.');
+  return importKeyPair('Ed25519', document.deviceKey);
+}
+
+/** A client on loopback with a new identity. */
+export async function openClient(supernode: FakeSupernode, deviceName: string): Promise<EdgeClient> {
+  const identityStore = new MemoryIdentityStore();
   const client = await EdgeClient.open({
     url: supernode.url,
-    identityStore: new MemoryIdentityStore(),
-    deviceName: `${handle}'s device`,
+    identityStore,
+    deviceName,
     connectTimeoutMs: 5000,
     backoff: { baseMs: 10, capMs: 50 },
     udp: { bind: { ipv4: { address: '127.0.0.1' }, ipv6: false }, includeLoopback: true },
   });
+  stores.set(client, identityStore);
+  return client;
+}
+
+/** A registered client on loopback; not connected yet. */
+export async function newClient(supernode: FakeSupernode, handle: string): Promise<EdgeClient> {
+  const client = await openClient(supernode, `${handle}'s device`);
   await client.register({ handle });
   return client;
 }
