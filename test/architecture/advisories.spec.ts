@@ -67,7 +67,11 @@ describe('advisories › production dependencies, by version', () => {
   it('leave the `stun` package off the packet path: no library and no supernode service imports it', async () => {
     const importers = (await trackedFiles())
       .filter((file) => /^(libs|apps)\/.*(?<!\.spec)\.ts$/.test(file))
-      .filter((file) => /from 'stun'|import\('stun'\)/.test(readFileSync(join(WORKSPACE, file), 'utf8')));
+      .filter((file) =>
+        /from 'stun'|(import|require|import\.meta\.url\))\('stun'\)/.test(
+          readFileSync(join(WORKSPACE, file), 'utf8'),
+        ),
+      );
 
     expect(importers.filter((file) => !file.startsWith('apps/edge-client/src/'))).toEqual([]);
   });
