@@ -10,6 +10,7 @@ const NAT_LAB = [
 const NEEDED = {
   test: [...NAT_LAB, { binary: 'turnserver', package: 'coturn', service: 'coturn' }],
   demo: NAT_LAB,
+  bench: NAT_LAB,
 };
 
 /** Debian keeps administration tools out of an ordinary user's PATH. */

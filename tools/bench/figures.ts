@@ -19,6 +19,11 @@ export interface Benchmark {
   run(): Promise<BenchmarkResult>;
 }
 
+/** The machine lacks what a benchmark needs; the message says what. */
+export class BenchmarkUnavailableError extends Error {
+  override readonly name = 'BenchmarkUnavailableError';
+}
+
 /** The middle value, or the mean of the two middle ones. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -1,12 +1,16 @@
-import type { Benchmark } from './figures.ts';
+import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { renderJson, renderReport } from './report.ts';
 import { session } from './session.bench.ts';
+import { setup } from './setup.bench.ts';
 import { stunCodec } from './stun-codec.bench.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [stunCodec, session];
+const BENCHMARKS: readonly Benchmark[] = [stunCodec, session, setup];
 
-/** `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. */
+/**
+ * `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. Exit code 2: there is
+ * no such benchmark, or not on this machine.
+ */
 async function main(words: readonly string[]): Promise<number> {
   const isJson = words.includes('--json');
   const [name] = words.filter((word) => !word.startsWith('--'));
@@ -16,11 +20,22 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(`usage: npm run bench -- NAME [--json]\n${list}\n`);
     return 2;
   }
-  const result = await benchmark.run();
+  const result = await runIfPossible(benchmark);
+  if (!result) return 2;
   const machine = describeMachine();
   (isJson ? process.stderr : process.stdout).write(renderReport(benchmark, machine, result));
   if (isJson) process.stdout.write(`${renderJson(benchmark, machine, result)}\n`);
   return 0;
+}
+
+async function runIfPossible(benchmark: Benchmark): Promise<BenchmarkResult | undefined> {
+  try {
+    return await benchmark.run();
+  } catch (thrown) {
+    if (!(thrown instanceof BenchmarkUnavailableError)) throw thrown;
+    process.stderr.write(`${benchmark.name} cannot be measured on this machine: ${thrown.message}\n`);
+    return undefined;
+  }
 }
 
 process.exitCode = await main(process.argv.slice(2));

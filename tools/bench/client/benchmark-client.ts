@@ -27,7 +27,7 @@ export class BenchmarkClient {
           resolve(session);
         });
       });
-      if (client.identity.userId === null)
+      if (client.identity.userId === undefined)
         await client.register({ handle: handleSchema.parse(handle), displayName: handle });
       await client.connect();
       return { userId: client.identity.userId ?? '' };
