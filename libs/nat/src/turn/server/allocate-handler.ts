@@ -190,8 +190,8 @@ export class AllocateHandler {
   ): void {
     const { state } = this;
     const { message, tuple, key, authentication } = request;
-    const { credentialId, credentialExpiresAt } = authentication;
-    const lifetime = grantedLifetime(state, message.get(Lifetime), credentialExpiresAt, now);
+    const { credentialId, expiry } = authentication;
+    const lifetime = grantedLifetime(state, message.get(Lifetime), expiry.at, now);
 
     const builder = StunMessageBuilder.responseTo(message, 'success')
       .add(XorRelayedAddress, relay.advertised)
@@ -208,7 +208,7 @@ export class AllocateHandler {
       key,
       relay,
       credentialId,
-      credentialExpiresAt,
+      expiry,
       timer: state.timers.add({ kind: 'allocation', key }, lifetime.endsAt),
       transactionKey: transactionIdKey(message.transactionId),
       response: state.succeed(request, builder),

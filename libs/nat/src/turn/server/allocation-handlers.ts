@@ -29,12 +29,9 @@ export function handleRefresh(state: ServerState, request: AuthenticatedRequest,
     return;
   }
   // A later expiry of the same id extends; an earlier one takes nothing away, it was proven before.
-  const credentialExpiresAt = Math.max(
-    allocation.credentialExpiresAt,
-    authentication.credentialExpiresAt,
-  ) as Instant;
-  const lifetime = grantedLifetime(state, requested, credentialExpiresAt, now);
-  allocation.credentialExpiresAt = credentialExpiresAt;
+  if (authentication.expiry.epochSeconds > allocation.expiry.epochSeconds)
+    allocation.expiry = authentication.expiry;
+  const lifetime = grantedLifetime(state, requested, allocation.expiry.at, now);
   state.timers.move(allocation.timer, lifetime.endsAt);
   state.succeed(request, success.add(Lifetime, lifetime.seconds));
 }

@@ -2,6 +2,7 @@ import type { FiveTuple } from '../../net/five-tuple.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
 import type { Instant } from '../../time/instant.ts';
 import type { Timer } from '../../time/timer-queue.ts';
+import type { CredentialExpiry } from './credential-authority.ts';
 import type { RelayId } from './turn-server-types.ts';
 
 /** A relay socket and the port that it holds. */
@@ -47,7 +48,7 @@ export interface Allocation {
   readonly relay: Relay;
   readonly credentialId: string;
   /** The last username's expiry. */
-  credentialExpiresAt: Instant;
+  expiry: CredentialExpiry;
   readonly timer: Timer<ExpiringState>;
   /** Of the Allocate request and its answer, for retransmissions. */
   readonly transactionKey: string;

@@ -11,10 +11,16 @@ import {
 /** The tenant whose ids carry no prefix, so that any software that knows the secret can make credentials for it. */
 export const DEFAULT_TENANT_REF = '';
 
+/** When a credential ends: as its name says, which revocations are compared with, and on the clock of the core. */
+export interface CredentialExpiry {
+  readonly epochSeconds: number;
+  readonly at: Instant;
+}
+
 /** What a username stands for, before the password is proven. */
 export interface CredentialClaim {
   readonly credentialId: string;
-  readonly expiresAt: Instant;
+  readonly expiry: CredentialExpiry;
   /** One per secret of the tenant, newest first. */
   readonly passwords: readonly string[];
 }
@@ -55,7 +61,7 @@ export class CredentialAuthority {
       return undefined;
     return {
       credentialId,
-      expiresAt,
+      expiry: { epochSeconds: expiresAtEpochSeconds, at: expiresAt },
       passwords: secrets.map((secret) => timeLimitedPassword(this.crypto, secret, username)),
     };
   }

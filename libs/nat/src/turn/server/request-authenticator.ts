@@ -14,13 +14,13 @@ import { verifyMessageIntegrity, verifyMessageIntegritySha256 } from '../../stun
 import type { StunMessageBuilder } from '../../stun/message-builder.ts';
 import type { StunMessage } from '../../stun/message.ts';
 import type { Instant } from '../../time/instant.ts';
-import type { CredentialAuthority } from './credential-authority.ts';
+import type { CredentialAuthority, CredentialExpiry } from './credential-authority.ts';
 import type { NonceIssuer } from './nonce.ts';
 
 /** Who sent a request, proven, and what its response must be protected with. */
 export interface Authentication {
   readonly credentialId: string;
-  readonly credentialExpiresAt: Instant;
+  readonly expiry: CredentialExpiry;
   readonly key: Uint8Array;
   readonly isSha256: boolean;
 }
@@ -73,8 +73,8 @@ export class RequestAuthenticator {
     for (const password of claim.passwords) {
       const key = longTermKey(this.crypto, { username: username.value, realm, password }, algorithm);
       if (!verify(message, this.crypto, key)) continue;
-      const { credentialId, expiresAt } = claim;
-      return { ok: true, authentication: { credentialId, credentialExpiresAt: expiresAt, key, isSha256 } };
+      const { credentialId, expiry } = claim;
+      return { ok: true, authentication: { credentialId, expiry, key, isSha256 } };
     }
     return refused(StunErrorCode.UNAUTHENTICATED);
   }

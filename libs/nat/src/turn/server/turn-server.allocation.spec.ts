@@ -151,6 +151,20 @@ describe('TurnServer › life of the credential', () => {
     expect(client.allocate().messageClass).toBe('success');
   });
 
+  it('is revoked by what its name says, though the clocks of wall and core never quite agree', () => {
+    let isLate = false;
+    const { turn } = allocated({
+      epochMillisAt: (now) => {
+        isLate = !isLate;
+        return 1_800_000_000_000 + now + (isLate ? 0.9 : 0);
+      },
+    });
+
+    turn.input({ kind: 'revoke', credentialId: 'alice', untilEpochSeconds: turn.epochSeconds(86_400) });
+
+    expect(endings(turn)).toEqual(['credential-revoked']);
+  });
+
   it('is revoked for all ids below: a user means all devices, and nobody else', () => {
     const turn = new TurnLab(seededCrypto(3, nodeCrypto));
     const ids = ['u1/d1', 'u1/d2', 'u10/d1', 'u1'];

@@ -188,9 +188,8 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
     const below = credentialId + CREDENTIAL_ID_SEPARATOR;
     const isCovered = (id: string): boolean => id === credentialId || id.startsWith(below);
     this.allocate.cancel(isCovered);
-    const until = now + untilEpochSeconds * 1000 - state.options.epochMillisAt(now);
     for (const allocation of [...state.table.allAllocations()]) {
-      if (!isCovered(allocation.credentialId) || allocation.credentialExpiresAt > until) continue;
+      if (!isCovered(allocation.credentialId) || allocation.expiry.epochSeconds > untilEpochSeconds) continue;
       endAllocation(state, allocation, 'credential-revoked');
     }
     for (const reservation of [...state.table.allReservations()]) {
@@ -207,7 +206,7 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
       case 'allocation': {
         const allocation = table.ofTuple(due.key);
         if (allocation === undefined) break;
-        const isCredentialOver = allocation.credentialExpiresAt <= now;
+        const isCredentialOver = allocation.expiry.at <= now;
         endAllocation(this.state, allocation, isCredentialOver ? 'credential-expired' : 'expired');
         break;
       }

@@ -1,0 +1,196 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Test } from '@nestjs/testing';
+import { TurnClient, instant, transportAddress, type TurnClientOutput } from '@parley/nat';
+import { nodeCrypto } from '@parley/nat/node';
+import type { DeviceId, TenantId, UserId } from '@parley/protocol';
+import { ConfigModule } from '../config/config.module.ts';
+import { testConfig } from '../config/testing/test-config.ts';
+import { RELAY_ACCESS, type RelayAccess } from '../gateway/relay-access.port.ts';
+import { HealthRegistry } from '../observability/health-registry.ts';
+import { createLogger } from '../observability/logger.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { ObservabilityModule } from '../observability/observability.module.ts';
+import { NatModule } from './nat.module.ts';
+import { NatService } from './nat.service.ts';
+import { RELAY_THREAD_FACTORY, type RelayThreadFactory } from './relay-thread.port.ts';
+import { startRelayThread } from './start-relay-thread.ts';
+import { STUN_LISTENERS, type StunListeners } from './stun-listeners.port.ts';
+import { TURN_SECRETS, type TurnSecrets } from './turn-secrets.port.ts';
+import { WorkerRelayThread } from './worker-relay-thread.ts';
+
+const OWNER = { tenantId: 'default', userId: 'u1', deviceId: 'd1' };
+const DEVICE = { tenant: 'default' as TenantId, userId: 'u1' as UserId, deviceId: 'd1' as DeviceId };
+const WORKER = new URL('../../dist/nat/relay.worker.js', import.meta.url);
+
+const inWorker: RelayThreadFactory = (settings, observer) => {
+  if (!existsSync(fileURLToPath(WORKER)))
+    throw new RangeError('The worker is not compiled: run npm run build.');
+  return new WorkerRelayThread(WORKER, settings, observer);
+};
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (let close = closing.pop(); close !== undefined; close = closing.pop()) await close();
+});
+
+async function start(factory: RelayThreadFactory, env: Record<string, string> = {}) {
+  const config = testConfig({ SUPERNODE_TURN_REALM: 'nat.example', ...env });
+  const secrets: TurnSecrets = {
+    all: () => Promise.resolve([{ tenantId: 'default', secret: 'default secret' }]),
+    find: () => Promise.resolve(undefined),
+  };
+  const metrics = new Metrics({ withProcess: false });
+  const health = new HealthRegistry();
+  const testing = await Test.createTestingModule({
+    imports: [
+      ConfigModule.forRoot(config),
+      ObservabilityModule.forRoot({ logger: createLogger({ level: 'fatal' }), metrics, health }),
+      NatModule,
+    ],
+  })
+    .overrideProvider(TURN_SECRETS)
+    .useValue(secrets)
+    .overrideProvider(RELAY_THREAD_FACTORY)
+    .useValue(factory)
+    .compile();
+  await testing.init();
+  closing.push(() => testing.close());
+  return { nat: testing.get(NatService), testing, metrics, health };
+}
+
+/** Allocates with the credential and gives the socket, the client core and the first outputs that are not sends. */
+async function allocate(
+  nat: NatService,
+): Promise<{ client: TurnClient; ended: Promise<TurnClientOutput>; socket: Socket }> {
+  const access = await nat.issueCredential(OWNER);
+  const [server] = nat.addresses();
+  if (access === undefined || server === undefined) throw new RangeError('no relay');
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  closing.push(() => new Promise<void>((resolve) => socket.close(() => resolve())));
+  const client = new TurnClient({ server, credential: access, crypto: nodeCrypto });
+  const seen: TurnClientOutput[] = [];
+  let wake: () => void = () => undefined;
+  const perform = (outputs: readonly TurnClientOutput[]): void => {
+    for (const output of outputs) {
+      if (output.kind === 'send') socket.send(output.bytes, server.port, server.address);
+      else seen.push(output);
+    }
+    wake();
+  };
+  const next = async (): Promise<TurnClientOutput> => {
+    while (seen.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    return seen.shift() as TurnClientOutput;
+  };
+  const now = () => instant(performance.now());
+  socket.on('message', (bytes) => perform(client.handle({ kind: 'datagram', bytes }, now())));
+  perform(client.handle({ kind: 'allocate' }, now()));
+  expect(await next()).toMatchObject({ kind: 'allocated' });
+  const ended = (async () => {
+    perform(client.handle({ kind: 'permit', peer: transportAddress('127.0.0.1', 5000) }, now()));
+    return next();
+  })();
+  return { client, ended, socket };
+}
+
+describe.each([
+  ['in process', startRelayThread],
+  ['in its worker thread', inWorker],
+])('NatService %s', (_name, factory) => {
+  it('serves STUN and TURN to the credentials that it issues', async () => {
+    const { nat, testing } = await start(factory);
+    await nat.ready();
+    const [{ port } = { port: 0 }] = nat.addresses();
+
+    const access = await nat.issueCredential(OWNER);
+    const { ended } = await allocate(nat);
+
+    expect(access).toMatchObject({
+      realm: 'nat.example',
+      ttlSeconds: 3600,
+      uris: [`stun:127.0.0.1:${port}`, `turn:127.0.0.1:${port}?transport=udp`],
+    });
+    expect(testing.get<StunListeners>(STUN_LISTENERS).listening()).toEqual([
+      transportAddress('127.0.0.1', port),
+    ]);
+    expect(await ended).toMatchObject({ kind: 'permitted' });
+    expect(await nat.stats()).toMatchObject({ turn: { allocations: 1 } });
+  });
+
+  it('gives the gateway what devices are told, and takes it away from a removed device', async () => {
+    const { nat, testing } = await start(factory);
+    const relay = testing.get<RelayAccess>(RELAY_ACCESS);
+    await allocate(nat);
+
+    expect(await relay.issue(DEVICE)).toMatchObject({
+      realm: 'nat.example',
+      ttlSeconds: 3600,
+      servers: [...relay.stunServers()],
+    });
+    await relay.revoke(DEVICE);
+
+    expect(await nat.stats()).toMatchObject({ turn: { allocations: 0 } });
+    const { ended } = await allocate(nat);
+    expect(await ended).toMatchObject({ kind: 'permitted' });
+  });
+
+  it('shows its counters to operators', async () => {
+    const { nat, metrics, health } = await start(factory);
+    await allocate(nat);
+
+    const { body } = await metrics.exposition();
+
+    expect(body).toContain('parley_relay_allocations 1');
+    expect(await health.report()).toMatchObject({
+      status: 'ready',
+      checks: [{ name: 'relay', status: 'up' }],
+    });
+  });
+
+  it('refuses to start where the port is taken', async () => {
+    const { nat } = await start(factory);
+    const [{ port } = { port: 0 }] = nat.addresses();
+
+    await expect(
+      start(factory, { SUPERNODE_STUN_PORT: String(port), SUPERNODE_RELAY_PORT_RANGE: '20000-29999' }),
+    ).rejects.toMatchObject({
+      code: 'SN_LISTEN_FAILED',
+    });
+  });
+});
+
+describe('NatService without the relay role', () => {
+  it('listens nowhere and issues nothing', async () => {
+    const { nat, testing } = await start(startRelayThread, { SUPERNODE_ROLES: 'index' });
+
+    expect(nat.addresses()).toEqual([]);
+    expect(testing.get<StunListeners>(STUN_LISTENERS).listening()).toEqual([]);
+    expect(await nat.issueCredential(OWNER)).toBeUndefined();
+    await nat.revokeCredentials(OWNER);
+    expect(await nat.stats()).toBeUndefined();
+  });
+});
+
+describe('NatService and the end of its thread', () => {
+  it('starts another on the same port, with the credentials of before', async () => {
+    const ends: ((cause: string) => void)[] = [];
+    const { nat } = await start((settings, observer) => {
+      const thread = inWorker(settings, observer);
+      ends.push(() => void thread.stop());
+      return thread;
+    });
+    const [address] = nat.addresses();
+    ends[0]?.('crash');
+    while (ends.length < 2 || (await nat.stats()) === undefined)
+      await new Promise((resolve) => setImmediate(resolve));
+
+    expect(nat.addresses()).toEqual([address]);
+    const { ended } = await allocate(nat);
+    expect(await ended).toMatchObject({ kind: 'permitted' });
+  });
+});
