@@ -1,7 +1,7 @@
 import { transportAddress } from '../net/ip-address.ts';
 import type { TransportAddress } from '../net/transport-address.ts';
 import { nodeCrypto } from '../node/node-crypto.ts';
-import { instant } from '../time/instant.ts';
+import { instant, type Instant } from '../time/instant.ts';
 import { AttributeType } from './attribute-type.ts';
 import { MappedAddress, OtherAddress, ResponseOrigin, XorMappedAddress } from './attributes/address.ts';
 import { ChangeRequest, ResponsePort } from './attributes/behaviour.ts';
@@ -32,7 +32,11 @@ function request(
 function ask(
   server: StunServer,
   builder: StunMessageBuilder,
-  { from = CLIENT, socket = 'primary', now = NOW } = {},
+  {
+    from = CLIENT,
+    socket = 'primary',
+    now = NOW,
+  }: { from?: TransportAddress; socket?: StunServerSocket; now?: Instant } = {},
 ): readonly StunServerOutput[] {
   return server.handle({ kind: 'datagram', bytes: builder.toBytes(), from, socket }, now);
 }

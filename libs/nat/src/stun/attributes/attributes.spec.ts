@@ -29,7 +29,11 @@ const passwordAlgorithm = fc.record({ algorithm: uint(16), parameters: fc.uint8A
 const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 
 /** A codec with the values it must carry; the type parameter is closed over so that the table can mix them. */
-type Case = readonly [name: string, check: () => void, codec: AttributeCodec<never>];
+type Case = readonly [
+  name: string,
+  check: () => void,
+  codec: Pick<AttributeCodec<unknown>, 'type' | 'decode'>,
+];
 
 function roundTrip<T>(name: string, codec: AttributeCodec<T>, values: fc.Arbitrary<T>): Case {
   const check = (): void => {
@@ -147,7 +151,6 @@ describe('STUN attributes', () => {
 
     expect(reasons).toEqual({
       family: { ok: false, at: 1, reason: 'unknown-address-family' },
-      shortAddress: address.XorMappedAddress.decode(Uint8Array.of(0, 1, 0), id),
       shortAddress: { ok: false, at: 0, reason: 'wrong-length' },
       addressLength: { ok: false, at: 4, reason: 'wrong-length' },
       utf8: { ok: false, at: 0, reason: 'invalid-text' },
