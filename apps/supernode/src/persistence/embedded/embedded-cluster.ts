@@ -104,8 +104,9 @@ async function createCluster(
   await launcher.handOver(draft);
   await writeFile(folder.passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
   await launcher.handOver(folder.passwordFile);
+  // Tests copy clusters: small log segments (MiB) make them half as large.
   const args = ['-D', draft, '-U', SUPERUSER, '-A', 'scram-sha-256', `--pwfile=${folder.passwordFile}`];
-  args.push('-E', 'UTF8', '--no-locale', ...(isDurable ? [] : ['--no-sync']));
+  args.push('-E', 'UTF8', '--no-locale', ...(isDurable ? [] : ['--no-sync', '--wal-segsize=1']));
   const child = launcher.spawn(binaries.initdb, args, ['ignore', 'ignore', 'pipe']);
   let output = '';
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stopServer } from './postmaster.ts';
 
 /** Pauses before each attempt to start a server again; left-over children of the old one may need a moment to end. */
-const RESTART_PAUSES_MS = [100, 1_000, 5_000, 15_000];
+const RESTART_PAUSES_MS = [100, 300, 1_000, 3_000, 10_000];
 
 export type InterruptionOutcome = 'restarted' | 'lost';
 
