@@ -3,6 +3,7 @@ import { LIMITS } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { Refusal } from '../refusal.ts';
 import { ConnectionAdmission } from './connection-admission.ts';
 import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
@@ -16,6 +17,7 @@ const TOO_LARGE = 'Max payload size exceeded';
 @Injectable()
 export class ConnectionLifecycle {
   private readonly open = new Set<Connection>();
+  private readonly transports = new WeakSet<EdgeSocket['conn']>();
 
   constructor(
     private readonly admission: ConnectionAdmission,
@@ -36,6 +38,13 @@ export class ConnectionLifecycle {
   /** Before any handler sees a socket of this server. */
   watch(server: EdgeServer): void {
     server.use((socket, next) => {
+      // A second socket on one transport would have a second budget, and outlive the first.
+      if (this.transports.has(socket.conn)) {
+        this.metrics.drop('gateway', 'second-socket');
+        next(new Refusal('CONFLICT', 'This transport has its connection already.'));
+        return;
+      }
+      this.transports.add(socket.conn);
       this.begin(socket);
       next();
     });
@@ -64,6 +73,8 @@ export class ConnectionLifecycle {
       if (isAdmitted(packet)) next();
     });
     this.watchHeartbeat(socket, connection);
+    // A client that leaves the namespace leaves: the transport has no other use.
+    socket.once('disconnect', () => socket.conn.close());
     socket.conn.once('close', (_reason: string, description?: unknown) => this.end(connection, description));
   }
 

@@ -68,8 +68,9 @@ export class Connection implements ConnectionContext {
   close(): void {
     if (this.state !== 'open') return;
     this.state = 'closing';
+    this.cancelDeadline();
     if (this.underWay === 0) this.closeNow();
-    else this.scheduler.after(CLOSE_GRACE_MS, () => this.closeNow());
+    else this.cancelDeadline = this.scheduler.after(CLOSE_GRACE_MS, () => this.closeNow());
   }
 
   /** The transport is gone, whoever ended it. */

@@ -28,10 +28,11 @@ export class EdgeSignIn {
     requireNobody(connection);
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.authenticate(connection, request);
+    const welcome = await this.welcome(signedIn);
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.open(connection, caller),
     );
-    return new FollowedReply(await this.welcome(signedIn, channel), channel.goLive);
+    return new FollowedReply({ ...welcome, resume: resumeOf(channel) }, channel.goLive);
   }
 
   async resume(
@@ -45,11 +46,12 @@ export class EdgeSignIn {
       throw new Refusal('RESUME_REFUSED');
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.reauthorise(owner);
+    const welcome = await this.welcome(signedIn);
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.resume(connection, caller, request.token, request.lastSequence),
     );
-    const welcome = await this.welcome(signedIn, channel);
-    return new FollowedReply({ ...welcome, recovered: channel.recovered }, channel.goLive);
+    const { recovered } = channel;
+    return new FollowedReply({ ...welcome, resume: resumeOf(channel), recovered }, channel.goLive);
   }
 
   /** Puts the device on the connection and opens its channel: both, or neither. */
@@ -85,8 +87,8 @@ export class EdgeSignIn {
     }
   }
 
-  private async welcome(signedIn: SignedIn, channel: OpenedChannel): Promise<Welcome> {
-    const { caller, handle, deviceListVersion } = signedIn;
+  /** Made before the device enters, so that nothing can fail after it did. */
+  private async welcome({ caller, handle, deviceListVersion }: SignedIn): Promise<Omit<Welcome, 'resume'>> {
     return {
       tenant: caller.tenant,
       userId: caller.userId,
@@ -94,12 +96,15 @@ export class EdgeSignIn {
       handle,
       linked: caller.linked,
       deviceListVersion,
-      resume: { token: channel.resumeToken, windowMs: LIMITS.resumeWindowMs },
       stunServers: [...this.relay.stunServers()],
       relay: (caller.linked ? await this.relay.issue(caller) : undefined) ?? null,
       serverTime: this.clock.now(),
     };
   }
+}
+
+function resumeOf({ resumeToken }: OpenedChannel): Welcome['resume'] {
+  return { token: resumeToken, windowMs: LIMITS.resumeWindowMs };
 }
 
 function requireNobody(connection: Connection): void {

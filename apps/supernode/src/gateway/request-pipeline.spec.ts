@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DEFAULT_TENANT, userIdSchema, type Acknowledgement, type ClientRequestName } from '@parley/protocol';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import { SigningDevice } from '../identity/testing/signing-device.ts';
@@ -34,7 +35,16 @@ function setUp() {
   return { time, connection, log, serve };
 }
 
-const refusal = (code: string) => expect.objectContaining({ error: expect.objectContaining({ code }) });
+// The fault that a test provokes is asserted by its answer; its log entry would only be noise.
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+afterAll(() => {
+  Logger.overrideLogger(['error']);
+});
+
+const refusal = (code: string): unknown =>
+  expect.objectContaining({ error: expect.objectContaining({ code }) });
 
 describe('RequestPipeline', () => {
   it('gives the handler the parsed request and acknowledges its result', async () => {
@@ -89,6 +99,7 @@ describe('RequestPipeline', () => {
 
     expect(log).toEqual([refusal('INTERNAL')]);
     expect(connection.requestsUnderWay).toBe(0);
+    expect(connection.isOpen).toBe(false);
     expect(time.pendingTimers).toBe(0);
   });
 });

@@ -49,7 +49,7 @@ export class RequestPipeline {
     try {
       admit(CLIENT_REQUESTS[event].audience, connection);
       received[1] = parse(event, payload);
-      const result = await this.withDeadline(handle());
+      const result = await this.withDeadline(handle(), () => this.expired(event, connection));
       const reply = result instanceof FollowedReply ? result : new FollowedReply(result, () => undefined);
       acknowledge(accepted(reply.data));
       this.requests.inc({ event, outcome: 'ok' });
@@ -71,11 +71,15 @@ export class RequestPipeline {
     return reply;
   }
 
-  private withDeadline(work: Promise<unknown>): Promise<unknown> {
+  private expired(event: ClientRequestName, connection: Connection): SupernodeError {
+    // The work may still sign a device in, of which the client then knows nothing: it starts over on a new connection.
+    if (CLIENT_REQUESTS[event].audience === 'anyone') connection.close();
+    return new SupernodeError('SN_INVARIANT', 'The handler did not answer within its deadline.');
+  }
+
+  private withDeadline(work: Promise<unknown>, expired: () => SupernodeError): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const cancel = this.scheduler.after(DEADLINE_MS, () =>
-        reject(new SupernodeError('SN_INVARIANT', 'The handler did not answer within its deadline.')),
-      );
+      const cancel = this.scheduler.after(DEADLINE_MS, () => reject(expired()));
       work.then(resolve, reject).finally(cancel);
     });
   }

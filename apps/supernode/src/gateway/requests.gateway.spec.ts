@@ -1,7 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { CLIENT_REQUESTS, LIMITS, type ClientRequestName } from '@parley/protocol';
 import fc from 'fast-check';
+import { Manager } from 'socket.io-client';
 import { EdgeHarness } from './testing/edge-harness.ts';
+
+/** The transport below socket.io, which takes any text. */
+interface RawEngine {
+  on(event: 'data', listener: (packet: string) => void): void;
+  write(packet: string): void;
+  close(): void;
+}
 
 let edge: EdgeHarness;
 beforeAll(async () => {
@@ -111,7 +119,7 @@ describe('requests that make no sense', () => {
 
   it('end the connection, and nothing else, when they are no socket.io packets', async () => {
     const connection = await edge.connect();
-    const engine = connection.socket.io.engine as unknown as { write(packet: string): void };
+    const engine = connection.socket.io.engine as unknown as RawEngine;
 
     engine.write('{garbage');
     await connection.disconnected();
@@ -158,6 +166,39 @@ describe('the WebSocket handshake', () => {
 
     const allowed = await edge.connect({ extraHeaders: { origin: 'https://app.example.org' } });
     expect(allowed.socket.connected).toBe(true);
+  });
+});
+
+describe('a transport', () => {
+  it('carries one socket, however many it asks for at once', async () => {
+    const manager = new Manager(edge.url, {
+      transports: ['websocket'],
+      reconnection: false,
+      autoConnect: false,
+    });
+    await new Promise<void>((resolve) => manager.open(() => resolve()));
+    const packets: string[] = [];
+    const engine = manager.engine as unknown as RawEngine;
+    const answered = new Promise<void>((resolve) => {
+      engine.on('data', (packet) => packets.push(packet) === 2 && resolve());
+    });
+
+    engine.write('0');
+    engine.write('0');
+    await answered;
+
+    expect(packets.map((packet) => packet.charAt(0)).sort()).toEqual(['0', '4']);
+    engine.close();
+  });
+
+  it('ends when the client leaves the namespace, so that nobody stays signed in without a socket', async () => {
+    const ada = await edge.registerAndSignIn('leaver');
+    const engine = ada.connection.socket.io.engine as unknown as RawEngine;
+
+    engine.write('1');
+    await ada.connection.disconnected();
+
+    await edge.settled(() => edge.observed.includes(`unreachable ${ada.device.deviceId}`));
   });
 });
 

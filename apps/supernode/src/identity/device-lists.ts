@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { decodeBase64url, type DeviceId, type Signed } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { Refusal } from '../refusal.ts';
 import { AccountChanges } from './account-changes.ts';
 import {
@@ -9,6 +10,8 @@ import {
   type AccountStore,
   type CommitOutcome,
 } from './accounts.port.ts';
+import { BoundedCounts } from './bounded-counts.ts';
+import { userKey } from './caller.ts';
 import type { UserAddress } from './connection-context.ts';
 import {
   verifyDeviceList,
@@ -18,12 +21,20 @@ import {
 } from './device-list-chain.ts';
 import { deviceIdOf } from './digest.ts';
 
+/** Every version is kept for ever, so that their number is bounded: changes of one account in one window. */
+const MAX_CHANGES = 60;
+const WINDOW_MS = 3600_000;
+const MAX_ACCOUNTS = 50_000;
+
 /** Verifies, commits and announces versions of device lists: the one way by which a list is ever written. */
 @Injectable()
 export class DeviceLists {
+  private readonly recent = new BoundedCounts(WINDOW_MS, MAX_ACCOUNTS);
+
   constructor(
     private readonly changes: AccountChanges,
     @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /**
@@ -58,7 +69,7 @@ export class DeviceLists {
   /**
    * Verifies and commits the version after the account's newest. `admit` may refuse what the chain allows.
    *
-   * @throws Refusal DEVICE_LIST_CONFLICT, DEVICE_LIST_INVALID, ACCOUNT_REQUIRED
+   * @throws Refusal DEVICE_LIST_CONFLICT, DEVICE_LIST_INVALID, ACCOUNT_REQUIRED, RATE_LIMITED
    */
   async commitNext(
     signed: Signed,
@@ -72,6 +83,9 @@ export class DeviceLists {
       throw result.fault === 'overtaken' ? new Refusal('DEVICE_LIST_CONFLICT') : invalid(result.fault);
     const next = result.verified;
     admit(next, latest);
+    const count = this.recent.add(userKey(account.tenant, account.userId), this.clock.monotonic());
+    if (count > MAX_CHANGES)
+      throw new Refusal('RATE_LIMITED', 'The device list changes too often.', WINDOW_MS);
     const outcome = await this.accounts.append(
       next,
       next.signedBy === 'device' ? signerOf(signed) : undefined,

@@ -1,0 +1,123 @@
+import { describe, expect, it } from '@jest/globals';
+import { DEFAULT_TENANT, userIdSchema, type RequestOf } from '@parley/protocol';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ManualTime } from '../clock/testing/manual-time.ts';
+import type { Caller } from '../identity/caller.ts';
+import { DeviceProofs } from '../identity/device-proof.ts';
+import { SignInService } from '../identity/sign-in.service.ts';
+import { startedIdentity } from '../identity/testing/identity-fixtures.ts';
+import { SigningDevice } from '../identity/testing/signing-device.ts';
+import { Refusal } from '../refusal.ts';
+import { Connection } from './connection.ts';
+import { DeviceChannels } from './device-channels.ts';
+import { EdgeSignIn } from './edge-sign-in.service.ts';
+import type { RelayAccess } from './relay-access.port.ts';
+import { MemoryResumeStore } from './resume-store.memory.ts';
+import { RecordingTransport } from './testing/recording-transport.ts';
+
+const device = new SigningDevice();
+const caller: Caller = {
+  tenant: DEFAULT_TENANT,
+  userId: userIdSchema.parse('ada'),
+  deviceId: device.deviceId,
+  linked: true,
+};
+const request: RequestOf<'authenticate'> = { token: 't', proof: device.sign('authentication', {}) };
+const signedIn = { caller, handle: null, deviceListVersion: 1 };
+
+async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess> = {}) {
+  const time = new ManualTime();
+  const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks());
+  const transport = new RecordingTransport();
+  const connection = new Connection('192.0.2.1', transport, time);
+  const signIn = new EdgeSignIn(
+    Object.assign(Object.create(SignInService.prototype) as SignInService, {
+      authenticate: () => Promise.resolve(signedIn),
+      reauthorise: () => Promise.resolve(signedIn),
+      ...signIns,
+    }),
+    new DeviceProofs(await startedIdentity(), time),
+    channels,
+    {
+      stunServers: () => [],
+      issue: () => Promise.resolve(undefined),
+      revoke: () => Promise.resolve(),
+      ...relay,
+    },
+    time,
+  );
+  return { channels, connection, transport, signIn };
+}
+
+describe('EdgeSignIn', () => {
+  it('puts the device on the connection and opens its channel', async () => {
+    const { channels, connection, signIn } = await setUp({});
+
+    const { data } = await signIn.authenticate(connection, request);
+
+    expect(data).toMatchObject({ userId: 'ada', linked: true, relay: null, resume: { windowMs: 120_000 } });
+    expect(connection.device).toEqual({ caller, hasAccount: true });
+    expect(channels.connectedDevices(DEFAULT_TENANT, caller.userId)).toEqual([caller.deviceId]);
+  });
+
+  it('cuts a device off that was removed while it signed in', async () => {
+    const removed = new Refusal('DEVICE_REMOVED');
+    const { channels, connection, transport, signIn } = await setUp({
+      authenticate: async () => {
+        await channels.end(caller, 'revoked');
+        return signedIn;
+      },
+      reauthorise: () => Promise.reject(removed),
+    });
+
+    await expect(signIn.authenticate(connection, request)).rejects.toBe(removed);
+
+    expect(connection.device).toBeUndefined();
+    expect(transport.isClosed).toBe(true);
+    expect(channels.counts).toEqual({ connected: 0, known: 0 });
+  });
+
+  it('lets a device stay that is still listed after another one was removed', async () => {
+    const { channels, connection, signIn } = await setUp({
+      authenticate: async () => {
+        await channels.end({ ...caller, deviceId: new SigningDevice().deviceId }, 'revoked');
+        return signedIn;
+      },
+    });
+
+    await signIn.authenticate(connection, request);
+
+    expect(channels.counts).toEqual({ connected: 1, known: 1 });
+  });
+
+  it('leaves nothing behind when no relay credential can be had', async () => {
+    const away = new Refusal('STORE_UNAVAILABLE');
+    const { channels, connection, signIn } = await setUp({}, { issue: () => Promise.reject(away) });
+
+    await expect(signIn.authenticate(connection, request)).rejects.toBe(away);
+
+    expect(connection.device).toBeUndefined();
+    expect(channels.counts).toEqual({ connected: 0, known: 0 });
+  });
+
+  it('signs nobody in on a connection that is closing', async () => {
+    const { channels, connection, signIn } = await setUp({});
+    connection.close();
+
+    await expect(signIn.authenticate(connection, request)).rejects.toMatchObject({ code: 'CONFLICT' });
+
+    expect(channels.counts).toEqual({ connected: 0, known: 0 });
+  });
+
+  it('gives a connection to one of two sign-ins at the same time', async () => {
+    const { connection, signIn } = await setUp({});
+
+    const outcomes = await Promise.allSettled([
+      signIn.authenticate(connection, request),
+      signIn.authenticate(connection, request),
+    ]);
+
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(connection.device).toEqual({ caller, hasAccount: true });
+  });
+});
