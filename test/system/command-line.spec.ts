@@ -1,0 +1,143 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startSupernode, type RunningSupernode } from './start-supernode.ts';
+
+const PARLEY = join(
+  dirname(createRequire(import.meta.url).resolve('@parley/edge-client/package.json')),
+  'dist/cli/main.js',
+);
+
+interface Outcome {
+  readonly code: number | null;
+  /** The last line of standard output. */
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly stdout: string;
+}
+
+describe('parley', () => {
+  let supernode: RunningSupernode;
+  let folder: string;
+
+  beforeAll(async () => {
+    supernode = await startSupernode();
+    folder = await mkdtemp(join(tmpdir(), 'parley-cli-'));
+  }, 90_000);
+
+  afterAll(async () => {
+    await supernode.stop();
+    await rm(folder, { recursive: true, force: true });
+  }, 30_000);
+
+  /** Starts a command as the user `who`; `until` resolves with the first log line that contains a text. */
+  function start(who: string, ...args: readonly string[]) {
+    const child = spawn(process.execPath, [
+      PARLEY,
+      ...['--url', supernode.url, '--data', join(folder, who), '--loopback', '--json'],
+      ...args,
+    ]);
+    const waiting: { text: string; resolve: (line: string) => void }[] = [];
+    createInterface(child.stderr).on('line', (line) => {
+      for (const { text, resolve } of waiting) if (line.includes(text)) resolve(line);
+    });
+    const until = (text: string) => new Promise<string>((resolve) => waiting.push({ text, resolve }));
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part));
+    const done = once(child, 'close').then(([code]: unknown[]): Outcome => {
+      const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+      return { code: code as number | null, json: JSON.parse(last || '{}') as Outcome['json'], stdout };
+    });
+    return { done, until, interrupt: () => child.kill('SIGINT') };
+  }
+
+  const run = (who: string, ...args: readonly string[]) => start(who, ...args).done;
+
+  it('registers, makes contacts, and sends a file that the receiver keeps', async () => {
+    const content = randomBytes(500_000);
+    await writeFile(join(folder, 'photo.jpg'), content);
+    const registered = await run('alice', 'register', 'alice');
+    await run('bob', 'register', 'bob');
+    await run('alice', 'contacts', 'request', 'bob');
+    const accepted = await run('bob', 'contacts', 'accept', 'alice');
+    const receiver = start('bob', 'receive', '--into', join(folder, 'in'), '--once');
+    await receiver.until('Waiting for files');
+
+    const sent = await run('alice', 'send', 'bob', join(folder, 'photo.jpg'));
+    const received = await receiver.done;
+
+    expect(registered).toMatchObject({ code: 0, json: { ok: true, handle: 'alice' } });
+    expect(accepted).toMatchObject({ code: 0, json: { ok: true, contact: { state: 'accepted' } } });
+    expect(sent).toMatchObject({ code: 0, json: { ok: true, name: 'photo.jpg', bytes: content.length } });
+    expect(received).toMatchObject({
+      code: 0,
+      json: { ok: true, files: [{ name: 'photo.jpg', sha256: sent.json['sha256'] }] },
+    });
+    expect((await readFile(join(folder, 'in', 'photo.jpg'))).equals(content)).toBe(true);
+    expect(sent.stdout.trimEnd().split('\n')).toHaveLength(1);
+  }, 60_000);
+
+  it('links a device by the code that it shows', async () => {
+    await run('carol', 'register', 'carol');
+    const waiting = start('tablet', 'link');
+    const code = (await waiting.until('parley-link:')).trim();
+
+    const approved = await run('carol', 'link', code, '--name', 'tablet');
+    const linked = await waiting.done;
+
+    expect(approved).toMatchObject({ code: 0, json: { ok: true } });
+    expect(linked).toMatchObject({ code: 0, json: { handle: 'carol', deviceId: approved.json['deviceId'] } });
+  }, 60_000);
+
+  it('says by its exit code and by JSON what went wrong', async () => {
+    await run('dave', 'register', 'dave');
+
+    expect(await run('eve', 'register', 'dave')).toMatchObject({
+      code: 1,
+      json: { ok: false, error: { code: 'HANDLE_TAKEN' } },
+    });
+    expect(await run('nobody', 'contacts')).toMatchObject({
+      code: 1,
+      json: { ok: false, error: { code: 'EDGE_NOT_REGISTERED' } },
+    });
+    expect((await run('dave', 'frobnicate')).code).toBe(64);
+    expect((await run('dave', 'send', 'dave')).code).toBe(64);
+  }, 60_000);
+
+  it('watches until Ctrl-C and then ends in order', async () => {
+    await run('frank', 'register', 'frank');
+    const watching = start('frank', 'watch', 'frank');
+    await watching.until('frank is online');
+
+    watching.interrupt();
+
+    expect(await watching.done).toMatchObject({ code: 0, json: { ok: true, users: [{ name: 'frank' }] } });
+  }, 60_000);
+
+  it('refuses a second process on one identity', async () => {
+    await run('grace', 'register', 'grace');
+    const watching = start('grace', 'watch', 'grace');
+    await watching.until('grace is online');
+
+    expect(await run('grace', 'contacts')).toMatchObject({
+      code: 75,
+      json: { error: { code: 'EDGE_IDENTITY_LOCKED' } },
+    });
+    watching.interrupt();
+    await watching.done;
+  }, 60_000);
+
+  it('measures the network', async () => {
+    await run('heidi', 'register', 'heidi');
+
+    expect(await run('heidi', 'netcheck')).toMatchObject({
+      code: 0,
+      json: { ok: true, ipv4: { udp: 'works' }, crossCheck: { agrees: true } },
+    });
+  }, 60_000);
+});
