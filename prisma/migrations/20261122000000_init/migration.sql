@@ -114,6 +114,34 @@ CREATE TABLE "device_list" (
 );
 
 -- CreateTable
+CREATE TABLE "mailbox" (
+    "tenant_id" TEXT NOT NULL,
+    "device_id" TEXT NOT NULL,
+    "last_cursor" BIGINT NOT NULL DEFAULT 0,
+    "dropped_through" BIGINT NOT NULL DEFAULT 0,
+    "item_count" INTEGER NOT NULL DEFAULT 0,
+    "byte_count" BIGINT NOT NULL DEFAULT 0,
+
+    CONSTRAINT "mailbox_pkey" PRIMARY KEY ("tenant_id","device_id")
+);
+
+-- CreateTable
+CREATE TABLE "mailbox_copy" (
+    "tenant_id" TEXT NOT NULL,
+    "device_id" TEXT NOT NULL,
+    "cursor" BIGINT NOT NULL,
+    "sender_user_id" TEXT NOT NULL,
+    "sender_device_id" TEXT NOT NULL,
+    "message_id" TEXT NOT NULL,
+    "scheme" TEXT NOT NULL,
+    "sealed" BYTEA NOT NULL,
+    "is_request" BOOLEAN NOT NULL,
+    "stored_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "mailbox_copy_pkey" PRIMARY KEY ("tenant_id","device_id","cursor")
+);
+
+-- CreateTable
 CREATE TABLE "contact" (
     "tenant_id" TEXT NOT NULL,
     "owner_id" TEXT NOT NULL,
@@ -207,6 +235,9 @@ CREATE UNIQUE INDEX "user_account_tenant_id_handle_folded_key" ON "user_account"
 CREATE INDEX "device_tenant_id_user_id_idx" ON "device"("tenant_id", "user_id");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "mailbox_copy_tenant_id_device_id_sender_device_id_message_i_key" ON "mailbox_copy"("tenant_id", "device_id", "sender_device_id", "message_id");
+
+-- CreateIndex
 CREATE INDEX "contact_tenant_id_peer_id_state_idx" ON "contact"("tenant_id", "peer_id", "state");
 
 -- CreateIndex
@@ -238,6 +269,12 @@ ALTER TABLE "device" ADD CONSTRAINT "device_tenant_id_user_id_fkey" FOREIGN KEY 
 
 -- AddForeignKey
 ALTER TABLE "device_list" ADD CONSTRAINT "device_list_tenant_id_user_id_fkey" FOREIGN KEY ("tenant_id", "user_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "mailbox" ADD CONSTRAINT "mailbox_tenant_id_device_id_fkey" FOREIGN KEY ("tenant_id", "device_id") REFERENCES "device"("tenant_id", "device_id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "mailbox_copy" ADD CONSTRAINT "mailbox_copy_tenant_id_device_id_fkey" FOREIGN KEY ("tenant_id", "device_id") REFERENCES "mailbox"("tenant_id", "device_id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "contact" ADD CONSTRAINT "contact_tenant_id_owner_id_fkey" FOREIGN KEY ("tenant_id", "owner_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
@@ -272,6 +309,8 @@ ALTER TABLE "device_list" ADD CONSTRAINT "device_list_version_is_positive" CHECK
 ALTER TABLE "contact" ADD CONSTRAINT "contact_is_with_another" CHECK ("owner_id" <> "peer_id");
 ALTER TABLE "device" ADD CONSTRAINT "device_removal_has_a_time"
   CHECK (("state" = 'removed') = ("removed_at" IS NOT NULL));
+ALTER TABLE "mailbox" ADD CONSTRAINT "mailbox_counts_are_whole"
+  CHECK ("item_count" >= 0 AND "byte_count" >= 0 AND "dropped_through" <= "last_cursor");
 ALTER TABLE "cluster_key" ADD CONSTRAINT "cluster_key_ends_after_it_starts"
   CHECK ("not_after" IS NULL OR "not_after" > "not_before");
 
@@ -288,3 +327,20 @@ CREATE TRIGGER "audit_entry_append_only" BEFORE UPDATE OR DELETE ON "audit_entry
   FOR EACH ROW EXECUTE FUNCTION "refuse_change"();
 CREATE TRIGGER "device_list_append_only" BEFORE UPDATE OR DELETE ON "device_list"
   FOR EACH ROW EXECUTE FUNCTION "refuse_change"();
+
+-- A device has a mailbox exactly as long as it is active; one that comes back, or changes its user, gets a new one.
+CREATE FUNCTION "keep_mailbox"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF OLD.state = NEW.state AND OLD.user_id = NEW.user_id THEN
+      RETURN NULL;
+    END IF;
+    DELETE FROM mailbox WHERE tenant_id = NEW.tenant_id AND device_id = NEW.device_id;
+  END IF;
+  IF NEW.state = 'active' THEN
+    INSERT INTO mailbox (tenant_id, device_id) VALUES (NEW.tenant_id, NEW.device_id);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER "device_has_mailbox" AFTER INSERT OR UPDATE OF "state", "user_id" ON "device"
+  FOR EACH ROW EXECUTE FUNCTION "keep_mailbox"();
