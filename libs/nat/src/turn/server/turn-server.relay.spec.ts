@@ -153,6 +153,37 @@ describe('TurnServer › client to peer (RFC 8656 §11.2, §12.6)', () => {
     );
   });
 
+  it('survives any attributes in an authenticated request, and answers it once', () => {
+    const turn = newLab({ unauthenticatedReplies: { perSecond: 1e6, burst: 1e6 } });
+    const { client } = allocate(turn);
+    const attribute = fc.tuple(
+      fc.oneof(fc.constantFrom(...Object.values(AttributeType)), fc.nat(0xffff)),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    const integrity: readonly number[] = [
+      AttributeType.MESSAGE_INTEGRITY,
+      AttributeType.MESSAGE_INTEGRITY_SHA256,
+      AttributeType.FINGERPRINT,
+    ];
+    const methods = [Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND];
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...methods),
+        fc.array(attribute, { maxLength: 8 }),
+        (method, attributes) => {
+          const chosen = attributes.filter(([type]) => !integrity.includes(type));
+          const request = client.message(method, (builder) =>
+            chosen.reduce((b, [type, value]) => b.addRaw(type, value), builder),
+          );
+          const answers = client.send(request).filter(({ kind }) => kind === 'send');
+          expect(answers).toHaveLength(1);
+          turn.outputs.length = 0;
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
   it('drops responses, foreign indications and unknown methods', () => {
     const turn = newLab();
     const { client } = allocate(turn);
