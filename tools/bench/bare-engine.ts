@@ -6,12 +6,20 @@ import {
   trustAnchor,
   type QuicEngine,
 } from '@parley/edge-client/quic-engine';
+import { cpuTimer } from './cpu-timer.ts';
 
 const MAX_PACKET_BYTES = 1_200;
 const IDLE_TIMEOUT_MS = 60_000;
 const STREAM_CHUNK_BYTES = 64 * 1024;
 /** A check of the clock costs as much as a packet. */
 const PACKETS_PER_LOOK = 64;
+
+export interface BareResult {
+  /** Datagrams or megabits per second. */
+  readonly rate: number;
+  /** Microseconds of processor time for one datagram or megabit, both ends together. */
+  readonly cpuUsPerUnit: number;
+}
 
 /** Two QUIC engines in one process, their packets handed over directly: what the engine alone can do. */
 export class BareEngines {
@@ -26,8 +34,9 @@ export class BareEngines {
     while (!this.#client.isEstablished() || !this.#server.isEstablished()) this.#exchange();
   }
 
-  /** Datagrams that arrive per second. */
-  datagramsPerSecond(bytes: number, ms: number): number {
+  /** How fast datagrams arrive that are sent for a while. */
+  datagrams(bytes: number, ms: number): BareResult {
+    const cpu = cpuTimer();
     const datagram = Buffer.alloc(bytes, 'parley');
     const began = performance.now();
     let received = 0;
@@ -36,11 +45,13 @@ export class BareEngines {
       this.#exchange();
       while (this.#server.readDatagram()?.length === bytes) received += 1;
     }
-    return received / ((performance.now() - began) / 1_000);
+    const perSecond = received / ((performance.now() - began) / 1_000);
+    return { rate: perSecond, cpuUsPerUnit: (cpu() * 1_000) / received };
   }
 
-  /** Bits of one stream that arrive per second, in millions. */
-  streamMegabitsPerSecond(bytes: number): number {
+  /** How fast one stream arrives. */
+  stream(bytes: number): BareResult {
+    const cpu = cpuTimer();
     const chunk = Buffer.alloc(STREAM_CHUNK_BYTES, 'parley');
     const id = this.#client.openStream('unidirectional');
     const began = performance.now();
@@ -64,7 +75,9 @@ export class BareEngines {
       }
     }
     if (received !== bytes) throw new TypeError(`${received} bytes of ${bytes} arrived`);
-    return (bytes * 8) / 1e3 / (performance.now() - began);
+    const megabits = (bytes * 8) / 1e6;
+    const rate = megabits / ((performance.now() - began) / 1_000);
+    return { rate, cpuUsPerUnit: (cpu() * 1_000) / megabits };
   }
 
   #exchange(): void {

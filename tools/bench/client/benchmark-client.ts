@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EdgeClient, type Session, type SessionStream } from '@parley/edge-client';
 import { handleSchema, userIdSchema } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
+import { cpuTimer } from '../cpu-timer.ts';
 import { until } from '../../processes/until.ts';
 import type { ClientCommands, DatagramCount, StreamReceived } from './client-commands.ts';
 
@@ -69,14 +70,23 @@ export class BenchmarkClient {
       await this.#session?.close();
       return null;
     },
-    sendDatagrams: async ({ bytes, ms }) => ({ sent: await sendDatagrams(this.session, bytes, ms) }),
+    sendDatagrams: async ({ bytes, ms }) => {
+      const cpu = cpuTimer();
+      const sent = await sendDatagrams(this.session, bytes, ms);
+      return { sent, cpuMs: cpu() };
+    },
     countDatagrams: ({ bytes }) => {
       this.#counter?.stop();
       this.#counter = new DatagramCounter(this.session, bytes);
       return Promise.resolve(null);
     },
-    datagramsCounted: () => Promise.resolve(this.#counter?.stop() ?? { received: 0, wrong: 0, ms: 0 }),
-    sendStream: async ({ bytes }) => ({ sha256: await sendStream(this.session, bytes) }),
+    datagramsCounted: () =>
+      Promise.resolve(this.#counter?.stop() ?? { received: 0, wrong: 0, ms: 0, cpuMs: 0 }),
+    sendStream: async ({ bytes }) => {
+      const cpu = cpuTimer();
+      await sendStream(this.session, bytes);
+      return { cpuMs: cpu(), sha256: hashOfStream(bytes) };
+    },
     receiveStream: async ({ withHash }) => receiveStream(await this.#nextStream(), withHash),
     leave: async () => {
       await this.#client?.close();
@@ -137,6 +147,7 @@ async function sendDatagrams(session: Session, bytes: number, ms: number): Promi
 
 class DatagramCounter {
   readonly #stopListening: () => void;
+  readonly #cpu = cpuTimer();
   #received = 0;
   #wrong = 0;
   #firstAt = 0;
@@ -153,17 +164,22 @@ class DatagramCounter {
 
   stop(): DatagramCount {
     this.#stopListening();
-    return { received: this.#received, wrong: this.#wrong, ms: this.#lastAt - this.#firstAt };
+    const ms = this.#lastAt - this.#firstAt;
+    return { received: this.#received, wrong: this.#wrong, ms, cpuMs: this.#cpu() };
   }
 }
 
-async function sendStream(session: Session, bytes: number): Promise<string> {
+async function sendStream(session: Session, bytes: number): Promise<void> {
   const chunk = Buffer.alloc(STREAM_CHUNK_BYTES, 'parley');
   const stream = session.openStream({ direction: 'unidirectional' });
   for (let left = bytes; left > 0; left -= chunk.length)
     await stream.write(left >= chunk.length ? chunk : chunk.subarray(0, left));
   await stream.end();
   await stream.finished;
+}
+
+function hashOfStream(bytes: number): string {
+  const chunk = Buffer.alloc(STREAM_CHUNK_BYTES, 'parley');
   const hash = createHash('sha256');
   for (let left = bytes; left > 0; left -= chunk.length)
     hash.update(left >= chunk.length ? chunk : chunk.subarray(0, left));
@@ -174,11 +190,12 @@ async function receiveStream(stream: SessionStream, withHash: boolean): Promise<
   const hash = withHash ? createHash('sha256') : undefined;
   let bytes = 0;
   let firstAt: number | undefined;
+  const cpu = cpuTimer();
   for await (const chunk of stream) {
     firstAt ??= performance.now();
     bytes += chunk.length;
     hash?.update(chunk);
   }
   const ms = performance.now() - (firstAt ?? 0);
-  return { bytes, sha256: hash?.digest('hex') ?? null, ms };
+  return { bytes, sha256: hash?.digest('hex') ?? null, ms, cpuMs: cpu() };
 }

@@ -17,10 +17,10 @@ export interface ClientCommands {
   waitForDirect: { params: null; result: { directAt: number } };
   closeSession: { params: null; result: null };
   /** Sends datagrams as fast as they are taken. */
-  sendDatagrams: { params: { bytes: number; ms: number }; result: { sent: number } };
+  sendDatagrams: { params: { bytes: number; ms: number }; result: { sent: number; cpuMs: number } };
   countDatagrams: { params: { bytes: number }; result: null };
   datagramsCounted: { params: null; result: DatagramCount };
-  sendStream: { params: { bytes: number }; result: { sha256: string } };
+  sendStream: { params: { bytes: number }; result: { sha256: string; cpuMs: number } };
   /** Takes the next stream to its end; hashes it only when asked, since that takes time. */
   receiveStream: { params: { withHash: boolean }; result: StreamReceived };
   leave: { params: null; result: null };
@@ -32,6 +32,8 @@ export interface DatagramCount {
   readonly wrong: number;
   /** From the first to the last. */
   readonly ms: number;
+  /** Of the whole process. */
+  readonly cpuMs: number;
 }
 
 export interface StreamReceived {
@@ -39,4 +41,6 @@ export interface StreamReceived {
   readonly sha256: string | null;
   /** From the first byte to the last. */
   readonly ms: number;
+  /** Of the whole process. */
+  readonly cpuMs: number;
 }
