@@ -5,7 +5,7 @@ import {
   newConnectionId,
   trustAnchor,
   type QuicEngine,
-} from '@parley/edge-client/quic-engine';
+} from '@parley/edge-client/session';
 import { cpuTimer } from './cpu-timer.ts';
 
 const MAX_PACKET_BYTES = 1_200;
