@@ -39,11 +39,15 @@ async function lose(user: SignedInUser): Promise<void> {
   await edge.settled(() => edge.channels.connectedDevices(DEFAULT_TENANT, user.account.userId).length === 0);
 }
 
+function nextPing({ socket }: EdgeConnection): Promise<void> {
+  return new Promise((resolve) => socket.io.once('ping', () => resolve()));
+}
+
 /** Sends the user's device an event from within the supernode. */
-function tell({ account, device }: SignedInUser, times = 1): void {
+function tell(by: EdgeHarness, { account, device }: SignedInUser, times = 1): void {
   const { userId } = account;
   for (let sent = 0; sent < times; sent++) {
-    edge.channels.notifyDevice(
+    by.channels.notifyDevice(
       { tenant: DEFAULT_TENANT, userId, deviceId: device.deviceId },
       'account.devices-changed',
       { userId, version: 1 },
@@ -54,13 +58,13 @@ function tell({ account, device }: SignedInUser, times = 1): void {
 describe('resume', () => {
   it('brings every event that the device missed, in order, after the answer', async () => {
     const ada = await edge.registerAndSignIn('ada');
-    tell(ada);
+    tell(edge, ada);
     await ada.connection.event('account.devices-changed');
     await lose(ada);
-    tell(ada, 2);
+    tell(edge, ada, 2);
 
     const [connection, welcome] = await resume(ada, 1);
-    tell(ada);
+    tell(edge, ada);
     await connection.until(() => connection.events.length === 3, 'three events');
 
     expect(welcome).toMatchObject({
@@ -77,7 +81,7 @@ describe('resume', () => {
   it('says that events were lost', async () => {
     const bob = await edge.registerAndSignIn('bob');
     await lose(bob);
-    tell(bob, LIMITS.maxResumeEvents + 1);
+    tell(edge, bob, LIMITS.maxResumeEvents + 1);
 
     const [, welcome] = await resume(bob, 0);
 
@@ -88,7 +92,7 @@ describe('resume', () => {
     const carol = await edge.registerAndSignIn('carol');
     for (const lastSequence of [0, 1, 2]) {
       await lose(carol);
-      tell(carol);
+      tell(edge, carol);
       const [connection, welcome] = await resume(carol, lastSequence);
       await connection.event('account.devices-changed');
       expect(welcome.recovered).toBe(true);
@@ -130,6 +134,24 @@ describe('resume', () => {
     expect(await connection.refusal('resume', await resumeRequest(connection, erin, 0))).toBe('FORBIDDEN');
     expect(await connection.refusal('contacts.list', {})).toBe('NOT_AUTHENTICATED');
   });
+});
+
+describe('heartbeats', () => {
+  it('prove what the device has received, so that it is not kept', async () => {
+    const other = await EdgeHarness.start({}, { intervalMs: 20, timeoutMs: 5_000 });
+    const ada = await other.registerAndSignIn('ada');
+    tell(other, ada);
+    // The first ping may have been under way; before the second one goes out, the first was answered.
+    for (let pings = 0; pings < 3; pings++) await nextPing(ada.connection);
+
+    const connection = await other.connect();
+    const stale = await connection.request('resume', await resumeRequest(connection, ada, 0));
+    expect(stale.recovered).toBe(false);
+    const another = await other.connect();
+    const current = await another.request('resume', await resumeRequest(another, ada, 1));
+    expect(current.recovered).toBe(true);
+    await other.stop();
+  }, 30_000);
 });
 
 describe('a supernode that stops', () => {

@@ -26,7 +26,7 @@ import { openTestDatabase, type TestDatabase } from '../../persistence/testing/t
 import { ConnectionAdmission } from '../connection-admission.ts';
 import type { ConnectionObserver } from '../connection-observer.port.ts';
 import { DeviceChannels } from '../device-channels.ts';
-import { EdgeIoAdapter } from '../edge-io-adapter.ts';
+import { EdgeIoAdapter, type Heartbeat } from '../edge-io-adapter.ts';
 import { GatewayModule } from '../gateway.module.ts';
 import { RELAY_ACCESS, type RelayAccess } from '../relay-access.port.ts';
 import { EdgeConnection, solve } from './edge-connection.ts';
@@ -69,7 +69,7 @@ export class EdgeHarness {
     readonly url: string,
   ) {}
 
-  static async start(env: Record<string, string> = {}): Promise<EdgeHarness> {
+  static async start(env: Record<string, string> = {}, heartbeat?: Heartbeat): Promise<EdgeHarness> {
     const config = testConfig({ SUPERNODE_ROLES: 'index', ...env });
     const database = await openTestDatabase();
     await ensureDefaultTenant(database.prisma, config.identity, config.presence);
@@ -98,7 +98,7 @@ export class EdgeHarness {
       .setLogger(QUIET)
       .compile();
     const app = testing.createNestApplication();
-    app.useWebSocketAdapter(new EdgeIoAdapter(app));
+    app.useWebSocketAdapter(new EdgeIoAdapter(app, heartbeat));
     await app.listen(0, '127.0.0.1');
     const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
     const harness = new EdgeHarness(app, database, metrics, `http://127.0.0.1:${port}`);
