@@ -32,6 +32,7 @@ export type { PathPolicy } from './rendezvous/outgoing-session.ts';
 export type { AutoAccept, OpenSessionOptions, Sessions, SessionTarget } from './rendezvous/sessions.ts';
 export type { Party } from './rendezvous/signed-session.ts';
 export type { SessionPath } from './session/datagram-path.ts';
+export type { PathChange } from './session/path-history.ts';
 export type { SessionStream } from './session/session-stream.ts';
 export type { Session, SessionClosure, SessionStats } from './session/session.ts';
 export type { BackoffOptions } from './signalling/backoff.ts';

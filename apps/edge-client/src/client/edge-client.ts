@@ -89,6 +89,7 @@ export class EdgeClient {
   readonly #events = new TypedEvents<EdgeClientEvents>();
   readonly #drops = new DropCounter<RendezvousDropReason>();
   #endpoint: ClientEndpoint | undefined;
+  #opening: Promise<ClientEndpoint> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: ResolvedOptions, identity: Identity) {
@@ -233,7 +234,8 @@ export class EdgeClient {
   /** Resolves when online. From then on the client reconnects by itself. @throws EDGE_CONNECT_TIMEOUT, EDGE_NOT_REGISTERED, … */
   async connect(): Promise<void> {
     if (!this.#identity.account && !this.#options.token) throw edgeError('EDGE_NOT_REGISTERED');
-    this.#endpoint ??= await ClientEndpoint.open(this.#options.udp);
+    if (this.#closing) throw edgeError('EDGE_CLIENT_CLOSED');
+    await this.#openEndpoint();
     await this.#connection.connect();
   }
 
@@ -272,7 +274,8 @@ export class EdgeClient {
     });
     this.#connection.onEvent('go-away', ({ alternates }) => {
       const { hosts } = this.#identity;
-      void this.#identity.setHosts({ ...hosts, alternates: alternates.slice(0, 8) });
+      // Only a hint for the next start: without it that one begins at the configured address.
+      this.#identity.setHosts({ ...hosts, alternates: alternates.slice(0, 8) }).catch(() => undefined);
     });
     this.#trust.on('refused', (event) => this.#events.emit('security-alert', event));
     this.sessions.on('request', (request) => this.#events.emit('session-request', request));
@@ -296,6 +299,17 @@ export class EdgeClient {
     await this.contacts.resync(request);
     await this.presence.resync(request);
     await this.resources.resync(request);
+  }
+
+  /** One socket, however many calls of `connect` run at once. */
+  async #openEndpoint(): Promise<void> {
+    this.#opening ??= ClientEndpoint.open(this.#options.udp);
+    try {
+      this.#endpoint = await this.#opening;
+    } catch (thrown) {
+      this.#opening = undefined;
+      throw thrown;
+    }
   }
 
   #requireEndpoint(): ClientEndpoint {
@@ -326,7 +340,8 @@ export class EdgeClient {
       await this.#connection.request('sign-off', {}, { timeoutMs: 1000 }).catch(() => undefined);
     }
     this.#connection.close();
-    await this.#endpoint?.close();
+    const endpoint = await this.#opening?.catch(() => undefined);
+    await endpoint?.close();
     await this.#identity.close();
   }
 }

@@ -23,6 +23,7 @@ export interface FileProgress {
   readonly size: number;
 }
 
+/** Options of {@link sendFile}. */
 export interface SendFileOptions {
   /** @default the file's own name */
   readonly name?: string;
@@ -40,6 +41,7 @@ export interface SentFile {
 /** What a sender announces before the content. */
 export type FileOffer = FileHeader;
 
+/** Options of {@link receiveFile}. */
 export interface ReceiveFileOptions {
   /** Folder to write into; made if missing. */
   readonly into: string;
@@ -50,6 +52,7 @@ export interface ReceiveFileOptions {
   readonly onProgress?: (progress: FileProgress) => void;
 }
 
+/** A file that arrived whole and was checked. */
 export interface ReceivedFile extends SentFile {
   /** Where it is; an existing file is never overwritten, the new one gets a number. */
   readonly path: string;

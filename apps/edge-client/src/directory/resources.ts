@@ -9,6 +9,7 @@ export interface ResourceName {
   readonly key: string;
 }
 
+/** Options of {@link Resources.announce}. */
 export interface AnnounceOptions {
   /** How long the index keeps it if this client vanishes, in milliseconds. @default 60 000 */
   readonly ttlMs?: number;

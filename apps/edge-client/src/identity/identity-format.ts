@@ -65,7 +65,9 @@ export const DOCUMENTS = {
   hosts: hostsDocumentSchema,
 } as const;
 
+/** The documents that an identity store keeps. */
 export type DocumentName = keyof typeof DOCUMENTS;
+/** What a document holds; opaque to a store. */
 export type DocumentOf<Name extends DocumentName> = z.infer<(typeof DOCUMENTS)[Name]>;
 
 const envelopeSchema = z.object({

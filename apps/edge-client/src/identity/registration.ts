@@ -8,6 +8,7 @@ import { makeFirstList } from './device-list-maker.ts';
 import type { Identity } from './identity.ts';
 import { solvePuzzle, type PuzzleOptions } from './puzzle-solver.ts';
 
+/** Options of an open registration. */
 export interface RegisterOptions extends PuzzleOptions {
   readonly handle: string;
   readonly displayName?: string;

@@ -6,6 +6,7 @@ import { checkBehaviour } from './behaviour-check.ts';
 import { crossCheck, type CrossCheck } from './reflexive-cross-check.ts';
 import { checkRelay, type RelayCheck } from './relay-check.ts';
 
+/** Options of a network check. */
 export interface NetcheckOptions {
   /** How long one part may take, in milliseconds. @default 5000 */
   readonly timeoutMs?: number;
@@ -13,6 +14,7 @@ export interface NetcheckOptions {
   readonly onProgress?: (step: NetcheckStep) => void;
 }
 
+/** The parts of a network check, in their order. */
 export type NetcheckStep = 'behaviour-ipv4' | 'behaviour-ipv6' | 'cross-check' | 'relay';
 
 /** How this network treats UDP, in the words of RFC 4787. */

@@ -126,11 +126,18 @@ export class PathNegotiation {
     this.#isFlushing = true;
     setImmediate(() => {
       this.#isFlushing = false;
-      const fresh = this.#pending.filter((candidate) => !this.#told.has(candidateKey(candidate)));
+      const fresh = this.#pending.filter((candidate) => this.#isNews(candidate));
       this.#pending = [];
-      for (const candidate of fresh) this.#told.add(candidateKey(candidate));
       if (fresh.length > 0) this.#send(fresh.slice(0, LIMITS.maxCandidates));
     });
+  }
+
+  /** True once per candidate. */
+  #isNews(candidate: IceCandidate): boolean {
+    const key = candidateKey(candidate);
+    if (this.#told.has(key)) return false;
+    this.#told.add(key);
+    return true;
   }
 
   #send(candidates: readonly IceCandidate[]): void {

@@ -9,12 +9,11 @@ export function sessionPathOf(path: IcePath): DatagramPath {
     },
     send: (packet, expectsAnswer) => path.send(packet, { expectsAnswer }),
     onData: (listener) => {
-      // The endpoint reuses its buffer, and QUIC decrypts in place.
-      path.onData((bytes) => listener(new Uint8Array(bytes)));
+      path.onData(listener);
     },
     onPath: (listener) => {
       path.onPath(({ kind }) => listener(kind));
-      path.onFailed(() => listener(path.current?.kind ?? 'none'));
+      path.onPathLost(() => listener('none'));
     },
     close: () => path.close(),
   };

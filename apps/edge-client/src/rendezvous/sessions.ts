@@ -20,6 +20,7 @@ import { checkOffer, type Party, type VerifiedParty } from './signed-session.ts'
 /** Whom to call: a user (the first device that answers), or one device. */
 export type SessionTarget = UserId | { readonly userId: UserId; readonly deviceId?: DeviceId };
 
+/** Options of `openSession`. */
 export interface OpenSessionOptions {
   /** @default 'any' */
   readonly policy?: PathPolicy;

@@ -11,6 +11,7 @@ export const CONNECTION_TRANSITIONS = {
   closed: [],
 } as const satisfies Record<string, readonly string[]>;
 
+/** Where a client is on its way to a supernode. */
 export type ConnectionState = keyof typeof CONNECTION_TRANSITIONS;
 
 /** Why a transition happened. */

@@ -1,0 +1,154 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { transportAddress, type IceCandidate, type IceCredentials } from '@parley/nat';
+import type { IcePath } from '@parley/nat/node';
+import {
+  encodeBase64url,
+  type SessionCandidates,
+  type SessionId,
+  type Signed,
+  type UserId,
+} from '@parley/protocol';
+import { deviceIdOf, generateKeyPair, importKeyPair, type KeyPair } from '../identity/keys.ts';
+import { PathNegotiation } from './path-negotiation.ts';
+
+const sessionId = encodeBase64url(new Uint8Array(16)) as SessionId;
+
+const candidate = (port: number): IceCandidate => ({
+  kind: 'host',
+  address: transportAddress('192.0.2.1', port),
+  priority: 1,
+  foundation: 'f',
+});
+
+/** The part of a path that negotiation uses; remembers what it was told. */
+class FakePath {
+  readonly told: string[] = [];
+  restarts = 0;
+  local: IceCandidate[] = [];
+  #listener: (found: IceCandidate) => void = () => undefined;
+
+  constructor(readonly name: string) {}
+
+  get localCredentials(): IceCredentials {
+    return { ufrag: `${this.name}${String(this.restarts)}000`, pwd: 'p'.repeat(22) };
+  }
+
+  localCandidates = () => this.local;
+  onLocalCandidate = (listener: (found: IceCandidate) => void) => {
+    this.#listener = listener;
+    return () => (this.#listener = () => undefined);
+  };
+  setRemote = (ice: IceCredentials, candidates: readonly IceCandidate[]) =>
+    this.told.push(`remote ${ice.ufrag} ${String(candidates.length)}`);
+  addRemoteCandidate = (found: IceCandidate) => this.told.push(`candidate ${String(found.address.port)}`);
+  endOfCandidates = () => this.told.push('end');
+  restart = () => {
+    this.restarts += 1;
+    return this.localCredentials;
+  };
+  close = () => this.told.push('close');
+
+  find(found: IceCandidate): void {
+    this.local.push(found);
+    this.#listener(found);
+  }
+}
+
+/** Two ends whose messages the test carries. */
+function twoEnds() {
+  const keys = [0, 1].map(() => importKeyPair('Ed25519', generateKeyPair('Ed25519'))) as [KeyPair, KeyPair];
+  const parties = keys.map((key, at) => ({
+    userId: `user-${String(at)}` as UserId,
+    deviceId: deviceIdOf(key.publicKey),
+    key: encodeBase64url(key.publicKey),
+  }));
+  const sent: [Signed[], Signed[]] = [[], []];
+  const paths = [new FakePath('aa'), new FakePath('bb')] as const;
+  const ends = [0, 1].map(
+    (at) =>
+      new PathNegotiation({
+        path: paths[at] as unknown as IcePath,
+        sessionId,
+        self: parties[at]!,
+        peer: parties[1 - at]!,
+        deviceKey: keys[at]!,
+        now: () => 1000,
+        send: (signed) => sent[at]!.push(signed),
+      }),
+  ) as [PathNegotiation, PathNegotiation];
+  return { ends, paths, sent };
+}
+
+const payloadOf = (signed: Signed) =>
+  JSON.parse(Buffer.from(signed.payload, 'base64url').toString()) as SessionCandidates;
+
+/** Both know each other's first credentials, as after offer and answer. */
+function connected() {
+  const both = twoEnds();
+  const { ends } = both;
+  const described = ends.map((end) => end.describe());
+  ends[0].begin(described[1]!.ice, []);
+  ends[1].begin(described[0]!.ice, []);
+  for (const end of ends) end.open();
+  return both;
+}
+
+describe('PathNegotiation', () => {
+  it('trickles what was found after the description, once and in groups', async () => {
+    const { ends, paths, sent } = twoEnds();
+    paths[0].find(candidate(1));
+    expect(ends[0].describe().candidates.map(({ port }) => port)).toEqual([1]);
+    paths[0].find(candidate(2));
+    paths[0].find(candidate(3));
+    paths[0].find(candidate(3));
+    await nextTurn();
+    expect(sent[0]).toEqual([]);
+
+    ends[0].open();
+    await nextTurn();
+
+    expect(sent[0].map((signed) => payloadOf(signed).candidates.map(({ port }) => port))).toEqual([[2, 3]]);
+    ends[1].begin(ends[0].describe().ice, []);
+    expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
+    expect(paths[1].told).toEqual(['remote aa0000 0', 'candidate 2', 'candidate 3']);
+  });
+
+  it('drops a message that it has seen, and one of another device', async () => {
+    const { ends, paths, sent } = connected();
+    paths[0].find(candidate(1));
+    await nextTurn();
+    const [message] = sent[0];
+
+    expect(ends[1].receive(message!)).toBeUndefined();
+    expect(ends[1].receive(message!)).toBe('replayed');
+    expect(ends[0].receive(message!)).toBe('wrong-signer');
+    expect(ends[1].receive({ ...message!, signature: 'A'.repeat(86) })).toBe('bad-signature');
+  });
+
+  it('follows the restart of the other end with one of its own, and neither restarts again', () => {
+    const { ends, paths, sent } = connected();
+
+    ends[0].restart();
+    expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
+    expect(ends[0].receive(sent[1][0]!)).toBeUndefined();
+
+    expect(paths.map(({ restarts }) => restarts)).toEqual([1, 1]);
+    expect(paths[0].told).toEqual(['remote bb0000 0', 'remote bb1000 0']);
+    expect(paths[1].told).toEqual(['remote aa0000 0', 'remote aa1000 0']);
+    expect([sent[0].length, sent[1].length]).toEqual([1, 1]);
+  });
+
+  it('settles when both ends restart at once', () => {
+    const { ends, paths, sent } = connected();
+
+    ends[0].restart();
+    ends[1].restart();
+    ends[1].receive(sent[0][0]!);
+    ends[0].receive(sent[1][0]!);
+
+    expect(paths.map(({ restarts }) => restarts)).toEqual([1, 1]);
+    expect(paths[0].told.at(-1)).toBe('remote bb1000 0');
+    expect(paths[1].told.at(-1)).toBe('remote aa1000 0');
+  });
+});
