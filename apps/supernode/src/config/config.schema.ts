@@ -99,6 +99,11 @@ export const CONFIG_SCHEMA = {
       default: 16,
       doc: 'TURN allocations at one time for each credential.',
     }),
+    maxAllocationsPerAddress: option(integer({ min: 1, max: 60_000 }), {
+      env: 'SUPERNODE_RELAY_MAX_ALLOCATIONS_PER_ADDRESS',
+      default: 1024,
+      doc: 'TURN allocations at one time from one IPv4 address or IPv6 /64; an office or a carrier NAT is one.',
+    }),
     allowPeers: option(list(CIDR), {
       env: 'SUPERNODE_RELAY_ALLOW_PEERS',
       default: [],

@@ -74,7 +74,7 @@ describe('relaySettings', () => {
     ).toMatchObject({
       realm: 'r',
       allowPeers: ['198.18.0.0/15'],
-      quotas: { allocationsPerCredential: 3, allocations: 4096 },
+      quotas: { allocationsPerCredential: 3, allocations: 4096, allocationsPerAddress: 1024 },
     });
   });
 });

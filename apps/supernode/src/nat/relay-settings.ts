@@ -67,7 +67,11 @@ export function relaySettings(
     },
     realm: nat.realm,
     allowPeers: nat.allowPeers,
-    quotas: { allocations: nat.maxAllocations, allocationsPerCredential: nat.maxAllocationsPerUser },
+    quotas: {
+      allocations: nat.maxAllocations,
+      allocationsPerCredential: nat.maxAllocationsPerUser,
+      allocationsPerAddress: nat.maxAllocationsPerAddress,
+    },
   };
 }
 
