@@ -12,12 +12,13 @@ function runDemo(...options: string[]): Promise<{ code: number; result: DemoResu
     const words = [ENTRY, '--json', ...options];
     execFile(process.execPath, words, { timeout: DEADLINE_MS }, (error, stdout, stderr) => {
       const last = stdout.trimEnd().split('\n').at(-1) ?? '';
-      if (last === '') return reject(new Error(`no result; ${stderr}`));
-      resolve({
-        code: error ? Number(error.code) : 0,
-        result: JSON.parse(last) as DemoResult,
-        story: stderr,
-      });
+      if (last === '') reject(new Error(`no result; ${stderr}`));
+      else
+        resolve({
+          code: error ? Number(error.code) : 0,
+          result: JSON.parse(last) as DemoResult,
+          story: stderr,
+        });
     });
   });
 }

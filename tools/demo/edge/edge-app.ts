@@ -7,7 +7,7 @@ import { VoiceRecorder } from '../media/voice-recorder.ts';
 import { VoiceSender } from '../media/voice-sender.ts';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
-import type { EdgeCommands, PathChange } from './edge-messages.ts';
+import type { EdgeCommands } from './edge-messages.ts';
 
 /** An app around one edge client, as a developer would write it, driven by the demo's commands. */
 export class EdgeApp {
@@ -16,7 +16,7 @@ export class EdgeApp {
   #incoming: Promise<{ session: Session; peer: string; atMs: number }> | undefined;
   #file: Promise<ReceivedFile> | undefined;
   readonly #recorder = new VoiceRecorder();
-  readonly #paths: PathChange[] = [];
+  #beganMs = 0;
 
   readonly handlers: CommandHandlers<EdgeCommands> = {
     open: async ({ url, dataDir, includeLoopback }) => {
@@ -25,7 +25,8 @@ export class EdgeApp {
       this.#incoming = new Promise((resolve) => {
         client.on('session', ({ session, peer }) => {
           const atMs = performance.now();
-          this.#follow(session, atMs);
+          this.#session = session;
+          this.#beganMs = atMs;
           session.onDatagram((bytes) => this.#recorder.add(bytes));
           resolve({ session, peer: peer.userId, atMs });
         });
@@ -76,7 +77,8 @@ export class EdgeApp {
     openSession: async ({ userId, policy }) => {
       const began = performance.now();
       const session = await this.client.openSession(userIdSchema.parse(userId), { policy });
-      this.#follow(session, began);
+      this.#session = session;
+      this.#beganMs = began;
       return { setupMs: performance.now() - began };
     },
     takeSession: async ({ into }) => {
@@ -124,7 +126,10 @@ export class EdgeApp {
       };
     },
     packetsReceived: () => Promise.resolve(this.#session?.stats().packetsReceived ?? 0),
-    paths: () => Promise.resolve([...this.#paths]),
+    paths: () => {
+      const changes = this.session.pathHistory.map(({ path, at }) => ({ path, atMs: at - this.#beganMs }));
+      return Promise.resolve(changes);
+    },
     close: async () => {
       await this.#session?.close();
       await this.#client?.close();
@@ -140,13 +145,6 @@ export class EdgeApp {
   private get session(): Session {
     if (!this.#session) throw new TypeError('there is no session');
     return this.#session;
-  }
-
-  #follow(session: Session, beganMs: number): void {
-    this.#session = session;
-    const note = (path: string): void => void this.#paths.push({ path, atMs: performance.now() - beganMs });
-    note(session.path);
-    session.onPath(note);
   }
 
   async #waitForContact(userId: string, state: string): Promise<null> {

@@ -1,6 +1,7 @@
 import { edgeError, type EdgeClientError } from '../errors.ts';
 import { AsyncQueue } from './async-queue.ts';
 import type { DatagramPath, SessionPath } from './datagram-path.ts';
+import { PathHistory, type PathChange } from './path-history.ts';
 import { deferred } from './deferred.ts';
 import { certificateHoldsKey } from './device-certificate.ts';
 import { isCertificateAlert, type QuicEngine, type QuicStats, type StreamDirection } from './quic-engine.ts';
@@ -66,6 +67,7 @@ export class Session {
   private readonly datagramQueue = new AsyncQueue<Uint8Array>(DATAGRAM_APP_QUEUE);
   private readonly datagramListeners = new Set<(bytes: Uint8Array) => void>();
   private readonly pathListeners = new Set<(state: SessionPath) => void>();
+  private readonly travelled: PathHistory;
   private readonly counters = { sent: 0, received: 0, refused: 0, dropped: 0 };
   private isVerified = false;
   private failure: EdgeClientError | undefined;
@@ -76,6 +78,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.options = options;
     this.role = options.role;
+    this.travelled = new PathHistory(options.path.state);
     this.engine = options.engine;
     this.ready = this.becomingReady.promise;
     this.closed = this.closing.promise;
@@ -96,6 +99,7 @@ export class Session {
       wake: (asks) => this.driver.wake(asks),
     };
     options.path.onPath((state) => {
+      this.travelled.note(state);
       this.driver.wake(false);
       for (const listener of this.pathListeners) listener(state);
     });
@@ -104,6 +108,11 @@ export class Session {
   /** How packets travel now. */
   get path(): SessionPath {
     return this.options.path.state;
+  }
+
+  /** How packets travelled since the session exists, also before `openSession` resolved. */
+  get pathHistory(): readonly PathChange[] {
+    return this.travelled.changes;
   }
 
   /** The largest datagram that fits one packet; 0 before `ready`. */
