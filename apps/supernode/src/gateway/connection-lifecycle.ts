@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { LIMITS } from '@parley/protocol';
+import { LIMITS, type ClientRequestName } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { Metrics } from '../observability/metrics.ts';
@@ -68,7 +68,10 @@ export class ConnectionLifecycle {
     socket.data.connection = connection;
     this.open.add(connection);
     connection.expectSignInWithin(LIMITS.challengeLifetimeMs);
-    const isAdmitted = this.gate.open(connection);
+    const isAdmitted = this.gate.open(
+      connection,
+      (event) => socket.listeners(event as ClientRequestName).length > 0,
+    );
     socket.use((packet, next) => {
       if (isAdmitted(packet)) next();
     });

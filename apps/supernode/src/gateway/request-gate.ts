@@ -9,6 +9,7 @@ import { TokenBucket } from './token-bucket.ts';
 const MAX_EXCESS = 1_000;
 /** Requests of one connection that may be under way at one time. */
 const MAX_UNDER_WAY = 64;
+const MIN_RETRY_MS = 20;
 
 type Acknowledge = (reply: Acknowledgement<unknown>) => void;
 
@@ -20,8 +21,14 @@ export class RequestGate {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** The gate of one connection. It answers true when the packet may go on to its handler. */
-  open(connection: Connection): (packet: readonly unknown[]) => boolean {
+  /**
+   * The gate of one connection. It answers true when the packet may go on to its handler. `isServed` says which events
+   * have one: nobody waits in vain for what this supernode does not do.
+   */
+  open(
+    connection: Connection,
+    isServed: (event: string) => boolean,
+  ): (packet: readonly unknown[]) => boolean {
     const burst = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
     const budget = new TokenBucket(LIMITS.requestsPerSecond, burst, this.clock.monotonic());
     const excess = new TokenBucket(LIMITS.requestsPerSecond, MAX_EXCESS, this.clock.monotonic());
@@ -33,11 +40,13 @@ export class RequestGate {
       const retryAfterMs = budget.take(now);
       if (retryAfterMs > 0 || connection.requestsUnderWay >= MAX_UNDER_WAY) {
         if (excess.take(now) > 0) connection.close();
-        acknowledge?.(refused('RATE_LIMITED', 'Too many requests on this connection.', retryAfterMs));
+        const wait = Math.max(retryAfterMs, MIN_RETRY_MS);
+        acknowledge?.(refused('RATE_LIMITED', 'Too many requests on this connection.', wait));
         return this.drop('rate-limited');
       }
       if (!acknowledge) return this.drop('no-acknowledgement');
-      if (typeof packet[0] !== 'string' || !Object.hasOwn(CLIENT_REQUESTS, packet[0])) {
+      const [event] = packet;
+      if (typeof event !== 'string' || !Object.hasOwn(CLIENT_REQUESTS, event) || !isServed(event)) {
         acknowledge(refused('UNKNOWN_EVENT', 'The protocol has no such event.'));
         return this.drop('unknown-event');
       }

@@ -63,6 +63,14 @@ describe('requests that make no sense', () => {
     }
   }, 30_000);
 
+  it('are all of events that have a handler', async () => {
+    const connection = await edge.connect();
+
+    const codes = await Promise.all(EVENTS.map((event) => connection.refusal(event, undefined)));
+
+    expect(codes.filter((code) => code === 'UNKNOWN_EVENT')).toEqual([]);
+  });
+
   it('name the member of the schema that is wrong, and never what was sent', async () => {
     const connection = await edge.connect();
 

@@ -1,0 +1,76 @@
+import { describe, expect, it } from '@jest/globals';
+import { LIMITS, type Acknowledgement } from '@parley/protocol';
+import { ManualTime } from '../clock/testing/manual-time.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { Connection } from './connection.ts';
+import { RequestGate } from './request-gate.ts';
+import { RecordingTransport } from './testing/recording-transport.ts';
+
+const BURST = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
+
+function setUp() {
+  const time = new ManualTime();
+  const transport = new RecordingTransport();
+  const connection = new Connection('192.0.2.1', transport, time);
+  const gate = new RequestGate(new Metrics({ withProcess: false }), time).open(
+    connection,
+    (event) => event !== 'relay.renew',
+  );
+  const codes: string[] = [];
+  const acknowledge = (reply: Acknowledgement<unknown>) => codes.push(reply.ok ? 'ok' : reply.error.code);
+  const send = (event: unknown, ...rest: unknown[]) => gate([event, ...rest, acknowledge]);
+  return { time, transport, connection, gate, codes, send };
+}
+
+describe('RequestGate', () => {
+  it('lets known events through that somebody waits for', () => {
+    const { gate, codes, send } = setUp();
+
+    expect(send('challenge', {})).toBe(true);
+    expect(gate(['challenge', {}])).toBe(false);
+    expect(gate([])).toBe(false);
+    expect(codes).toEqual([]);
+  });
+
+  it.each(['no.such.event', 'toString', 'relay.renew', 7, null])(
+    'refuses %s, which is not served',
+    (event) => {
+      const { codes, send } = setUp();
+
+      expect(send(event, {})).toBe(false);
+      expect(codes).toEqual(['UNKNOWN_EVENT']);
+    },
+  );
+
+  it('keeps to the budget, which refills', async () => {
+    const { time, codes, send } = setUp();
+    for (let sent = 0; sent < BURST; sent++) expect(send('challenge', {})).toBe(true);
+    expect(send('challenge', {})).toBe(false);
+    expect(codes).toEqual(['RATE_LIMITED']);
+
+    await time.advance(1000 / LIMITS.requestsPerSecond);
+
+    expect(send('challenge', {})).toBe(true);
+  });
+
+  it('admits a bounded number of requests at one time', () => {
+    const { connection, codes, send } = setUp();
+    for (let begun = 0; begun < 64; begun++) connection.requestBegins();
+
+    expect(send('challenge', {})).toBe(false);
+    connection.requestEnds();
+    expect(send('challenge', {})).toBe(true);
+    expect(codes).toEqual(['RATE_LIMITED']);
+  });
+
+  it('closes the connection of who does not stop, and takes nothing from a closing one', () => {
+    const { transport, codes, send } = setUp();
+
+    for (let sent = 0; sent < BURST + 1_001; sent++) send('challenge', {});
+    expect(transport.isClosed).toBe(true);
+    const answered = codes.length;
+
+    expect(send('challenge', {})).toBe(false);
+    expect(codes.length).toBe(answered);
+  });
+});
