@@ -43,6 +43,10 @@ export const WIRE_ERRORS = {
     true,
     'Another version of the device list was committed first; fetch it and sign again.',
   ),
+  DEVICE_LIST_STALE: entry(
+    true,
+    'The message was sealed for other devices than the users have now; fetch the device lists and seal it again.',
+  ),
   LINK_UNKNOWN: entry(false, 'No device waits to be linked under this id, or it waited too long.'),
   RECOVERY_REFUSED: entry(false, 'The recovery key does not belong to this account.'),
   NOT_FOUND: entry(false, 'Nothing visible to the caller has this name.'),

@@ -3,6 +3,7 @@ import type { Acknowledgement } from './acknowledgement.ts';
 import * as account from './messages/account.ts';
 import * as contacts from './messages/contacts.ts';
 import * as directory from './messages/directory.ts';
+import * as mailbox from './messages/mailbox.ts';
 import { presenceSchema, presenceSet, presenceSubscribe, presenceUnsubscribe } from './messages/presence.ts';
 import { relayRenew } from './messages/relay.ts';
 import * as rendezvous from './messages/rendezvous.ts';
@@ -61,6 +62,9 @@ export const CLIENT_REQUESTS = {
   'session.cancel': by('linked', rendezvous.sessionCancel),
   'session.reject': by('linked', rendezvous.sessionReject),
   'session.report': by('linked', rendezvous.sessionReport),
+  'message.send': by('linked', mailbox.messageSend),
+  'mailbox.read': by('linked', mailbox.mailboxRead),
+  'mailbox.acknowledge': by('linked', mailbox.mailboxAcknowledge),
   'relay.renew': by('linked', relayRenew),
   'sign-off': by('authenticated', signOff),
 } as const satisfies Record<string, RequestDefinition>;
@@ -82,6 +86,7 @@ export const SERVER_EVENTS = {
   'session.answered': rendezvous.sessionAnsweredSchema,
   'session.candidates': rendezvous.sessionCandidatesEventSchema,
   'session.ended': rendezvous.sessionEndedSchema,
+  'mailbox.arrived': mailbox.mailboxArrivedSchema,
   'go-away': goAwaySchema,
 } as const satisfies Record<string, z.ZodType>;
 

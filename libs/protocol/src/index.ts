@@ -42,6 +42,7 @@ export { decodeLinkCode, encodeLinkCode, type LinkCode } from './link-code.ts';
 export type { Welcome } from './messages/account.ts';
 export { CONTACT_STATES, type Contact } from './messages/contacts.ts';
 export type { DirectoryEntry } from './messages/directory.ts';
+export type { Envelope, MailboxItem } from './messages/mailbox.ts';
 export {
   PRESENCE_STATES,
   SETTABLE_PRESENCE,
@@ -53,6 +54,16 @@ export { SESSION_END_REASONS } from './messages/rendezvous.ts';
 export { leadingZeroBits, puzzleInput } from './puzzle.ts';
 export { authenticationProofSchema, type AuthenticationProof } from './signed/authentication.ts';
 export { deviceListSchema, type DeviceList, type ListedDevice } from './signed/device-list.ts';
+export {
+  conversationIdInput,
+  conversationIdSchema,
+  messageIdSchema,
+  messageSchema,
+  type ConversationId,
+  type Message,
+  type MessageContent,
+  type MessageId,
+} from './signed/message.ts';
 export {
   candidateSchema,
   natBehaviourSchema,

@@ -34,6 +34,18 @@ export const LIMITS = {
   maxResourceTtlMs: 24 * 3600_000,
   minResourceTtlMs: 1000,
   maxResourceHolders: 50,
+  maxMessageTextLength: 4000,
+  maxReceiptsPerMessage: 64,
+  /** One sealed copy of a message: the longest text in any script, signed and sealed. */
+  maxSealedBytes: 24 * 1024,
+  /** Copies per request; a client sends the copies of a message in several requests where they are too large for one. */
+  maxCopiesPerRequest: 32,
+  maxMailboxItems: 50,
+  maxMailboxItemsPerDevice: 10_000,
+  maxMailboxBytesPerDevice: 32 * 1024 * 1024,
+  /** Copies that one sender may have in the mailboxes of a user who is no contact. */
+  maxRequestsPerSender: 20,
+  mailboxRetentionMs: 30 * 24 * 3600_000,
   challengeLifetimeMs: 30_000,
   puzzleLifetimeMs: 120_000,
   maxPuzzleDifficultyBits: 28,

@@ -23,6 +23,7 @@ export const SIGNING_CONTEXTS = {
   sessionOffer: 'parley/v1/session-offer',
   sessionAnswer: 'parley/v1/session-answer',
   sessionCandidates: 'parley/v1/session-candidates',
+  message: 'parley/v1/message',
 } as const;
 
 export type SigningContext = keyof typeof SIGNING_CONTEXTS;
