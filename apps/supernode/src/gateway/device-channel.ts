@@ -47,6 +47,13 @@ export class DeviceChannel {
     return event;
   }
 
+  /** Sends an event that has no number, if it may go out now; else it is lost. */
+  show<Name extends ServerEventName>(name: Name, payload: EventOf<Name>): boolean {
+    if (this.stateNow !== 'live' || !this.isLinked) return false;
+    this.connectionNow?.send(name, payload);
+    return true;
+  }
+
   private holdBack(event: ResumeEvent): void {
     this.heldBack.push(event);
     // The sign-in hangs: the device reads all state anew when it comes back.

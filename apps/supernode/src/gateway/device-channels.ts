@@ -193,6 +193,14 @@ export class DeviceChannels implements Notifier {
     return true;
   }
 
+  notifyConnected<Name extends ServerEventName>(
+    device: DeviceAddress,
+    name: Name,
+    payload: EventOf<Name>,
+  ): boolean {
+    return this.channels.get(deviceKey(device))?.show(name, payload) ?? false;
+  }
+
   notifyUser<Name extends ServerEventName>(
     tenant: TenantId,
     userId: UserId,

@@ -7,6 +7,7 @@ import { ContactsModule } from '../contacts/contacts.module.ts';
 import { DirectoryModule } from '../directory/directory.module.ts';
 import { ResourceIndexService } from '../directory/resource-index.service.ts';
 import { IdentityModule } from '../identity/identity.module.ts';
+import { MessagingModule } from '../messaging/messaging.module.ts';
 import { NatModule } from '../nat/nat.module.ts';
 import { ConnectionPresence } from '../presence/connection-presence.service.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
@@ -22,6 +23,7 @@ import { ContactsGateway } from './contacts.gateway.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { DirectoryGateway } from './directory.gateway.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
+import { MessagingGateway } from './messaging.gateway.ts';
 import { PresenceGateway } from './presence.gateway.ts';
 import { RelayGateway } from './relay.gateway.ts';
 import { RendezvousGateway } from './rendezvous.gateway.ts';
@@ -40,6 +42,7 @@ import { SignInGateway } from './sign-in.gateway.ts';
     DirectoryModule,
     NatModule,
     RendezvousModule,
+    MessagingModule,
   ],
   providers: [
     AccountEvents,
@@ -50,6 +53,7 @@ import { SignInGateway } from './sign-in.gateway.ts';
     ContactsGateway,
     DirectoryGateway,
     EdgeSignIn,
+    MessagingGateway,
     PresenceGateway,
     RelayGateway,
     RendezvousGateway,

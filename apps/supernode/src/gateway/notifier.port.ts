@@ -12,6 +12,15 @@ export interface Notifier {
     event: Name,
     payload: EventOf<Name>,
   ): boolean;
+  /**
+   * Only over the connection that the device has now: not numbered and not kept, for what the device can read again by
+   * itself. False when there is none.
+   */
+  notifyConnected<Name extends ServerEventName>(
+    device: DeviceAddress,
+    event: Name,
+    payload: EventOf<Name>,
+  ): boolean;
   /** To all linked devices of a user, but not `except`; the number of devices that it reached. */
   notifyUser<Name extends ServerEventName>(
     tenant: TenantId,

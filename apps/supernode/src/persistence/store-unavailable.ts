@@ -3,10 +3,10 @@ import { errorCodeOf, SupernodeError } from '../errors.ts';
 /**
  * Codes that say "not now" and not "not so": of Prisma (cannot connect, timed out, connection closed, no connection free,
  * transaction not started), of the operating system, of PostgreSQL (connection exceptions, shutting down, too many
- * connections, cannot serialise).
+ * connections, cannot serialise, deadlock).
  */
 const UNAVAILABLE =
-  /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037|ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|08[0-9A-Z]{3}|57P0[1-5]|53[0-9A-Z]{3}|40001)$/;
+  /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037|ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|08[0-9A-Z]{3}|57P0[1-5]|53[0-9A-Z]{3}|40001|40P01)$/;
 /** What drivers say where they give no code, or one that says nothing by itself: ENOENT is also a missing file. */
 const LOST =
   /connect ENOENT|connection terminated|connection ended|server has closed the connection|cannot reach|can't reach database/i;

@@ -35,6 +35,16 @@ export class RecordingNotifier implements Notifier {
     return this.connected.some(({ deviceId }) => deviceId === device.deviceId);
   }
 
+  notifyConnected<Name extends ServerEventName>(
+    device: DeviceAddress,
+    event: Name,
+    payload: EventOf<Name>,
+  ): boolean {
+    const isConnected = this.connected.some(({ deviceId }) => deviceId === device.deviceId);
+    if (isConnected) this.events.push({ device, event, payload });
+    return isConnected;
+  }
+
   notifyUser<Name extends ServerEventName>(
     tenant: TenantId,
     userId: UserId,

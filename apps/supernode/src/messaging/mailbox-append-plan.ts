@@ -1,0 +1,74 @@
+import { LIMITS } from '@parley/protocol';
+import type { AppendOutcome, MailboxAddress, MailboxCopy } from './mailbox-store.port.ts';
+
+/** The counters of a mailbox. */
+export interface MailboxState {
+  readonly lastCursor: number;
+  readonly items: number;
+  readonly bytes: number;
+}
+
+/** A copy that gets a place. */
+export interface PlacedCopy {
+  readonly copy: MailboxCopy;
+  readonly cursor: number;
+}
+
+export interface AppendPlan {
+  readonly outcomes: readonly AppendOutcome[];
+  readonly placed: readonly PlacedCopy[];
+  /** Counters afterwards, of every mailbox that was named; by {@link mailboxKey}. */
+  readonly states: ReadonlyMap<string, MailboxState>;
+}
+
+export function mailboxKey({ tenant, deviceId }: MailboxAddress): string {
+  return `${tenant} ${deviceId}`;
+}
+
+/** What makes a copy the same copy: recipient device, sending device, message. */
+export function copyKey(copy: MailboxAddress & Pick<MailboxCopy, 'from' | 'messageId'>): string {
+  return `${mailboxKey(copy)} ${copy.from.deviceId} ${copy.messageId}`;
+}
+
+/** Bytes of a base64url text without padding. */
+export function sealedBytes(copy: Pick<MailboxCopy, 'envelope'>): number {
+  return Math.floor((copy.envelope.sealed.length * 3) / 4);
+}
+
+/**
+ * Gives copies their places, in order. A discarded copy meets a full mailbox like any other, so that `full` does not tell
+ * its sender what became of it.
+ *
+ * @param states - counters of the mailboxes that exist
+ * @param existing - copies that are stored already, by {@link copyKey}
+ */
+export function planAppends(
+  copies: readonly MailboxCopy[],
+  states: ReadonlyMap<string, MailboxState>,
+  existing: ReadonlySet<string>,
+): AppendPlan {
+  const after = new Map(states);
+  const known = new Set(existing);
+  const placed: PlacedCopy[] = [];
+  const outcomes = copies.map((copy): AppendOutcome => {
+    const state = after.get(mailboxKey(copy));
+    if (!state) return { kind: 'no-mailbox' };
+    if (known.has(copyKey(copy))) return { kind: 'duplicate' };
+    const next = {
+      lastCursor: state.lastCursor + 1,
+      items: state.items + 1,
+      bytes: state.bytes + sealedBytes(copy),
+    };
+    if (isOverQuota(next)) return { kind: 'full' };
+    if (copy.isDiscarded) return { kind: 'discarded' };
+    after.set(mailboxKey(copy), next);
+    known.add(copyKey(copy));
+    placed.push({ copy, cursor: next.lastCursor });
+    return { kind: 'stored', cursor: next.lastCursor };
+  });
+  return { outcomes, placed, states: after };
+}
+
+function isOverQuota({ items, bytes }: MailboxState): boolean {
+  return items > LIMITS.maxMailboxItemsPerDevice || bytes > LIMITS.maxMailboxBytesPerDevice;
+}

@@ -1,0 +1,247 @@
+import { Injectable } from '@nestjs/common';
+import {
+  deviceIdSchema,
+  encodeBase64url,
+  messageIdSchema,
+  tenantIdSchema,
+  userIdSchema,
+  type MailboxItem,
+} from '@parley/protocol';
+import {
+  copyKey,
+  mailboxKey,
+  planAppends,
+  type AppendPlan,
+  type MailboxState,
+} from '../messaging/mailbox-append-plan.ts';
+import type {
+  Acknowledgement,
+  AppendOutcome,
+  MailboxAddress,
+  MailboxCopy,
+  MailboxPage,
+  MailboxStore,
+  PageSize,
+} from '../messaging/mailbox-store.port.ts';
+import type { Prisma } from './generated/client.ts';
+import { PrismaService } from './prisma.service.ts';
+
+/** Mailboxes that one transaction of the retention looks after. */
+const SWEEP_MAILBOXES = 200;
+
+interface StateRow {
+  readonly tenant_id: string;
+  readonly device_id: string;
+  readonly last_cursor: bigint;
+  readonly item_count: number;
+  readonly byte_count: bigint;
+}
+
+interface CopyRow {
+  readonly cursor: bigint;
+  readonly sender_user_id: string;
+  readonly sender_device_id: string;
+  readonly message_id: string;
+  readonly scheme: string;
+  readonly sealed: Uint8Array;
+  readonly is_request: boolean;
+  readonly stored_at: Date;
+}
+
+/** A copy, or the one row without any that an empty page has. */
+type PageRow = { readonly [Column in keyof CopyRow]: CopyRow[Column] | null } & {
+  readonly dropped_through: bigint;
+  readonly remaining: bigint | null;
+};
+
+/**
+ * Mailboxes in PostgreSQL. Whoever changes one holds the lock of its row until the commit, so that cursors become visible
+ * in order whichever supernode writes; rows are locked in one order everywhere, so that two writers never wait for each other.
+ */
+@Injectable()
+export class PrismaMailboxStore implements MailboxStore {
+  constructor(private readonly prisma: PrismaService) {}
+
+  async append(copies: readonly MailboxCopy[], storedAt: number): Promise<readonly AppendOutcome[]> {
+    return this.prisma.$transaction(async (transaction) => {
+      const states = await lock(transaction, copies);
+      const plan = planAppends(copies, states, await existing(transaction, copies));
+      await write(transaction, plan, new Date(storedAt));
+      return plan.outcomes;
+    });
+  }
+
+  async read(mailbox: MailboxAddress, after: number, size: PageSize): Promise<MailboxPage | undefined> {
+    // The sum of sizes is taken before the copies are fetched: a page of large ones must not load them all.
+    const rows = await this.prisma.$queryRaw<PageRow[]>`
+      WITH next AS (
+        SELECT cursor, sum(octet_length(sealed)) OVER (ORDER BY cursor) AS bytes,
+               row_number() OVER (ORDER BY cursor) AS place, count(*) OVER () AS found
+          FROM (SELECT cursor, sealed FROM mailbox_copy
+                 WHERE tenant_id = ${mailbox.tenant} AND device_id = ${mailbox.deviceId} AND cursor > ${after}
+                 ORDER BY cursor LIMIT ${size.items + 1}) AS window_of_copies)
+      SELECT m.dropped_through, next.found - count(next.cursor) OVER () AS remaining, c.cursor, c.sender_user_id,
+             c.sender_device_id, c.message_id, c.scheme, c.sealed, c.is_request, c.stored_at
+        FROM mailbox m
+        LEFT JOIN next ON next.place = 1 OR (next.place <= ${size.items} AND next.bytes <= ${size.bytes})
+        LEFT JOIN mailbox_copy c
+          ON c.tenant_id = m.tenant_id AND c.device_id = m.device_id AND c.cursor = next.cursor
+       WHERE m.tenant_id = ${mailbox.tenant} AND m.device_id = ${mailbox.deviceId}
+       ORDER BY c.cursor`;
+    const [first] = rows;
+    if (!first) return undefined;
+    return {
+      items: rows.filter(isCopy).map(toItem),
+      hasMore: Number(first.remaining) > 0,
+      droppedThrough: Number(first.dropped_through),
+    };
+  }
+
+  async acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<number> {
+    const named = acknowledgements.flatMap(({ tenant, deviceId, cursors }) =>
+      cursors.map((cursor) => ({ tenant, deviceId, cursor })),
+    );
+    return this.prisma.$transaction(async (transaction) => {
+      await lock(transaction, acknowledgements);
+      return transaction.$queryRaw<{ count: bigint }[]>`
+        WITH gone AS (
+          DELETE FROM mailbox_copy c
+           USING unnest(${named.map(({ tenant }) => tenant)}::text[], ${named.map(({ deviceId }) => deviceId)}::text[],
+                        ${named.map(({ cursor }) => cursor)}::bigint[]) AS named(tenant_id, device_id, cursor)
+           WHERE c.tenant_id = named.tenant_id AND c.device_id = named.device_id AND c.cursor = named.cursor
+          RETURNING c.tenant_id, c.device_id, octet_length(c.sealed) AS bytes),
+        freed AS (
+          UPDATE mailbox m SET item_count = m.item_count - g.items, byte_count = m.byte_count - g.bytes
+            FROM (SELECT tenant_id, device_id, count(*) AS items, sum(bytes) AS bytes FROM gone GROUP BY 1, 2) AS g
+           WHERE m.tenant_id = g.tenant_id AND m.device_id = g.device_id)
+        SELECT count(*) AS count FROM gone`.then(([row]) => Number(row?.count ?? 0));
+    });
+  }
+
+  async dropExpired(storedBefore: number): Promise<number> {
+    const before = new Date(storedBefore);
+    let dropped = 0;
+    for (;;) {
+      const mailboxes = await this.withExpired(before);
+      if (mailboxes.length === 0) return dropped;
+      dropped += await this.dropFrom(mailboxes, before);
+    }
+  }
+
+  private async withExpired(before: Date): Promise<readonly MailboxAddress[]> {
+    const rows = await this.prisma.$queryRaw<Pick<StateRow, 'tenant_id' | 'device_id'>[]>`
+      SELECT m.tenant_id, m.device_id FROM mailbox m
+       WHERE m.item_count > 0 AND EXISTS (
+         SELECT 1 FROM mailbox_copy c
+          WHERE c.tenant_id = m.tenant_id AND c.device_id = m.device_id AND c.stored_at < ${before})
+       LIMIT ${SWEEP_MAILBOXES}`;
+    return rows.map(toAddress);
+  }
+
+  private async dropFrom(mailboxes: readonly MailboxAddress[], before: Date): Promise<number> {
+    return this.prisma.$transaction(async (transaction) => {
+      await lock(transaction, mailboxes);
+      const [row] = await transaction.$queryRaw<{ count: bigint }[]>`
+        WITH gone AS (
+          DELETE FROM mailbox_copy c
+           USING unnest(${mailboxes.map(({ tenant }) => tenant)}::text[],
+                        ${mailboxes.map(({ deviceId }) => deviceId)}::text[]) AS named(tenant_id, device_id)
+           WHERE c.tenant_id = named.tenant_id AND c.device_id = named.device_id AND c.stored_at < ${before}
+          RETURNING c.tenant_id, c.device_id, c.cursor, octet_length(c.sealed) AS bytes),
+        freed AS (
+          UPDATE mailbox m SET item_count = m.item_count - g.items, byte_count = m.byte_count - g.bytes,
+                               dropped_through = greatest(m.dropped_through, g.newest)
+            FROM (SELECT tenant_id, device_id, count(*) AS items, sum(bytes) AS bytes, max(cursor) AS newest
+                    FROM gone GROUP BY 1, 2) AS g
+           WHERE m.tenant_id = g.tenant_id AND m.device_id = g.device_id)
+        SELECT count(*) AS count FROM gone`;
+      return Number(row?.count ?? 0);
+    });
+  }
+}
+
+/** Locks mailboxes until the transaction ends, and gives the counters of those that exist. */
+async function lock(
+  transaction: Prisma.TransactionClient,
+  mailboxes: readonly MailboxAddress[],
+): Promise<Map<string, MailboxState>> {
+  const rows = await transaction.$queryRaw<StateRow[]>`
+    SELECT tenant_id, device_id, last_cursor, item_count, byte_count FROM mailbox
+     WHERE (tenant_id, device_id) IN (
+       SELECT * FROM unnest(${mailboxes.map(({ tenant }) => tenant)}::text[],
+                            ${mailboxes.map(({ deviceId }) => deviceId)}::text[]))
+     ORDER BY tenant_id, device_id
+       FOR UPDATE`;
+  return new Map(
+    rows.map((row) => [
+      mailboxKey(toAddress(row)),
+      { lastCursor: Number(row.last_cursor), items: row.item_count, bytes: Number(row.byte_count) },
+    ]),
+  );
+}
+
+/** Keys of those copies that are stored. A statement of its own, so that it sees what was committed before the lock. */
+async function existing(
+  transaction: Prisma.TransactionClient,
+  copies: readonly MailboxCopy[],
+): Promise<ReadonlySet<string>> {
+  const rows = await transaction.$queryRaw<{ at: bigint }[]>`
+    SELECT named.at
+      FROM unnest(${copies.map(({ tenant }) => tenant)}::text[], ${copies.map(({ deviceId }) => deviceId)}::text[],
+                  ${copies.map(({ from }) => from.deviceId)}::text[], ${copies.map(({ messageId }) => messageId)}::text[])
+           WITH ORDINALITY AS named(tenant_id, device_id, sender_device_id, message_id, at)
+      JOIN mailbox_copy c USING (tenant_id, device_id, sender_device_id, message_id)`;
+  const keys = rows.map(({ at }) => copies[Number(at) - 1]).flatMap((copy) => (copy ? [copyKey(copy)] : []));
+  return new Set(keys);
+}
+
+/** Writes the placed copies and the counters. Locked rows are written even where nothing was placed: it takes as long. */
+async function write(transaction: Prisma.TransactionClient, plan: AppendPlan, storedAt: Date): Promise<void> {
+  const copies = plan.placed.map(({ copy, cursor }) => ({
+    t: copy.tenant,
+    d: copy.deviceId,
+    c: cursor,
+    u: copy.from.userId,
+    s: copy.from.deviceId,
+    m: copy.messageId,
+    e: copy.envelope.scheme,
+    b: Buffer.from(copy.envelope.sealed, 'base64url').toString('base64'),
+    r: copy.isRequest,
+  }));
+  const mailboxes = [...plan.states].map(([key, { lastCursor, items, bytes }]) => {
+    const [t, d] = key.split(' ');
+    return { t, d, l: lastCursor, i: items, b: bytes };
+  });
+  await transaction.$executeRaw`
+    WITH stored AS (
+      INSERT INTO mailbox_copy (tenant_id, device_id, cursor, sender_user_id, sender_device_id, message_id, scheme, sealed,
+                                is_request, stored_at)
+      SELECT t, d, c, u, s, m, e, decode(b, 'base64'), r, ${storedAt}::timestamptz
+        FROM json_to_recordset(${JSON.stringify(copies)}::json)
+          AS copy(t text, d text, c bigint, u text, s text, m text, e text, b text, r boolean))
+    UPDATE mailbox SET last_cursor = l, item_count = i, byte_count = b
+      FROM json_to_recordset(${JSON.stringify(mailboxes)}::json) AS state(t text, d text, l bigint, i integer, b bigint)
+     WHERE tenant_id = t AND device_id = d`;
+}
+
+function isCopy(row: PageRow): row is PageRow & CopyRow {
+  return row.cursor !== null;
+}
+
+function toItem(row: CopyRow): MailboxItem {
+  return {
+    cursor: Number(row.cursor),
+    messageId: messageIdSchema.parse(row.message_id),
+    from: {
+      userId: userIdSchema.parse(row.sender_user_id),
+      deviceId: deviceIdSchema.parse(row.sender_device_id),
+    },
+    envelope: { scheme: row.scheme, sealed: encodeBase64url(row.sealed) },
+    storedAt: row.stored_at.getTime(),
+    isRequest: row.is_request,
+  };
+}
+
+function toAddress(row: Pick<StateRow, 'tenant_id' | 'device_id'>): MailboxAddress {
+  return { tenant: tenantIdSchema.parse(row.tenant_id), deviceId: deviceIdSchema.parse(row.device_id) };
+}
