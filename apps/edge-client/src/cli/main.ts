@@ -10,7 +10,8 @@ const interruption = new AbortController();
 process.once('SIGINT', () => interruption.abort());
 process.once('SIGTERM', () => interruption.abort());
 
-let output = new Output(process.argv.includes('--json'));
+const isJson = process.argv.includes('--json');
+let output = new Output(isJson);
 
 /** How a thrown thing ends the process. */
 function exitCodeOf(thrown: unknown): ExitCode {
@@ -20,7 +21,12 @@ function exitCodeOf(thrown: unknown): ExitCode {
 }
 
 function report(thrown: unknown): void {
-  if (thrown instanceof CommanderError) return; // it has told already
+  if (thrown instanceof CommanderError) {
+    // It has told people already; a script reads its one object.
+    if (thrown.exitCode !== 0 && isJson)
+      output.result({ ok: false, error: { code: 'USAGE', message: thrown.message } }, '');
+    return;
+  }
   if (thrown instanceof EdgeClientError) output.failure(thrown.code, thrown.message);
   else
     output.failure('INTERNAL', thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));

@@ -45,6 +45,18 @@ describe('EdgeClient against a supernode of the same wire', () => {
     expect(await busy).toBe('busy');
   });
 
+  it('verifies a new contact before the first call', async () => {
+    const { alice, bob } = await pair();
+    // One more question on the same connection: what was asked before it has been answered.
+    await alice.directory.lookup({ handle: 'bob' });
+    await bob.directory.lookup({ handle: 'alice' });
+    const before = supernode.requests.length;
+
+    await alice.openSession(userIdOf(bob));
+
+    expect(supernode.requests.slice(before, before + 1)).toEqual(['session.offer']);
+  });
+
   it('opens a session on loopback and carries datagrams and streams both ways', async () => {
     const { alice, bob } = await pair();
     const arriving = incoming(bob);

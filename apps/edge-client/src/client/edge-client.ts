@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LIMITS, type DeviceId, type Handle, type TenantId, type UserId } from '@parley/protocol';
+import { ContactPinning } from '../contacts/contact-pinning.ts';
 import { Contacts } from '../contacts/contacts.ts';
 import { Directory } from '../directory/directory.ts';
 import { Resources } from '../directory/resources.ts';
@@ -262,7 +263,11 @@ export class EdgeClient {
   }
 
   #wire(): void {
-    this.#connection.onChange((change) => this.#events.emit('state', change));
+    const pinning = new ContactPinning(this.contacts, this.#identity, this.#trust, this.#connection);
+    this.#connection.onChange((change) => {
+      this.#events.emit('state', change);
+      if (change.to === 'online') void pinning.run();
+    });
     this.#connection.onGap(() => {
       this.#resync(this.#connection.request).catch(() => this.#connection.recycle());
     });

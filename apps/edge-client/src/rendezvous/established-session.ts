@@ -4,8 +4,10 @@ import type { PathNegotiation } from './path-negotiation.ts';
 import type { RendezvousContext } from './rendezvous-context.ts';
 import type { Party } from './signed-session.ts';
 
-/** After a failed search for paths, the caller tries anew at this pace until the session itself gives up. */
-const RESTART_INTERVAL_MS = 2000;
+/** From a failed search for paths to the caller's next one. */
+const RESTART_DELAY_MS = 1000;
+/** For a restart to be answered and to find a path; and to come online where the supernode is away too. */
+const RESTART_PATIENCE_MS = 6000;
 
 export interface EstablishedOptions {
   readonly session: Session;
@@ -49,7 +51,7 @@ export class EstablishedSession {
     this.usable.catch(() => undefined); // the closure says it too
     // One end restarts, the other follows: the caller, as it has the controlling role.
     negotiation.path.onFailed(() => {
-      if (options.role === 'caller') this.#restartSoon();
+      if (options.role === 'caller') this.#restartAfter(RESTART_DELAY_MS);
     });
     session.ready.then(
       () => this.#onReady(),
@@ -85,11 +87,16 @@ export class EstablishedSession {
       .catch(() => this.#context.drops.count('report-not-delivered'));
   }
 
-  #restartSoon(): void {
+  /** Again and again until there is a path: the session's own idle time is what ends it. */
+  #restartAfter(delayMs: number): void {
     this.#restartTimer ??= setTimeout(() => {
       this.#restartTimer = undefined;
-      this.negotiation.restart();
-    }, RESTART_INTERVAL_MS);
+      if (this.session.path !== 'none') return;
+      const { isOnline } = this.#context.signalling;
+      // Unheard by the other end, a restart would only throw away what may still answer.
+      if (isOnline) this.negotiation.restart();
+      this.#restartAfter(isOnline ? RESTART_PATIENCE_MS : RESTART_DELAY_MS);
+    }, delayMs);
   }
 
   #end(): void {

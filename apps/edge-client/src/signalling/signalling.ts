@@ -21,6 +21,8 @@ export type SendRequest = <Name extends ClientRequestName>(
 /** What the SDK's concerns see of the connection. Events are validated and free of duplicates. */
 export interface Signalling {
   readonly request: SendRequest;
+  /** Whether a request has a chance now. */
+  readonly isOnline: boolean;
   onEvent<Name extends ServerEventName>(name: Name, listener: (event: EventOf<Name>) => void): () => void;
 }
 

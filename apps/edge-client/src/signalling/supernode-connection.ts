@@ -57,6 +57,10 @@ export class SupernodeConnection implements Signalling {
     return this.#core.state;
   }
 
+  get isOnline(): boolean {
+    return this.state === 'online';
+  }
+
   drops(): Readonly<Partial<Record<ServerDropReason, number>>> {
     return this.#drops.snapshot();
   }

@@ -1,0 +1,92 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EventOf, Presence, ServerEventName, UserId } from '@parley/protocol';
+import type { SendRequest, Signalling } from '../signalling/signalling.ts';
+import { PresenceWatch } from './presence-watch.ts';
+
+const BOB = 'bob' as UserId;
+
+function presence(state: Presence['state'], epoch: number, counter: number): Presence {
+  return {
+    userId: BOB,
+    state,
+    statusText: null,
+    lastSeen: null,
+    devices: [],
+    version: { epoch, counter },
+    asOf: counter,
+  };
+}
+
+/** Signalling by hand: answers every subscription with `answer`, and lets the test push events. */
+class FakeSignalling implements Signalling {
+  readonly isOnline = true;
+  readonly asked: string[] = [];
+  answer: Presence = presence('online', 1, 1);
+  #listener: (event: Presence) => void = () => undefined;
+
+  request = ((name: string, payload: { userIds?: readonly UserId[] }) => {
+    this.asked.push(name);
+    if (name === 'presence.set') return Promise.resolve({ ...this.answer, userId: 'me' as UserId });
+    return Promise.resolve({ presence: (payload.userIds ?? []).slice(0, 1).map(() => this.answer) });
+  }) as unknown as SendRequest;
+
+  onEvent<Name extends ServerEventName>(_name: Name, listener: (event: EventOf<Name>) => void): () => void {
+    this.#listener = listener as (event: Presence) => void;
+    return () => undefined;
+  }
+
+  push(event: Presence): void {
+    this.#listener(event);
+  }
+}
+
+describe('PresenceWatch', () => {
+  it('orders updates by epoch and counter, and tells only what an app would show', async () => {
+    const signalling = new FakeSignalling();
+    const watch = new PresenceWatch(signalling);
+    const seen: string[] = [];
+    watch.on('change', ({ state }) => seen.push(state));
+    await watch.subscribe(BOB);
+
+    signalling.push(presence('busy', 1, 3));
+    signalling.push(presence('away', 1, 2));
+    signalling.push(presence('busy', 1, 4));
+    signalling.push(presence('offline', 2, 1));
+    signalling.push(presence('online', 1, 9));
+
+    expect(seen).toEqual(['online', 'busy', 'offline']);
+    expect(watch.get(BOB)?.state).toBe('offline');
+  });
+
+  it('takes what a supernode answers after it lost its memory, though its counters are lower', async () => {
+    const signalling = new FakeSignalling();
+    signalling.answer = presence('busy', 7, 70);
+    const watch = new PresenceWatch(signalling);
+    await watch.subscribe(BOB);
+    signalling.answer = presence('away', 1, 1);
+
+    await watch.resync(signalling.request);
+
+    expect(watch.get(BOB)?.state).toBe('away');
+  });
+
+  it('sets its own presence again after a loss, unless it was to expire by itself', async () => {
+    const signalling = new FakeSignalling();
+    const watch = new PresenceWatch(signalling);
+    await watch.set({ state: 'busy' });
+    await watch.resync(signalling.request);
+    await watch.set({ state: 'away', expiresInMs: 60_000 });
+    await watch.resync(signalling.request);
+
+    expect(signalling.asked.filter((name) => name === 'presence.set')).toHaveLength(3);
+  });
+
+  it('asks for many users in several requests, and for none in none', async () => {
+    const signalling = new FakeSignalling();
+    const watch = new PresenceWatch(signalling);
+    await watch.subscribe(...Array.from({ length: 401 }, (_, at) => `user-${String(at)}` as UserId));
+    await watch.subscribe();
+
+    expect(signalling.asked).toEqual(['presence.subscribe', 'presence.subscribe', 'presence.subscribe']);
+  });
+});
