@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TenantId } from '@parley/protocol';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { Refusal } from '../refusal.ts';
 import { ACCOUNT_STORE, type Account, type AccountStore } from './accounts.port.ts';
 import type { DeviceAddress } from './caller.ts';
@@ -18,6 +19,7 @@ export class AccountAccess {
   constructor(
     @Inject(TENANT_STORE) private readonly tenants: TenantStore,
     @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /** @throws Refusal TENANT_UNKNOWN */
@@ -39,5 +41,27 @@ export class AccountAccess {
     const linked = account.latest?.deviceIds.has(device.deviceId) ?? false;
     if (!linked && account.removedDevices.has(device.deviceId)) throw new Refusal('DEVICE_REMOVED');
     return { account, linked };
+  }
+
+  /** As {@link enter}, where the app's own backend vouches for the user: one who is new gets an account without devices. */
+  async enterOrCreate(device: DeviceAddress): Promise<AccountEntry> {
+    const entry = await this.enter(device);
+    if (entry) return entry;
+    await this.accounts.ensureUser(device);
+    const { tenant, userId } = device;
+    const account: Account = {
+      tenant,
+      userId,
+      handle: null,
+      status: 'active',
+      latest: undefined,
+      removedDevices: new Set(),
+    };
+    return { account, linked: false };
+  }
+
+  /** Notes that the device was here, for operators. */
+  async noteVisit({ tenant, deviceId }: DeviceAddress): Promise<void> {
+    await this.accounts.touchDevice(tenant, deviceId, new Date(this.clock.now()));
   }
 }

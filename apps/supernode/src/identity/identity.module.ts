@@ -20,6 +20,7 @@ import { RegistrationService } from './registration.service.ts';
 import { RemoteKeySets } from './remote-key-sets.ts';
 import { SignInService } from './sign-in.service.ts';
 import { TENANT_STORE } from './tenants.port.ts';
+import { TokenBinder } from './token-binder.ts';
 import { TokenIssuer } from './token-issuer.ts';
 import { TokenVerifier } from './token-verifier.ts';
 import { WaitingDevices } from './waiting-devices.ts';
@@ -45,6 +46,7 @@ import { WaitingDevices } from './waiting-devices.ts';
     RegistrationService,
     RemoteKeySets,
     SignInService,
+    TokenBinder,
     TokenIssuer,
     TokenVerifier,
     WaitingDevices,

@@ -1,9 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { LIMITS, type RequestOf, type ResponseOf } from '@parley/protocol';
 import { Refusal } from '../refusal.ts';
 import { AccountAccess } from './account-access.ts';
 import { AccountService } from './account.service.ts';
-import { ACCOUNT_STORE, type AccountStore } from './accounts.port.ts';
 import type { Caller } from './caller.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { DeviceLists, isRepeated } from './device-lists.ts';
@@ -21,7 +20,6 @@ export class LinkingService {
     private readonly lists: DeviceLists,
     private readonly issuer: TokenIssuer,
     private readonly waiting: WaitingDevices,
-    @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
   ) {}
 
   async open(
@@ -49,13 +47,13 @@ export class LinkingService {
     const { token } = await this.issuer.issue(caller, found.device);
     // The newest ones where the chain is longer than an answer: the device reads the rest when it has signed in.
     const since = Math.max(0, list.list.version - LIMITS.maxDeviceListsPerAnswer);
-    const lists = (await this.accounts.listsAfter(caller, since, LIMITS.maxDeviceListsPerAnswer)) ?? [];
+    const { lists } = await this.account.listsOf(caller, since);
     found.connection.send('link.approved', {
       tenant: caller.tenant,
       userId: caller.userId,
       handle: account.handle,
       token,
-      lists: [...lists],
+      lists,
       confirmation: request.confirmation,
     });
     this.waiting.remove(caller.tenant, request.deviceId);
