@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { receiveFile, sendFile, type EdgeClient } from '@parley/edge-client';
+import { receiveFile, sendFile, type EdgeClient, type EdgeClientError } from '@parley/edge-client';
 import { befriend, ClientBench, firstOf, nextSession, readText, untilDirect, userIdOf } from './clients.ts';
 import { startSupernode, type RunningSupernode } from './start-supernode.ts';
 
@@ -94,4 +94,29 @@ describe('two edge clients through a supernode process', () => {
     expect(Buffer.from(await heard).toString()).toBe('relayed');
     expect([ours.path, theirs.path]).toEqual(['relayed', 'relayed']);
   }, 30_000);
+
+  it('give the session to the first device of a user that answers, and only to that one', async () => {
+    const tablet = await bench.open();
+    const invitation = await tablet.linkCode();
+    await bob.approveLink(invitation.code, { name: 'tablet' });
+    await invitation.approved;
+    await tablet.connect();
+    await alice.devices(userIdOf(bob));
+    const outcomes = [bob, tablet].map((device) =>
+      nextSession(device).then(
+        () => 'opened',
+        (error: unknown) => (error as EdgeClientError).code,
+      ),
+    );
+
+    const session = await alice.openSession(userIdOf(bob));
+    const seen = await Promise.all(outcomes);
+
+    const winner = [bob, tablet][seen.indexOf('opened')];
+    expect(alice.sessions.peerOf(session)?.deviceId).toBe(winner?.identity.deviceId);
+    expect(['SESSION_TAKEN', 'EDGE_ANSWERED_ELSEWHERE']).toContain(
+      seen.find((outcome) => outcome !== 'opened'),
+    );
+    await session.close();
+  }, 60_000);
 });
