@@ -2,7 +2,7 @@ import { sameTransportAddress, type TransportAddress } from '@parley/nat';
 import { nodeCrypto, UdpEndpoint, type GatherReport, type IcePath } from '@parley/nat/node';
 import type { RelayCredentials, Welcome } from '@parley/protocol';
 import { edgeError } from '../errors.ts';
-import { connectionIdOf } from '../session/connection-id.ts';
+import { ConnectionTable } from '../session/connection-table.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
 import { resolveServers } from './server-addresses.ts';
 
@@ -31,28 +31,25 @@ const GATHER_TIMEOUT_MS = 1500;
 export class ClientEndpoint {
   readonly #endpoint: UdpEndpoint;
   /** By QUIC connection id, the session it belongs to. */
-  readonly #owners: Map<string, string>;
+  readonly #owners: ConnectionTable;
   #servers: { readonly stun: readonly TransportAddress[]; readonly turn: TransportAddress | undefined } = {
     stun: [],
     turn: undefined,
   };
   #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
 
-  private constructor(endpoint: UdpEndpoint, owners: Map<string, string>) {
+  private constructor(endpoint: UdpEndpoint, owners: ConnectionTable) {
     this.#endpoint = endpoint;
     this.#owners = owners;
   }
 
   /** @throws EDGE_UDP_UNAVAILABLE */
   static async open(options: UdpOptions): Promise<ClientEndpoint> {
-    const owners = new Map<string, string>();
+    const owners = new ConnectionTable();
     try {
       const endpoint = await UdpEndpoint.open({
         crypto: nodeCrypto,
-        demultiplex: (bytes) => {
-          const id = connectionIdOf(bytes);
-          return id === undefined ? undefined : owners.get(id);
-        },
+        demultiplex: (bytes) => owners.ownerOf(bytes),
         ...(options.bind ? { bind: options.bind } : {}),
         includeLoopback: options.includeLoopback ?? false,
       });
@@ -95,7 +92,7 @@ export class ClientEndpoint {
    */
   claim(connectionIds: readonly string[], dataKey: string): () => void {
     if (connectionIds.some((id) => this.#owners.has(id))) throw edgeError('EDGE_FLIGHT_INVALID');
-    for (const id of connectionIds) this.#owners.set(id, dataKey);
+    for (const id of connectionIds) this.#owners.add(id, dataKey);
     return () => {
       for (const id of connectionIds) this.#owners.delete(id);
     };

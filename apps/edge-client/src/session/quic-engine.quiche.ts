@@ -197,17 +197,12 @@ class QuicheEngine implements QuicEngine {
   }
 
   readStream(id: number): StreamChunk | StreamAbandoned | undefined {
-    if (this.slab.length - this.slabUsed < MIN_READ_BYTES) {
-      this.slab = Buffer.allocUnsafeSlow(READ_SLAB_BYTES);
-      this.slabUsed = 0;
-    }
+    this.makeRoom(MIN_READ_BYTES);
     try {
       const result = this.connection.streamRecv(id, this.slab.subarray(this.slabUsed));
       if (result === null) return undefined;
       const [length, fin] = result;
-      const bytes = this.slab.subarray(this.slabUsed, this.slabUsed + length);
-      this.slabUsed += length;
-      return { bytes, fin };
+      return { bytes: this.takeFromSlab(length), fin };
     } catch (error) {
       return this.abandonedBy(error, 'reset');
     }
@@ -255,7 +250,24 @@ class QuicheEngine implements QuicEngine {
   }
 
   readDatagram(): Uint8Array | undefined {
-    return this.connection.dgramRecvVec() ?? undefined;
+    // into the slab: bytes that the binding allocates by itself cost the garbage collector more than QUIC costs us
+    this.makeRoom(MAX_UDP_PAYLOAD_BYTES);
+    const length = this.connection.dgramRecv(
+      this.slab.subarray(this.slabUsed, this.slabUsed + MAX_UDP_PAYLOAD_BYTES),
+    );
+    return length === null ? undefined : this.takeFromSlab(length);
+  }
+
+  private makeRoom(bytes: number): void {
+    if (this.slab.length - this.slabUsed >= bytes) return;
+    this.slab = Buffer.allocUnsafeSlow(READ_SLAB_BYTES);
+    this.slabUsed = 0;
+  }
+
+  private takeFromSlab(length: number): Uint8Array {
+    const bytes = this.slab.subarray(this.slabUsed, this.slabUsed + length);
+    this.slabUsed += length;
+    return bytes;
   }
 
   private isForgotten(id: number): boolean {

@@ -212,7 +212,8 @@ export class Session {
     let hasMore = false;
     if (this.engine.isReadable()) {
       this.readDatagrams();
-      this.announceReadableStreams();
+      // still: to list the streams costs more than to ask whether there is any
+      if (this.engine.isReadable()) this.announceReadableStreams();
     }
     for (const stream of this.streams.values()) {
       if (stream.resumeWrites()) hasMore = true;

@@ -1,5 +1,5 @@
 import type { NatCrypto } from '../crypto/crypto.port.ts';
-import type { TransportAddress } from '../net/transport-address.ts';
+import { sameTransportAddress, type TransportAddress } from '../net/transport-address.ts';
 import { decodeStunMessage } from '../stun/message.ts';
 import { Method } from '../stun/message-type.ts';
 import type { Core } from '../time/core.ts';
@@ -149,6 +149,9 @@ export class IceAgent implements Core<IceInput, IceOutput> {
 
   /** Whether a relay forwarded what came from this address at this base, as far as is known. */
   isRelayed(base: CandidateBase, from: TransportAddress): boolean {
+    const pair = this.#agent.current?.pair;
+    // the common case, without making the key of a pair for each datagram
+    if (pair?.base.id === base.id && sameTransportAddress(pair.remote.address, from)) return pair.isRelayed;
     return this.#agent.checklist.find(base, from)?.isRelayed ?? base.kind === 'relay';
   }
 
