@@ -54,6 +54,10 @@ export const EDGE_ERRORS = {
     message: 'The supernode belongs to another cluster than the one this identity knows.',
     retryable: false,
   },
+  EDGE_REPLACED: {
+    message: 'The same device signed in elsewhere; this client stays offline.',
+    retryable: false,
+  },
   EDGE_REVOKED: { message: 'The supernode signed this device off for good.', retryable: false },
   EDGE_IDENTITY_CORRUPTED: {
     message: 'A file of the identity folder is damaged; nothing was overwritten.',
@@ -119,6 +123,28 @@ export const EDGE_ERRORS = {
   EDGE_FILE_UNREADABLE: { message: 'The file cannot be read or written.', retryable: false },
   EDGE_FILE_REFUSED: { message: 'The receiver refused the file.', retryable: false },
   EDGE_NETCHECK_FAILED: { message: 'The supernode named no server to measure against.', retryable: true },
+  EDGE_MESSAGE_TOO_LARGE: { message: 'The message is larger than one sealed copy may be.', retryable: false },
+  EDGE_MESSAGE_EXPIRED: {
+    message: 'The message could not be delivered within the time that it may wait for it.',
+    retryable: false,
+  },
+  EDGE_MESSAGE_FORGED: {
+    message: 'A message was not made by the device, or not for the conversation, that it was delivered for.',
+    retryable: false,
+  },
+  EDGE_MAILBOX_FULL: {
+    message: 'The mailbox of a device is full; the message waits until there is room.',
+    retryable: true,
+  },
+  EDGE_MESSAGES_CORRUPTED: {
+    message: 'The message store is damaged; nothing was overwritten.',
+    retryable: false,
+  },
+  EDGE_MESSAGES_NEWER: {
+    message: 'The message store was written by a newer version; nothing was overwritten.',
+    retryable: false,
+  },
+  EDGE_MESSAGES_UNUSABLE: { message: 'The message store cannot be read or written.', retryable: true },
 } as const satisfies Record<string, ErrorEntry>;
 
 /** A code of the SDK's own. */

@@ -181,13 +181,13 @@ describe('ConnectionCore', () => {
     ]);
   });
 
-  it('stays away when its device was revoked', () => {
+  it.each(['revoked', 'replaced'] as const)('stays away when its device was %s', (reason) => {
     const bench = new Bench();
     bench.goOnline();
 
     bench.give({
       kind: 'go-away',
-      notice: { reason: 'revoked', alternates: [], retryAfterMs: 0, windowMs: 0 },
+      notice: { reason, alternates: [], retryAfterMs: 0, windowMs: 0 },
     });
 
     expect(bench.core.state).toBe('disconnected');

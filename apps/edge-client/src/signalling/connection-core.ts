@@ -140,6 +140,8 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
 
   #goAway(notice: EventOf<'go-away'>, now: Instant): readonly ConnectionOutput[] {
     if (this.#state !== 'online') return [];
+    // Coming back would throw the other process of this device out, which would come back in turn.
+    if (notice.reason === 'replaced') return this.#stop('disconnected', 'replaced');
     if (notice.reason === 'revoked') return this.#stop('disconnected', 'revoked');
     const alternates = notice.alternates.filter((url) => isUsableAlternate(url, this.#options.url));
     this.#urls = [...new Set([...alternates, ...this.#urls])];

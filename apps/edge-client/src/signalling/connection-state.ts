@@ -27,6 +27,7 @@ export type ConnectionCause =
   | 'sign-in-refused'
   | 'sign-in-failed'
   | 'go-away'
+  | 'replaced'
   | 'revoked'
   | 'backoff-elapsed'
   | 'gave-up';

@@ -136,6 +136,7 @@ export class SupernodeConnection implements Signalling {
 
   #tell(change: ConnectionChange): void {
     if (change.cause === 'revoked') this.#lastError = edgeError('EDGE_REVOKED');
+    if (change.cause === 'replaced') this.#lastError = edgeError('EDGE_REPLACED');
     const error = change.to === 'online' ? undefined : this.#lastError;
     if (change.to === 'online') this.#lastError = undefined;
     this.#changes.emit('change', error ? { ...change, error } : change);
