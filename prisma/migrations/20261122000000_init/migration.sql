@@ -5,9 +5,6 @@
 CREATE TYPE "account_status" AS ENUM ('active', 'suspended', 'deleted');
 
 -- CreateEnum
-CREATE TYPE "presence_visibility" AS ENUM ('everyone', 'contacts', 'nobody');
-
--- CreateEnum
 CREATE TYPE "chosen_presence" AS ENUM ('online', 'away', 'busy', 'invisible');
 
 -- CreateEnum
@@ -18,9 +15,6 @@ CREATE TYPE "device_state" AS ENUM ('active', 'removed');
 
 -- CreateEnum
 CREATE TYPE "contact_state" AS ENUM ('pending_out', 'pending_in', 'accepted', 'blocked');
-
--- CreateEnum
-CREATE TYPE "link_ticket_state" AS ENUM ('open', 'claimed', 'completed', 'cancelled');
 
 -- CreateTable
 CREATE TABLE "tenant" (
@@ -33,7 +27,6 @@ CREATE TABLE "tenant" (
     "token_audience" TEXT,
     "open_registration" BOOLEAN NOT NULL DEFAULT true,
     "presence_retention_days" INTEGER NOT NULL DEFAULT 30,
-    "audit_retention_days" INTEGER NOT NULL DEFAULT 365,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
@@ -72,10 +65,8 @@ CREATE TABLE "user_account" (
     "display_name" TEXT,
     "discoverable" BOOLEAN NOT NULL DEFAULT false,
     "status" "account_status" NOT NULL DEFAULT 'active',
-    "presence_visibility" "presence_visibility" NOT NULL DEFAULT 'contacts',
     "chosen_presence" "chosen_presence" NOT NULL DEFAULT 'online',
     "status_text" TEXT,
-    "region" TEXT,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "last_seen_at" TIMESTAMPTZ(3),
@@ -90,7 +81,6 @@ CREATE TABLE "device" (
     "user_id" TEXT NOT NULL,
     "public_key" BYTEA NOT NULL,
     "name" TEXT,
-    "platform" TEXT,
     "state" "device_state" NOT NULL DEFAULT 'active',
     "first_seen_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "last_seen_at" TIMESTAMPTZ(3),
@@ -147,9 +137,6 @@ CREATE TABLE "contact" (
     "owner_id" TEXT NOT NULL,
     "peer_id" TEXT NOT NULL,
     "state" "contact_state" NOT NULL,
-    "pinned_root" BYTEA,
-    "pinned_version" INTEGER,
-    "message" TEXT,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "accepted_at" TIMESTAMPTZ(3),
@@ -167,21 +154,6 @@ CREATE TABLE "token_binding" (
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "token_binding_pkey" PRIMARY KEY ("tenant_id","token_hash")
-);
-
--- CreateTable
-CREATE TABLE "link_ticket" (
-    "tenant_id" TEXT NOT NULL,
-    "ticket_hash" TEXT NOT NULL,
-    "user_id" TEXT NOT NULL,
-    "issuer_device_id" TEXT NOT NULL,
-    "state" "link_ticket_state" NOT NULL DEFAULT 'open',
-    "claim" BYTEA,
-    "claimed_device_id" TEXT,
-    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "expires_at" TIMESTAMPTZ(3) NOT NULL,
-
-    CONSTRAINT "link_ticket_pkey" PRIMARY KEY ("tenant_id","ticket_hash")
 );
 
 -- CreateTable
@@ -244,12 +216,6 @@ CREATE INDEX "contact_tenant_id_peer_id_state_idx" ON "contact"("tenant_id", "pe
 CREATE INDEX "token_binding_expires_at_idx" ON "token_binding"("expires_at");
 
 -- CreateIndex
-CREATE INDEX "link_ticket_tenant_id_user_id_idx" ON "link_ticket"("tenant_id", "user_id");
-
--- CreateIndex
-CREATE INDEX "link_ticket_expires_at_idx" ON "link_ticket"("expires_at");
-
--- CreateIndex
 CREATE INDEX "presence_transition_tenant_id_user_id_at_idx" ON "presence_transition"("tenant_id", "user_id", "at");
 
 -- CreateIndex
@@ -286,9 +252,6 @@ ALTER TABLE "contact" ADD CONSTRAINT "contact_tenant_id_peer_id_fkey" FOREIGN KE
 ALTER TABLE "token_binding" ADD CONSTRAINT "token_binding_tenant_id_user_id_fkey" FOREIGN KEY ("tenant_id", "user_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
-ALTER TABLE "link_ticket" ADD CONSTRAINT "link_ticket_tenant_id_user_id_fkey" FOREIGN KEY ("tenant_id", "user_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
-
--- AddForeignKey
 ALTER TABLE "presence_transition" ADD CONSTRAINT "presence_transition_tenant_id_user_id_fkey" FOREIGN KEY ("tenant_id", "user_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
@@ -302,7 +265,7 @@ ALTER TABLE "audit_entry" ADD CONSTRAINT "audit_entry_tenant_id_fkey" FOREIGN KE
 ALTER TABLE "tenant" ADD CONSTRAINT "tenant_one_token_verifier"
   CHECK ("api_secret" IS NULL OR "jwks_url" IS NULL);
 ALTER TABLE "tenant" ADD CONSTRAINT "tenant_retention_is_positive"
-  CHECK ("presence_retention_days" >= 0 AND "audit_retention_days" >= 0);
+  CHECK ("presence_retention_days" >= 0);
 ALTER TABLE "user_account" ADD CONSTRAINT "user_account_handle_is_whole"
   CHECK (("handle" IS NULL) = ("handle_folded" IS NULL));
 ALTER TABLE "device_list" ADD CONSTRAINT "device_list_version_is_positive" CHECK ("version" > 0);
