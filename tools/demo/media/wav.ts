@@ -11,6 +11,7 @@ export class WavFormatError extends Error {
 }
 
 const FORMAT_PCM = 1;
+const FORMAT_BYTES = 16;
 const HEADER_BYTES = 44;
 
 /** @throws WavFormatError for anything but uncompressed PCM */
@@ -24,6 +25,7 @@ export function decodeWav(file: Buffer): PcmAudio {
     const length = file.readUInt32LE(at + 4);
     const body = file.subarray(at + 8, at + 8 + length);
     if (id === 'fmt ') {
+      if (body.length < FORMAT_BYTES) throw new WavFormatError('the format is cut off');
       if (body.readUInt16LE(0) !== FORMAT_PCM) throw new WavFormatError('only uncompressed PCM is supported');
       format = {
         channels: body.readUInt16LE(2),
@@ -46,7 +48,7 @@ export function encodeWav({ sampleRate, channels, bitsPerSample, samples }: PcmA
   header.write('RIFF', 0, 'latin1');
   header.writeUInt32LE(HEADER_BYTES - 8 + samples.length, 4);
   header.write('WAVEfmt ', 8, 'latin1');
-  header.writeUInt32LE(16, 16);
+  header.writeUInt32LE(FORMAT_BYTES, 16);
   header.writeUInt16LE(FORMAT_PCM, 20);
   header.writeUInt16LE(channels, 22);
   header.writeUInt32LE(sampleRate, 24);
