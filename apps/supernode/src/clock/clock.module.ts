@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { CLOCK } from './clock.port.ts';
+import { PaddedRefusals } from './padded-refusals.ts';
 import { SCHEDULER } from './scheduler.port.ts';
 import { systemClock } from './system-clock.ts';
 import { systemScheduler } from './system-scheduler.ts';
@@ -9,5 +10,5 @@ const providers = [
   { provide: SCHEDULER, useValue: systemScheduler },
 ];
 
-@Module({ providers, exports: providers })
+@Module({ providers: [...providers, PaddedRefusals], exports: [...providers, PaddedRefusals] })
 export class ClockModule {}

@@ -1,8 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { decodeBase64url, encodeBase64url, LIMITS, type RequestOf, type ResponseOf } from '@parley/protocol';
-import { CLOCK, type Clock } from '../clock/clock.port.ts';
-import { paddedDelay } from '../clock/padded-delay.ts';
-import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { PaddedRefusals } from '../clock/padded-refusals.ts';
 import type { Caller } from '../identity/caller.ts';
 import { Refusal } from '../refusal.ts';
 import { DIRECTORY_ENTRIES, type DirectoryEntries, type EntryChange } from './directory-entries.port.ts';
@@ -12,8 +10,7 @@ import { DIRECTORY_ENTRIES, type DirectoryEntries, type EntryChange } from './di
 export class DirectoryService {
   constructor(
     @Inject(DIRECTORY_ENTRIES) private readonly entries: DirectoryEntries,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    private readonly padded: PaddedRefusals,
   ) {}
 
   /** Absent users and users who blocked the caller are refused alike, after the same delay. */
@@ -21,11 +18,10 @@ export class DirectoryService {
     caller: Caller,
     request: RequestOf<'directory.lookup'>,
   ): Promise<ResponseOf<'directory.lookup'>> {
-    const began = this.clock.monotonic();
-    const entry = await this.entries.find(caller.tenant, caller.userId, request);
-    if (entry) return { entry };
-    await paddedDelay(this.clock, this.scheduler, began, LIMITS.unavailablePaddingMs);
-    throw new Refusal('NOT_FOUND');
+    const entry = await this.padded.foundOrRefused('NOT_FOUND', () =>
+      this.entries.find(caller.tenant, caller.userId, request),
+    );
+    return { entry };
   }
 
   async search(

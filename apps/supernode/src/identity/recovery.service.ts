@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { RequestOf, ResponseOf } from '@parley/protocol';
+import { PaddedRefusals } from '../clock/padded-refusals.ts';
 import { Refusal } from '../refusal.ts';
 import { AccountAccess } from './account-access.ts';
 import { AccountService } from './account.service.ts';
-import { ACCOUNT_STORE, type AccountStore } from './accounts.port.ts';
-import type { ConnectionContext } from './connection-context.ts';
+import { ACCOUNT_STORE, type Account, type AccountStore } from './accounts.port.ts';
+import type { ConnectionContext, UserAddress } from './connection-context.ts';
 import { DeviceLists } from './device-lists.ts';
 import { DeviceProofs } from './device-proof.ts';
 import { TokenIssuer } from './token-issuer.ts';
@@ -19,6 +20,7 @@ export class RecoveryService {
     private readonly deviceLists: DeviceLists,
     private readonly issuer: TokenIssuer,
     @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
+    private readonly padded: PaddedRefusals,
   ) {}
 
   async recover(
@@ -28,11 +30,7 @@ export class RecoveryService {
     const device = this.proofs.verify(connection, request.proof, 'recover', '');
     const user = { tenant: device.tenant, userId: request.userId };
     await this.access.tenant(device.tenant);
-    const account = await this.accounts.find(user);
-    // Absent accounts are refused like wrong keys: the answer does not tell which user ids exist.
-    if (!account || request.deviceList.signer !== account.latest?.list.recoveryKey) {
-      throw new Refusal('RECOVERY_REFUSED');
-    }
+    const account = await this.accountOfKey(user, request.deviceList.signer);
     if (account.status !== 'active') throw new Refusal('FORBIDDEN', 'The account is closed.');
     const next = await this.deviceLists.commitNext(request.deviceList, account, ({ signedBy, deviceIds }) => {
       if (signedBy !== 'recovery') throw new Refusal('RECOVERY_REFUSED');
@@ -49,9 +47,15 @@ export class RecoveryService {
   ): Promise<ResponseOf<'account.recovery-lists'>> {
     const holder = this.proofs.verify(connection, request.proof, 'recover', '');
     const user = { tenant: holder.tenant, userId: request.userId };
-    const account = await this.accounts.find(user);
-    if (!account || holder.deviceKey !== account.latest?.list.recoveryKey)
-      throw new Refusal('RECOVERY_REFUSED');
+    await this.accountOfKey(user, holder.deviceKey);
     return this.account.listsOf(user, request.sinceVersion);
+  }
+
+  /** Absent accounts are refused like wrong keys: neither the answer nor its time tells which user ids exist. */
+  private accountOfKey(user: UserAddress, recoveryKey: string): Promise<Account> {
+    return this.padded.foundOrRefused('RECOVERY_REFUSED', async () => {
+      const account = await this.accounts.find(user);
+      return account?.latest?.list.recoveryKey === recoveryKey ? account : undefined;
+    });
   }
 }

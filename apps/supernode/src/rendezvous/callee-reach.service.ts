@@ -1,12 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { LIMITS, type DeviceId, type UserId } from '@parley/protocol';
-import { CLOCK, type Clock } from '../clock/clock.port.ts';
-import { paddedDelay } from '../clock/padded-delay.ts';
-import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import type { DeviceId, UserId } from '@parley/protocol';
+import { PaddedRefusals } from '../clock/padded-refusals.ts';
 import { CONTACT_BOOK, type ContactBook } from '../contacts/contact-book.port.ts';
 import { isMutual } from '../contacts/contact-relation.ts';
 import type { Caller } from '../identity/caller.ts';
-import { Refusal } from '../refusal.ts';
 import { ReachableDevices } from './reachable-devices.service.ts';
 
 export interface Reach {
@@ -21,9 +18,8 @@ export interface Reach {
 export class CalleeReach {
   constructor(
     @Inject(CONTACT_BOOK) private readonly contacts: ContactBook,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly reachable: ReachableDevices,
+    private readonly padded: PaddedRefusals,
   ) {}
 
   /**
@@ -33,14 +29,11 @@ export class CalleeReach {
    * @throws Refusal PEER_UNAVAILABLE
    */
   async of(caller: Caller, callee: UserId, named: readonly DeviceId[]): Promise<Reach> {
-    const began = this.clock.monotonic();
-    const reach = await (callee === caller.userId ? this.ofOneself(caller) : this.ofOther(caller, callee));
-    const devices = reach.devices.filter(
-      (deviceId) => named.includes(deviceId) && deviceId !== caller.deviceId,
-    );
-    if (devices.length > 0 || !reach.callerKnowsCallee) return { ...reach, devices };
-    await paddedDelay(this.clock, this.scheduler, began, LIMITS.unavailablePaddingMs);
-    throw new Refusal('PEER_UNAVAILABLE');
+    return this.padded.foundOrRefused('PEER_UNAVAILABLE', async () => {
+      const reach = await (callee === caller.userId ? this.ofOneself(caller) : this.ofOther(caller, callee));
+      const devices = reach.devices.filter((device) => named.includes(device) && device !== caller.deviceId);
+      return devices.length > 0 || !reach.callerKnowsCallee ? { ...reach, devices } : undefined;
+    });
   }
 
   private async ofOneself({ tenant, userId }: Caller): Promise<Reach> {

@@ -1,5 +1,6 @@
 import { LIMITS, type SessionId } from '@parley/protocol';
 import { presenceWorld } from '../presence/testing/presence-world.ts';
+import { PaddedRefusals } from '../clock/padded-refusals.ts';
 import { CalleeReach } from './callee-reach.service.ts';
 import { OfferExpiry } from './offer-expiry.service.ts';
 import { ReachableDevices } from './reachable-devices.service.ts';
@@ -28,7 +29,11 @@ function rendezvousWorld() {
   const { time, notifier, background } = world;
   const book = new MemorySessionBook();
   const news = new SessionNews(notifier);
-  const reach = new CalleeReach(world.contacts, time, time, new ReachableDevices(world.store, notifier));
+  const reach = new CalleeReach(
+    world.contacts,
+    new ReachableDevices(world.store, notifier),
+    new PaddedRefusals(time, time),
+  );
   const outcomes = { record: (report: unknown) => void reports.push(report) };
   const service = new RendezvousService(book, outcomes, time, reach, news);
   new OfferExpiry(book, time, time, news, background).onModuleInit();
