@@ -30,7 +30,6 @@ export const WIRE_ERRORS = {
   PUZZLE_EXPIRED: entry(true, 'The puzzle is unknown, used or too old; ask for a new one.'),
   PUZZLE_UNSOLVED: entry(false, 'The solution does not have the demanded number of leading zero bits.'),
   HANDLE_TAKEN: entry(false, 'The handle belongs to another account of the tenant.'),
-  HANDLE_INVALID: entry(false, 'The handle does not have the form of a handle.'),
   ACCOUNT_EXISTS: entry(
     false,
     'The account already has a device list; link the device or recover the account.',
