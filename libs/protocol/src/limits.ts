@@ -1,7 +1,7 @@
 /** Every size, count, rate and time that the wire fixes, in one place. Sizes in bytes, times in milliseconds. */
 export const LIMITS = {
   /** One socket.io message, either way. */
-  maxMessageBytes: 64 * 1024,
+  maxMessageBytes: 128 * 1024,
   maxHandleLength: 32,
   minHandleLength: 3,
   maxDisplayNameLength: 64,
@@ -26,6 +26,13 @@ export const LIMITS = {
   maxOfferLifetimeMs: 120_000,
   /** How old a signed offer or answer may be when it arrives, and so how far back replay windows reach. */
   replayWindowMs: 180_000,
+  maxCallRecordsPerAnswer: 50,
+  /** Older ones leave a user's history. */
+  maxCallRecordsPerUser: 1000,
+  /** A call whose end was never learned counts as ended this long after it began. */
+  callRecordOpenMs: 24 * 3600_000,
+  /** How long an answered call waits for a party whose device is gone. */
+  deadCallLegMs: 60_000,
   minSearchPrefixLength: 3,
   maxSearchResults: 50,
   maxResourceKeyLength: 256,

@@ -2,13 +2,16 @@ import {
   acknowledgementSchema,
   CLIENT_REQUESTS,
   eventMetaSchema,
+  LIMITS,
   SERVER_EVENTS,
+  WIRE_ERRORS,
   type Acknowledgement,
   type ClientRequestName,
   type EventOf,
   type RequestInputOf,
   type ResponseOf,
   type ServerEventName,
+  type WireError,
 } from '@parley/protocol';
 import { io, type Socket } from 'socket.io-client';
 import type { z } from 'zod';
@@ -32,6 +35,14 @@ export interface ChannelOptions {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
+
+/** What socket.io adds around a payload: packet type, acknowledgement id, event name. */
+const ENVELOPE_BYTES = 128;
+const TOO_LARGE: WireError = {
+  code: 'PAYLOAD_TOO_LARGE',
+  message: WIRE_ERRORS.PAYLOAD_TOO_LARGE.doc,
+  retryable: WIRE_ERRORS.PAYLOAD_TOO_LARGE.retryable,
+};
 
 /** One socket.io connection, never reused: WebSocket only, everything that arrives is validated by the wire schemas. */
 export class SignallingChannel {
@@ -68,13 +79,17 @@ export class SignallingChannel {
     });
   }
 
-  /** @throws EDGE_REQUEST_TIMEOUT, EDGE_CONNECTION_LOST, EDGE_PROTOCOL_VIOLATION, or the supernode's code */
+  /** @throws PAYLOAD_TOO_LARGE, EDGE_REQUEST_TIMEOUT, EDGE_CONNECTION_LOST, EDGE_PROTOCOL_VIOLATION, or the supernode's code */
   readonly request: SendRequest = <Name extends ClientRequestName>(
     name: Name,
     payload: RequestInputOf<Name>,
     options: RequestOptions = {},
   ): Promise<ResponseOf<Name>> => {
     if (this.#phase !== 'open') return Promise.reject(edgeError('EDGE_CONNECTION_LOST'));
+    // The supernode closes the connection over it: sent again after a reconnect, it would close the next one too.
+    if (Buffer.byteLength(JSON.stringify(payload)) + ENVELOPE_BYTES > LIMITS.maxMessageBytes) {
+      return Promise.reject(errorFromWire(TOO_LARGE));
+    }
     return new Promise((resolve, reject) => {
       const settle = (action: () => void) => {
         clearTimeout(timer);

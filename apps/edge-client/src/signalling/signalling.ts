@@ -25,6 +25,3 @@ export interface Signalling {
   readonly isOnline: boolean;
   onEvent<Name extends ServerEventName>(name: Name, listener: (event: EventOf<Name>) => void): () => void;
 }
-
-/** Reads its state anew after a sign-in that lost events. */
-export type Resync = (request: SendRequest) => Promise<void>;
