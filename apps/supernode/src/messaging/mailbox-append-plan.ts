@@ -1,5 +1,5 @@
 import { LIMITS } from '@parley/protocol';
-import type { AppendOutcome, MailboxAddress, MailboxCopy } from './mailbox-store.port.ts';
+import type { AppendOutcome, MailboxAddress, MailboxCopy, StoredMark } from './mailbox-store.port.ts';
 
 /** The counters of a mailbox. */
 export interface MailboxState {
@@ -45,15 +45,17 @@ export function sealedBytes(copy: Pick<MailboxCopy, 'envelope'>): number {
 export function planAppends(
   copies: readonly MailboxCopy[],
   states: ReadonlyMap<string, MailboxState>,
-  existing: ReadonlySet<string>,
+  existing: ReadonlyMap<string, StoredMark>,
+  storedAt: number,
 ): AppendPlan {
   const after = new Map(states);
-  const known = new Set(existing);
+  const known = new Map(existing);
   const placed: PlacedCopy[] = [];
   const outcomes = copies.map((copy): AppendOutcome => {
     const state = after.get(mailboxKey(copy));
     if (!state) return { kind: 'no-mailbox' };
-    if (known.has(copyKey(copy))) return { kind: 'duplicate' };
+    const mark = copy.isDiscarded ? undefined : known.get(copyKey(copy));
+    if (mark) return { kind: 'duplicate', mark };
     const next = {
       lastCursor: state.lastCursor + 1,
       items: state.items + 1,
@@ -62,9 +64,10 @@ export function planAppends(
     if (isOverQuota(next)) return { kind: 'full' };
     if (copy.isDiscarded) return { kind: 'discarded' };
     after.set(mailboxKey(copy), next);
-    known.add(copyKey(copy));
+    const stored = { cursor: next.lastCursor, storedAt, isRequest: copy.isRequest };
+    known.set(copyKey(copy), stored);
     placed.push({ copy, cursor: next.lastCursor });
-    return { kind: 'stored', cursor: next.lastCursor };
+    return { kind: 'stored', mark: stored };
   });
   return { outcomes, placed, states: after };
 }

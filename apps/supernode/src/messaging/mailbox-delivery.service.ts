@@ -22,9 +22,12 @@ export class MailboxDelivery {
     private readonly metrics: MessagingMetrics,
   ) {}
 
-  /** Outcomes are in the order of the copies. The senders are answered first: delivery takes nothing of their time. */
-  arrived(copies: readonly MailboxCopy[], outcomes: readonly AppendOutcome[], storedAt: number): void {
-    const arrivals = byDevice(copies, outcomes, storedAt);
+  /**
+   * Outcomes are in the order of the copies. The senders are answered first: delivery takes nothing of their time. A copy that
+   * was there already is shown again, as a commit whose outcome was not known has shown it to nobody.
+   */
+  arrived(copies: readonly MailboxCopy[], outcomes: readonly AppendOutcome[]): void {
+    const arrivals = byDevice(copies, outcomes);
     setImmediate(() => {
       for (const arrival of arrivals) this.show(arrival);
     });
@@ -38,18 +41,14 @@ export class MailboxDelivery {
   }
 }
 
-function byDevice(
-  copies: readonly MailboxCopy[],
-  outcomes: readonly AppendOutcome[],
-  storedAt: number,
-): Iterable<Arrivals> {
+function byDevice(copies: readonly MailboxCopy[], outcomes: readonly AppendOutcome[]): Iterable<Arrivals> {
   const arrivals = new Map<string, Arrivals>();
   for (const [at, copy] of copies.entries()) {
     const outcome = outcomes[at];
-    if (outcome?.kind !== 'stored') continue;
+    if (outcome?.kind !== 'stored' && outcome?.kind !== 'duplicate') continue;
     const known: Arrivals = arrivals.get(deviceKey(copy)) ?? { device: addressOf(copy), items: [] };
-    const { messageId, from, envelope, isRequest } = copy;
-    known.items.push({ cursor: outcome.cursor, messageId, from, envelope, storedAt, isRequest });
+    const { messageId, from, envelope } = copy;
+    known.items.push({ ...outcome.mark, messageId, from, envelope });
     arrivals.set(deviceKey(copy), known);
   }
   return arrivals.values();

@@ -17,13 +17,16 @@ export interface MailboxCopy extends DeviceAddress {
   readonly isDiscarded: boolean;
 }
 
+/** Where a copy lies, and what was written beside it when it was stored. */
+export type StoredMark = Pick<MailboxItem, 'cursor' | 'storedAt' | 'isRequest'>;
+
 /**
  * What became of a copy. `duplicate`: it is there already. `full`: no room, not kept. `no-mailbox`: the device was removed
  * meanwhile.
  */
 export type AppendOutcome =
-  | { readonly kind: 'stored'; readonly cursor: number }
-  | { readonly kind: 'duplicate' | 'full' | 'discarded' | 'no-mailbox' };
+  | { readonly kind: 'stored' | 'duplicate'; readonly mark: StoredMark }
+  | { readonly kind: 'full' | 'discarded' | 'no-mailbox' };
 
 export interface MailboxPage {
   readonly items: readonly MailboxItem[];

@@ -47,7 +47,7 @@ export class MessageBatches {
     const storedAt = this.clock.now();
     const outcomes = copies.length > 0 ? await this.mailboxes.append(copies, storedAt) : [];
     this.metrics.committed(outcomes, this.clock.monotonic() - began);
-    this.delivery.arrived(copies, outcomes, storedAt);
+    this.delivery.arrived(copies, outcomes);
     const rest = outcomes.values();
     return admissions.map((admission) =>
       outcomeOf(

@@ -22,6 +22,7 @@ import type {
   MailboxPage,
   MailboxStore,
   PageSize,
+  StoredMark,
 } from '../messaging/mailbox-store.port.ts';
 import type { Prisma } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
@@ -65,7 +66,7 @@ export class PrismaMailboxStore implements MailboxStore {
   async append(copies: readonly MailboxCopy[], storedAt: number): Promise<readonly AppendOutcome[]> {
     return this.prisma.$transaction(async (transaction) => {
       const states = await lock(transaction, copies);
-      const plan = planAppends(copies, states, await existing(transaction, copies));
+      const plan = planAppends(copies, states, await existing(transaction, copies), storedAt);
       await write(transaction, plan, new Date(storedAt));
       return plan.outcomes;
     });
@@ -180,19 +181,25 @@ async function lock(
   );
 }
 
-/** Keys of those copies that are stored. A statement of its own, so that it sees what was committed before the lock. */
+/** Those copies that are stored, by their key. A statement of its own, so that it sees what was committed before the lock. */
 async function existing(
   transaction: Prisma.TransactionClient,
   copies: readonly MailboxCopy[],
-): Promise<ReadonlySet<string>> {
-  const rows = await transaction.$queryRaw<{ at: bigint }[]>`
-    SELECT named.at
+): Promise<ReadonlyMap<string, StoredMark>> {
+  const rows = await transaction.$queryRaw<
+    (Pick<CopyRow, 'cursor' | 'stored_at' | 'is_request'> & { at: bigint })[]
+  >`
+    SELECT named.at, c.cursor, c.stored_at, c.is_request
       FROM unnest(${copies.map(({ tenant }) => tenant)}::text[], ${copies.map(({ deviceId }) => deviceId)}::text[],
                   ${copies.map(({ from }) => from.deviceId)}::text[], ${copies.map(({ messageId }) => messageId)}::text[])
            WITH ORDINALITY AS named(tenant_id, device_id, sender_device_id, message_id, at)
       JOIN mailbox_copy c USING (tenant_id, device_id, sender_device_id, message_id)`;
-  const keys = rows.map(({ at }) => copies[Number(at) - 1]).flatMap((copy) => (copy ? [copyKey(copy)] : []));
-  return new Set(keys);
+  const marks = new Map<string, StoredMark>();
+  for (const { at, cursor, stored_at: storedAt, is_request: isRequest } of rows) {
+    const copy = copies[Number(at) - 1];
+    if (copy) marks.set(copyKey(copy), { cursor: Number(cursor), storedAt: storedAt.getTime(), isRequest });
+  }
+  return marks;
 }
 
 /** Writes the placed copies and the counters. Locked rows are written even where nothing was placed: it takes as long. */
