@@ -50,7 +50,6 @@ export type AccountRecord = z.infer<typeof accountSchema>;
 
 /** Verified device lists of other users, by user id. */
 export const pinsDocumentSchema = z.object({ pins: z.record(z.string(), pinSchema) });
-export type PinsDocument = z.infer<typeof pinsDocumentSchema>;
 
 /** Supernodes to try when the configured one is away, and the cluster they belong to. */
 export const hostsDocumentSchema = z.object({

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { DEFAULT_TENANT } from '../persistence/default-tenant.ts';
+import { DEFAULT_TENANT } from '@parley/protocol';
 
 /** 96 bits: enough that two devices of one tenant never share a quota. */
 const REF_LENGTH = 16;

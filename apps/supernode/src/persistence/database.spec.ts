@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DEFAULT_TENANT } from '@parley/protocol';
 import type { Config } from '../config/config.schema.ts';
 import { testConfig } from '../config/testing/test-config.ts';
-import { DEFAULT_TENANT, ensureDefaultTenant } from './default-tenant.ts';
+import { ensureDefaultTenant } from './default-tenant.ts';
 import { openTestDatabase, type TestDatabase } from './testing/test-database.ts';
 
 let database: TestDatabase;
