@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Acknowledgement } from './acknowledgement.ts';
 import * as account from './messages/account.ts';
+import * as calls from './messages/calls.ts';
 import * as contacts from './messages/contacts.ts';
 import * as directory from './messages/directory.ts';
 import * as mailbox from './messages/mailbox.ts';
@@ -62,6 +63,9 @@ export const CLIENT_REQUESTS = {
   'session.cancel': by('linked', rendezvous.sessionCancel),
   'session.reject': by('linked', rendezvous.sessionReject),
   'session.report': by('linked', rendezvous.sessionReport),
+  'session.ringing': by('linked', calls.sessionRinging),
+  'call.end': by('linked', calls.callEnd),
+  'calls.history': by('linked', calls.callsHistory),
   'message.send': by('linked', mailbox.messageSend),
   'mailbox.read': by('linked', mailbox.mailboxRead),
   'mailbox.acknowledge': by('linked', mailbox.mailboxAcknowledge),
@@ -86,6 +90,8 @@ export const SERVER_EVENTS = {
   'session.answered': rendezvous.sessionAnsweredSchema,
   'session.candidates': rendezvous.sessionCandidatesEventSchema,
   'session.ended': rendezvous.sessionEndedSchema,
+  'session.ringing': calls.sessionRingingSchema,
+  'call.recorded': calls.callRecordedSchema,
   'mailbox.arrived': mailbox.mailboxArrivedSchema,
   'go-away': goAwaySchema,
 } as const satisfies Record<string, z.ZodType>;

@@ -6,6 +6,24 @@ export {
   type Acknowledgement,
   type WireError,
 } from './acknowledgement.ts';
+export {
+  callOutcome,
+  settledCallRecord,
+  type CallDirection,
+  type CallEndCause,
+  type CallOutcome,
+  type CallRecord,
+} from './calls/call-record.ts';
+export {
+  CALL_STATES,
+  CALL_TRANSITIONS,
+  callTransition,
+  causeOfSessionEnd,
+  type CallCause,
+  type CallState,
+  type CallTransition,
+} from './calls/call-state.ts';
+export { glareWinner } from './calls/glare.ts';
 export { decodeBase64url, encodeBase64url } from './encoding/base64url.ts';
 export { WIRE_ERROR_CODES, WIRE_ERRORS, type WireErrorCode } from './error-code.ts';
 export {
@@ -40,6 +58,7 @@ export {
 export { LIMITS } from './limits.ts';
 export { decodeLinkCode, encodeLinkCode, type LinkCode } from './link-code.ts';
 export type { Welcome } from './messages/account.ts';
+export { CALL_DIRECTIONS, CALL_END_CAUSES, CALL_OUTCOMES } from './messages/calls.ts';
 export { CONTACT_STATES, type Contact } from './messages/contacts.ts';
 export type { DirectoryEntry } from './messages/directory.ts';
 export type { Envelope, MailboxItem } from './messages/mailbox.ts';
@@ -53,6 +72,7 @@ export type { RelayCredentials } from './messages/relay.ts';
 export { SESSION_END_REASONS } from './messages/rendezvous.ts';
 export { leadingZeroBits, puzzleInput } from './puzzle.ts';
 export { authenticationProofSchema, type AuthenticationProof } from './signed/authentication.ts';
+export { CALL_MEDIA, callDescriptionSchema, type CallDescription, type CallMedia } from './signed/call.ts';
 export { deviceListSchema, type DeviceList, type ListedDevice } from './signed/device-list.ts';
 export {
   conversationIdInput,

@@ -51,6 +51,9 @@ const ENDED_ERRORS = {
   unavailable: () =>
     errorFromWire({ code: 'PEER_UNAVAILABLE', message: 'The peer cannot be reached.', retryable: true }),
   expired: () => edgeError('EDGE_PEER_NO_ANSWER'),
+  'hung-up': () => edgeError('EDGE_SESSION_CANCELLED'),
+  lost: () => edgeError('EDGE_SESSION_CANCELLED'),
+  failed: () => edgeError('EDGE_SESSION_CANCELLED'),
 } as const satisfies Record<EventOf<'session.ended'>['reason'], () => EdgeClientError>;
 
 /** One call of `openSession`: offers to every device, the first verified answer becomes the session. */

@@ -53,7 +53,11 @@ export const resume = {
     proof: signedSchema,
     lastSequence: z.number().int().nonnegative(),
   }),
-  response: welcomeSchema.extend({ recovered: z.boolean() }),
+  response: welcomeSchema.extend({
+    recovered: z.boolean(),
+    /** Of the newest event that follows as a replay: before it came, the client has not caught up. */
+    newestSequence: z.number().int().nonnegative().optional(),
+  }),
 };
 
 export const registerPuzzle = {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bytesSchema, deviceIdSchema, sessionIdSchema, userIdSchema } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
+import { callDescriptionSchema } from '../signed/call.ts';
 import { signedSchema } from '../signed/signed.ts';
 
 const partySchema = z.object({ userId: userIdSchema, deviceId: deviceIdSchema });
@@ -14,6 +15,8 @@ export const sessionOffer = {
     sessionId: sessionIdSchema,
     to: userIdSchema,
     expiresInMs: z.number().int().min(1000).max(LIMITS.maxOfferLifetimeMs),
+    /** Makes it a call. The signed offers must say the same. */
+    call: callDescriptionSchema.optional(),
     offers: z
       .array(z.object({ deviceId: deviceIdSchema, offer: signedSchema, flight: flightSchema }))
       .min(1)
@@ -28,6 +31,8 @@ export const sessionOfferedSchema = z.object({
   /** Whether the caller is an approved contact of the callee, by the supernode's book. */
   contact: z.boolean(),
   expiresInMs: z.number().int().positive(),
+  /** There when the offer is a call; trust the one inside the signed offer. */
+  call: callDescriptionSchema.optional(),
   offer: signedSchema,
   flight: flightSchema,
 });
@@ -61,10 +66,20 @@ export const SESSION_END_REASONS = [
   'answered-elsewhere',
   'unavailable',
   'expired',
+  'hung-up',
+  'lost',
+  'failed',
 ] as const;
 
 /** The caller takes its offers back. */
-export const sessionCancel = { request: z.object({ sessionId: sessionIdSchema }), response: z.object({}) };
+export const sessionCancel = {
+  request: z.object({
+    sessionId: sessionIdSchema,
+    /** The peer's call that goes on instead, when both called each other at once: the taken-back one leaves no record. */
+    yieldsTo: sessionIdSchema.optional(),
+  }),
+  response: z.object({}),
+};
 /** One device of the callee declines for all of them. */
 export const sessionReject = {
   request: z.object({ sessionId: sessionIdSchema, reason: z.enum(['rejected', 'busy']) }),

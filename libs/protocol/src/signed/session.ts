@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { deviceIdSchema, digestSchema, sessionIdSchema, timeSchema, userIdSchema } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
+import { callDescriptionSchema } from './call.ts';
 
 export const candidateSchema = z.object({
   foundation: z.string().min(1).max(32),
@@ -58,6 +59,8 @@ export const sessionOfferSchema = z.object({
   ...sessionHalf,
   expiresInMs: z.number().int().min(1000).max(LIMITS.maxOfferLifetimeMs),
   policy: z.enum(['any', 'direct-only', 'relay-only']),
+  /** There when the session is a call; the offer beside it must say the same. */
+  call: callDescriptionSchema.optional(),
 });
 export type SessionOffer = z.infer<typeof sessionOfferSchema>;
 
