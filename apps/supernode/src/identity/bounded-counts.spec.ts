@@ -16,6 +16,15 @@ describe('BoundedCounts', () => {
     expect(counts.add('a', 3000)).toBe(1);
   });
 
+  it('estimates without counting', () => {
+    const counts = new BoundedCounts(1000, 10);
+    for (let event = 0; event < 4; event++) counts.add('a', 0);
+
+    const at = [0, 0, 1500, 2000].map((now) => counts.estimate('a', now));
+    expect(at).toEqual([4, 4, 2, 0]);
+    expect(counts.estimate('never counted', 0)).toBe(0);
+  });
+
   it('remembers a bounded number of keys, the newest', () => {
     const counts = new BoundedCounts(1000, 2);
     for (const key of ['a', 'b', 'a', 'c']) counts.add(key, 0);

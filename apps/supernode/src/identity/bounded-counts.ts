@@ -23,8 +23,17 @@ export class BoundedCounts {
     this.counts.delete(key);
     this.counts.set(key, count);
     this.forgetOldest();
-    const elapsed = (now % this.windowMs) / this.windowMs;
-    return count.now + count.before * (1 - elapsed);
+    return this.estimate(key, now);
+  }
+
+  /** The estimate for the last window, without a new event. */
+  estimate(key: string, now: number): number {
+    const count = this.counts.get(key);
+    if (!count) return 0;
+    const age = Math.floor(now / this.windowMs) - count.window;
+    const share = 1 - (now % this.windowMs) / this.windowMs;
+    if (age === 0) return count.now + count.before * share;
+    return age === 1 ? count.now * share : 0;
   }
 
   private forgetOldest(): void {

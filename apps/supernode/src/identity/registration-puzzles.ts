@@ -22,9 +22,13 @@ const BODY_BYTES = EXPIRY_BYTES + 1 + RANDOM_BYTES;
 const TAG_BYTES = 16;
 const WINDOW_MS = 60_000;
 const MAX_SOURCES = 10_000;
-/** Puzzles per window that one source, and all of them together, may take before each doubling costs one more bit. */
+/** Puzzles per window that one source may take before each doubling costs it one more bit. */
 const FREE_PER_SOURCE = 8;
-const FREE_IN_TOTAL = 256;
+/**
+ * Puzzles per window that all sources together may solve before each doubling costs everybody one more bit. Those that
+ * were only asked for do not count: asking is free, so that one source could close the door to all others.
+ */
+const FREE_SOLVED = 256;
 /** Solved puzzles remembered until they expire; each cost its solver the work, so that filling this is expensive. */
 const MAX_SPENT = 50_000;
 
@@ -36,7 +40,7 @@ const MAX_SPENT = 50_000;
 export class RegistrationPuzzles {
   private readonly key = randomBytes(32);
   private readonly perSource = new BoundedCounts(WINDOW_MS, MAX_SOURCES);
-  private readonly total = new BoundedCounts(WINDOW_MS, 1);
+  private readonly solved = new BoundedCounts(WINDOW_MS, 1);
   /** Challenge to monotonic expiry, in the order of expiry as all live equally long. */
   private readonly spent = new Map<string, number>();
 
@@ -74,6 +78,7 @@ export class RegistrationPuzzles {
     const digest = createHash('sha256').update(puzzleInput(challenge, solution)).digest();
     if (leadingZeroBits(digest) < body.readUInt8(EXPIRY_BYTES)) throw new Refusal('PUZZLE_UNSOLVED');
     this.remember(puzzle.challenge, expiresAt, now);
+    this.solved.add('', now);
   }
 
   private remember(challenge: string, expiresAt: number, now: number): void {
@@ -89,7 +94,7 @@ export class RegistrationPuzzles {
   private difficulty(source: string, now: number): number {
     const extra =
       doublings(this.perSource.add(source, now), FREE_PER_SOURCE) +
-      doublings(this.total.add('', now), FREE_IN_TOTAL);
+      doublings(this.solved.estimate('', now), FREE_SOLVED);
     return Math.min(LIMITS.maxPuzzleDifficultyBits, this.config.puzzleBits + extra);
   }
 
