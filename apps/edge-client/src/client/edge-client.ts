@@ -27,7 +27,7 @@ import type { EventSequence } from '../signalling/event-sequence.ts';
 import { SignIn } from '../signalling/sign-in.ts';
 import type { ServerDropReason } from '../signalling/signalling-channel.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
-import { SupernodeConnection } from '../signalling/supernode-connection.ts';
+import { SupernodeConnection, type SignedIn } from '../signalling/supernode-connection.ts';
 import { resolveOptions, type EdgeClientOptions, type ResolvedOptions } from './client-options.ts';
 import { DropCounter } from './drop-counter.ts';
 import { ServerClock } from './server-clock.ts';
@@ -289,14 +289,14 @@ export class EdgeClient {
   }
 
   /** On a fresh channel: proves the device, then brings all state up to date before anybody sees `online`. */
-  async #bringOnline(request: SendRequest, sequence: EventSequence): Promise<{ resumed: boolean }> {
-    const { welcome, resumed, recovered } = await this.#signIn.run(request, sequence);
+  async #bringOnline(request: SendRequest, sequence: EventSequence): Promise<SignedIn> {
+    const { welcome, resumed, recovered, newestSequence } = await this.#signIn.run(request, sequence);
     this.#serverClock.adjust(welcome);
     await Promise.all([
       this.#endpoint?.useServers(welcome, this.#connection.request),
       recovered ? undefined : this.#resync(request),
     ]);
-    return { resumed };
+    return { resumed, newestSequence };
   }
 
   async #resync(request: SendRequest): Promise<void> {

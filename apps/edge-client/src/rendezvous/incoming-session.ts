@@ -1,6 +1,7 @@
 import {
   decodeBase64url,
   encodeBase64url,
+  type CallDescription,
   type EventOf,
   type SessionAnswer,
   type SessionId,
@@ -63,12 +64,14 @@ export class IncomingSession implements SessionRequest {
   #phase: 'offered' | 'accepting' | 'open' | 'done' = 'offered';
   #established: EstablishedSession | undefined;
   #negotiation: PathNegotiation | undefined;
+  /** A search for paths that began before the user accepted. */
+  #prepared: PathNegotiation | undefined;
 
   constructor(context: RendezvousContext, options: IncomingOptions) {
     this.#context = context;
     this.#options = options;
     this.ended = this.#ending.promise;
-    this.#expiry = setTimeout(() => this.over('expired'), options.event.expiresInMs);
+    this.#expiry = setTimeout(() => this.over('expired'), this.expiresInMs);
   }
 
   get sessionId(): SessionId {
@@ -89,26 +92,45 @@ export class IncomingSession implements SessionRequest {
   }
 
   get expiresInMs(): number {
-    return this.#options.event.expiresInMs;
+    const { event, offer } = this.#options;
+    const remainingMs = offer.issuedAt + offer.expiresInMs - this.#context.serverNow();
+    return Math.max(0, Math.min(event.expiresInMs, remainingMs));
   }
 
-  async accept(): Promise<Session> {
+  /** There when the offer is a call, as its caller signed it. */
+  get call(): CallDescription | undefined {
+    return this.#options.offer.call;
+  }
+
+  /**
+   * Begins to search for paths while the user decides (DESIGN 6.5: for approved contacts only). The search is given to the
+   * session if it has found one by then; the peer answers checks, and takes part itself once it has our answer.
+   */
+  prepare(): void {
+    if (this.#phase !== 'offered' || !this.isContact || this.#prepared) return;
+    this.#prepared = this.#negotiate();
+    this.#negotiation = this.#prepared;
+    this.#beginSearch(this.#prepared);
+  }
+
+  /** `onAnswered`: the supernode took our answer, and with it no other device's. */
+  async accept(onAnswered?: () => void): Promise<Session> {
     if (this.#phase !== 'offered') throw edgeError('EDGE_OFFER_INVALID');
     this.#phase = 'accepting';
     clearTimeout(this.#expiry);
     try {
-      return await this.#answer();
+      return await this.#answer(onAnswered);
     } catch (thrown) {
       const error = asEdgeError(thrown, 'EDGE_PATH_FAILED');
       if (this.#established) this.#established.session.abort(error);
-      else this.#finish();
+      else this.#abandon();
       throw error;
     }
   }
 
   async reject(reason: 'rejected' | 'busy' = 'rejected'): Promise<void> {
     if (this.#phase !== 'offered') throw edgeError('EDGE_OFFER_INVALID');
-    this.#finish();
+    this.#abandon();
     await this.#context.signalling.request('session.reject', { sessionId: this.sessionId, reason });
   }
 
@@ -117,27 +139,25 @@ export class IncomingSession implements SessionRequest {
       this.#context.drops.count('candidates-other-parties');
       return;
     }
-    if (!this.#negotiation) {
-      if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(event);
-      else this.#context.drops.count('candidates-unknown-session');
-      return;
-    }
-    const reason = this.#negotiation.receive(event.candidates);
-    if (reason !== undefined) this.#context.drops.count(`candidates-${reason}`);
+    // Kept also where a search runs already: the search after the decision may be a new one.
+    const isKept = this.#phase === 'offered' && this.#early.length < MAX_EARLY_CANDIDATES;
+    if (isKept) this.#early.push(event);
+    if (this.#negotiation) this.#trickle(this.#negotiation, event);
+    else if (!isKept) this.#context.drops.count('candidates-unknown-session');
   }
 
   /** The offer, or the session that is being set up, is over on the other side or by the client's end. */
   over(reason: RequestEnd): void {
     if (this.#phase === 'offered') {
       this.#ending.resolve(reason);
-      this.#finish();
+      this.#abandon();
     } else if (this.#phase === 'accepting') {
       this.#established?.session.abort(endError(reason));
     }
   }
 
-  async #answer(): Promise<Session> {
-    const { event, offer, caller } = this.#options;
+  async #answer(onAnswered: (() => void) | undefined): Promise<Session> {
+    const { event, caller } = this.#options;
     const { identity } = this.#context;
     const startedAt = this.#context.clock.monotonic();
     const handshake = new CalleeHandshake(
@@ -148,17 +168,12 @@ export class IncomingSession implements SessionRequest {
       decodeFlight(event.flight),
     );
     const release = this.#claim(handshake);
-    const negotiation = negotiatePath(this.#context, {
-      role: 'controlled',
-      sessionId: this.sessionId,
-      peer: caller,
-      policy: offer.policy,
-      holdDirect: false,
-    });
-    this.#negotiation = negotiation;
-    // Before the answer goes out, so that our relay admits the caller's addresses when its first check comes.
-    negotiation.begin(offer.ice, offer.candidates);
-    for (const early of this.#early.splice(0)) this.candidates(early);
+    const negotiation = this.#takePrepared() ?? this.#negotiate();
+    if (negotiation !== this.#negotiation) {
+      this.#negotiation = negotiation;
+      // Before the answer goes out, so that our relay admits the caller's addresses when its first check comes.
+      this.#beginSearch(negotiation);
+    }
     const session = handshake.complete(sessionPathOf(negotiation.path));
     this.#established = new EstablishedSession(this.#context, {
       session,
@@ -179,10 +194,47 @@ export class IncomingSession implements SessionRequest {
       flight: encodeFlight(handshake.flight.packets),
     });
     negotiation.open();
+    onAnswered?.();
     await readyInTime(session);
     // From here on only the two ends decide: the supernode's word ends nothing any more.
     this.#phase = 'open';
     return session;
+  }
+
+  #negotiate(): PathNegotiation {
+    return negotiatePath(this.#context, {
+      role: 'controlled',
+      sessionId: this.sessionId,
+      peer: this.#options.caller,
+      policy: this.#options.offer.policy,
+      holdDirect: false,
+    });
+  }
+
+  #beginSearch(negotiation: PathNegotiation): void {
+    const { ice, candidates } = this.#options.offer;
+    negotiation.begin(ice, candidates);
+    for (const early of this.#early) this.#trickle(negotiation, early);
+  }
+
+  #trickle(negotiation: PathNegotiation, event: EventOf<'session.candidates'>): void {
+    const reason = negotiation.receive(event.candidates);
+    if (reason !== undefined) this.#context.drops.count(`candidates-${reason}`);
+  }
+
+  /** Without a path by now, a new search is better: the relay then carries data first, on the accepted offer alone. */
+  #takePrepared(): PathNegotiation | undefined {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (!prepared || prepared.path.current) return prepared;
+    prepared.close();
+    return undefined;
+  }
+
+  /** Nothing came of it: there is no session that would close the path. */
+  #abandon(): void {
+    (this.#prepared ?? this.#negotiation)?.close();
+    this.#finish();
   }
 
   #claim(handshake: CalleeHandshake): () => void {

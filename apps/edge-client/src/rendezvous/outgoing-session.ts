@@ -3,8 +3,10 @@ import {
   decodeBase64url,
   encodeBase64url,
   LIMITS,
+  type CallDescription,
   type DeviceId,
   type EventOf,
+  type RequestInputOf,
   type SessionId,
   type SessionOffer,
   type Signed,
@@ -20,19 +22,36 @@ import { decodeFlight, encodeFlight } from './flight-coding.ts';
 import type { PathNegotiation } from './path-negotiation.ts';
 import { dataKeyOf, negotiatePath, selfParty, type RendezvousContext } from './rendezvous-context.ts';
 import { sessionPathOf } from './session-path.ts';
-import { checkAnswer, type VerifiedParty } from './signed-session.ts';
+import { checkAnswer, type Party, type VerifiedParty } from './signed-session.ts';
 
 /** How a session may travel. */
 export type PathPolicy = SessionOffer['policy'];
 
+/** What makes a session a call, and who watches over it. */
+export interface CallProposal {
+  readonly description: CallDescription;
+  /** A device of the callee rings: once per device, by the supernode's word. */
+  onRinging(device: Party): void;
+  /** A device of the callee accepted; its media are on their way. */
+  onAnswered(device: Party): void;
+}
+
 export interface OutgoingOptions {
+  /** @default a random one */
+  readonly id?: SessionId | undefined;
   readonly to: UserId;
   /** The callee's devices, of its verified list. */
   readonly devices: readonly VerifiedParty[];
   readonly policy: PathPolicy;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly call?: CallProposal | undefined;
 }
+
+/** The supernode ends a call that nobody answers, so that all devices hear the same; this is for when it is away. */
+const RING_GRACE_MS = 3000;
+/** From the answer to a call until its media flow. */
+const CALL_CONNECT_MS = 15_000;
 
 /** The offer to one device of the callee. */
 interface Leg {
@@ -58,7 +77,7 @@ const ENDED_ERRORS = {
 
 /** One call of `openSession`: offers to every device, the first verified answer becomes the session. */
 export class OutgoingSession {
-  readonly id = encodeBase64url(randomBytes(16)) as SessionId;
+  readonly id: SessionId;
   readonly #context: RendezvousContext;
   readonly #options: OutgoingOptions;
   readonly #legs = new Map<DeviceId, Leg>();
@@ -67,19 +86,23 @@ export class OutgoingSession {
   readonly #startedAt: number;
   #phase: 'offering' | 'connecting' | 'done' = 'offering';
   #established: EstablishedSession | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #yieldsTo: SessionId | undefined;
+  readonly #ringing = new Set<DeviceId>();
   #onEnd: () => void = () => undefined;
 
   constructor(context: RendezvousContext, options: OutgoingOptions) {
     this.#context = context;
     this.#options = options;
+    this.id = options.id ?? newSessionId();
     this.#startedAt = context.clock.monotonic();
   }
 
   /** Resolves with a session whose handshake is done and that has a path. Any other end leaves nothing behind. `onEnd` is called once. */
   async run(onEnd: () => void): Promise<EstablishedSession> {
     this.#onEnd = onEnd;
-    const { timeoutMs, signal } = this.#options;
-    const timer = setTimeout(() => this.#fail(this.#timeoutError()), timeoutMs);
+    const { signal } = this.#options;
+    this.#armTimer(this.#patienceMs());
     const onAbort = () => this.#fail(edgeError('EDGE_ABORTED'));
     signal?.addEventListener('abort', onAbort);
     try {
@@ -93,7 +116,7 @@ export class OutgoingSession {
     } catch (thrown) {
       throw this.#dismantle(asEdgeError(thrown, 'EDGE_PATH_FAILED'));
     } finally {
-      clearTimeout(timer);
+      clearTimeout(this.#timer);
       signal?.removeEventListener('abort', onAbort);
     }
   }
@@ -133,10 +156,30 @@ export class OutgoingSession {
     }
     this.#phase = 'connecting';
     this.#keepOnly(leg);
+    if (this.#options.call) this.#armTimer(CALL_CONNECT_MS);
     const session = leg.handshake.complete(sessionPathOf(leg.negotiation.path));
     leg.negotiation.begin(checked.value.ice, checked.value.candidates);
     leg.negotiation.path.releaseDirect();
     this.#answered.resolve(this.#establish(leg, session));
+    this.#options.call?.onAnswered({ userId: leg.peer.userId, deviceId: leg.peer.deviceId });
+  }
+
+  /** A device rings, the supernode says. Only a device that was offered the call can. */
+  ringing(from: Party): void {
+    const { call, to } = this.#options;
+    const isExpected = call && from.userId === to && this.#legs.has(from.deviceId);
+    if (!isExpected || this.#phase !== 'offering' || this.#ringing.has(from.deviceId)) {
+      this.#context.drops.count('ringing-unexpected');
+      return;
+    }
+    this.#ringing.add(from.deviceId);
+    call.onRinging(from);
+  }
+
+  /** Takes the offers back; `yieldsTo` names the peer's call that goes on instead. */
+  withdraw(yieldsTo?: SessionId): void {
+    this.#yieldsTo = yieldsTo;
+    this.#fail(edgeError('EDGE_ABORTED'));
   }
 
   candidates(event: EventOf<'session.candidates'>): void {
@@ -160,7 +203,7 @@ export class OutgoingSession {
     const handshake = new CallerHandshake({
       deviceKey: identity.deviceKey.privateKey,
       peerKey,
-      idleTimeoutMs: Math.max(30_000, this.#options.timeoutMs),
+      idleTimeoutMs: Math.max(30_000, this.#patienceMs()),
     });
     const negotiation = negotiatePath(this.#context, {
       role: 'controlling',
@@ -180,9 +223,25 @@ export class OutgoingSession {
       flightHash: encodeBase64url(handshake.flight.sha256),
       expiresInMs: this.#expiresInMs(),
       policy: this.#options.policy,
+      ...this.#callPart(),
     };
     const signed = signPayload('sessionOffer', offer, identity.deviceKey);
     return { peer, handshake, negotiation, release, offer: signed };
+  }
+
+  #callPart(): { readonly call?: CallDescription } {
+    const { call } = this.#options;
+    return call ? { call: call.description } : {};
+  }
+
+  #patienceMs(): number {
+    const { call, timeoutMs } = this.#options;
+    return call ? timeoutMs + RING_GRACE_MS : timeoutMs;
+  }
+
+  #armTimer(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(this.#timeoutError()), delayMs);
   }
 
   #expiresInMs(): number {
@@ -200,6 +259,7 @@ export class OutgoingSession {
         sessionId: this.id,
         to: this.#options.to,
         expiresInMs: this.#expiresInMs(),
+        ...this.#callPart(),
         offers,
       })
       .then(
@@ -243,11 +303,16 @@ export class OutgoingSession {
     if (this.#phase !== 'done') this.#failure.reject(error);
   }
 
+  #cancellation(): RequestInputOf<'session.cancel'> {
+    const sessionId = this.id;
+    return this.#yieldsTo === undefined ? { sessionId } : { sessionId, yieldsTo: this.#yieldsTo };
+  }
+
   #dismantle(error: EdgeClientError): EdgeClientError {
     const { signalling } = this.#context;
     // The offers may be answered or unknown by now, or the supernode away; then their lifetime ends them.
     if (this.#phase === 'offering')
-      signalling.request('session.cancel', { sessionId: this.id }).catch(() => undefined);
+      signalling.request('session.cancel', this.#cancellation()).catch(() => undefined);
     this.#phase = 'done';
     if (this.#established) {
       this.#established.session.abort(error);
@@ -257,4 +322,9 @@ export class OutgoingSession {
     }
     return error;
   }
+}
+
+/** 16 random bytes, chosen by the caller. */
+export function newSessionId(): SessionId {
+  return encodeBase64url(randomBytes(16)) as SessionId;
 }

@@ -13,6 +13,11 @@ export class ReplayWindow {
     this.#capacity = options.capacity;
   }
 
+  has(key: string, now: number): boolean {
+    this.#expire(now);
+    return this.#seen.has(key);
+  }
+
   /** `now` in monotonic milliseconds. A fresh key is remembered. */
   judge(key: string, now: number): ReplayVerdict {
     this.#expire(now);

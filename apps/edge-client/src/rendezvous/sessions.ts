@@ -1,6 +1,7 @@
 import {
   decodeBase64url,
   LIMITS,
+  type CallDescription,
   type DeviceId,
   type EventOf,
   type SessionId,
@@ -12,7 +13,7 @@ import { findDevice, type DeviceListPin } from '../identity/device-list-chain.ts
 import { deviceIdOf } from '../identity/keys.ts';
 import type { Session } from '../session/session.ts';
 import { IncomingSession, type SessionRequest } from './incoming-session.ts';
-import { OutgoingSession, type PathPolicy } from './outgoing-session.ts';
+import { OutgoingSession, type CallProposal, type PathPolicy } from './outgoing-session.ts';
 import { selfParty, type RendezvousContext } from './rendezvous-context.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { checkOffer, type Party, type VerifiedParty } from './signed-session.ts';
@@ -33,6 +34,12 @@ export interface OpenSessionOptions {
 export type AutoAccept =
   'contacts' | 'none' | ((request: Pick<SessionRequest, 'from' | 'isContact' | 'policy'>) => boolean);
 
+/** How {@link Sessions.prepare} makes an offer. */
+export interface PrepareOptions extends OpenSessionOptions {
+  readonly id?: SessionId;
+  readonly call?: CallProposal;
+}
+
 interface SessionEvents {
   /** An offer that was not accepted by itself. */
   readonly request: SessionRequest;
@@ -40,6 +47,8 @@ interface SessionEvents {
   readonly session: { readonly session: Session; readonly peer: Party };
   /** An accepted offer that came to nothing. */
   readonly failed: { readonly peer: Party; readonly error: EdgeClientError };
+  /** An approved contact calls; nothing is accepted by itself. */
+  readonly call: IncomingSession;
 }
 
 /** Signed messages that are judged within one replay window: more than any device receives. */
@@ -58,6 +67,8 @@ export class Sessions {
   readonly #outgoing = new Map<SessionId, OutgoingSession>();
   readonly #incoming = new Map<string, IncomingSession>();
   readonly #open = new Map<Session, Party>();
+  /** What ended before it was known here, as when an offer and its end arrive together. */
+  readonly #over = new ReplayWindow({ windowMs: LIMITS.replayWindowMs, capacity: REPLAY_CAPACITY });
   readonly #replays = new ReplayWindow({ windowMs: 2 * LIMITS.replayWindowMs, capacity: REPLAY_CAPACITY });
   readonly #startedAt: () => number;
   #verifying = 0;
@@ -78,6 +89,11 @@ export class Sessions {
       if (session) session.candidates(event);
       else context.drops.count('candidates-unknown-session');
     });
+    signalling.onEvent('session.ringing', ({ sessionId, from }) => {
+      const outgoing = this.#outgoing.get(sessionId);
+      if (outgoing) outgoing.ringing(from);
+      else context.drops.count('ringing-unknown-session');
+    });
     signalling.onEvent('session.ended', (event) => this.#endedByServer(event));
   }
 
@@ -95,19 +111,38 @@ export class Sessions {
 
   /** @throws EDGE_GHOST_DEVICE, EDGE_ROOT_CHANGED, EDGE_PEER_REJECTED, EDGE_PEER_NO_ANSWER, PEER_UNAVAILABLE, … */
   async open(target: SessionTarget, options: OpenSessionOptions = {}): Promise<Session> {
+    const outgoing = await this.prepare(target, options);
+    return (await this.run(outgoing)).session;
+  }
+
+  /** Makes ready what {@link run} offers, once it is sure of the callee's devices. */
+  async prepare(target: SessionTarget, options: PrepareOptions = {}): Promise<OutgoingSession> {
     const { userId, deviceId } =
       typeof target === 'string' ? { userId: target, deviceId: undefined } : target;
     const pin = await this.#context.trust.verified(userId, this.#context.signalling.request);
-    const outgoing = new OutgoingSession(this.#context, {
+    return new OutgoingSession(this.#context, {
+      id: options.id,
       to: userId,
       devices: this.#callees(userId, pin, deviceId),
       policy: options.policy ?? 'any',
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: options.signal,
+      call: options.call,
     });
+  }
+
+  /** Offers, and resolves when the handshake is done. */
+  async run(outgoing: OutgoingSession): Promise<{ readonly session: Session; readonly peer: Party }> {
     this.#outgoing.set(outgoing.id, outgoing);
     const { session, peer } = await outgoing.run(() => this.#outgoing.delete(outgoing.id));
     this.#remember(session, peer);
+    return { session, peer };
+  }
+
+  /** Accepts a call that {@link on} told of. */
+  async acceptCall(incoming: IncomingSession, onAnswered: () => void): Promise<Session> {
+    const session = await incoming.accept(onAnswered);
+    this.#remember(session, incoming.from);
     return session;
   }
 
@@ -146,8 +181,14 @@ export class Sessions {
       this.#verifying -= 1;
     });
     if (!incoming) return;
+    if (this.#over.has(event.sessionId, this.#context.clock.monotonic())) {
+      drops.count('offer-ended');
+      incoming.over('cancelled');
+      return;
+    }
     this.#incoming.set(keyOf(event), incoming);
-    if (this.#accepts(incoming)) await this.#accept(incoming);
+    if (incoming.call) this.#events.emit('call', incoming);
+    else if (this.#accepts(incoming)) await this.#accept(incoming);
     else this.#events.emit('request', this.#asRequest(incoming));
   }
 
@@ -167,6 +208,15 @@ export class Sessions {
     }
     if (checked.value.issuedAt < this.#startedAt() - CLOCK_TOLERANCE_MS) {
       drops.count('offer-before-start');
+      return undefined;
+    }
+    if (!isSameCall(event.call, checked.value.call)) {
+      drops.count('offer-call-mismatch');
+      return undefined;
+    }
+    // Never shown, never refused: like any offer of a stranger, it ends when it expires.
+    if (event.call && !isContact(caller.userId)) {
+      drops.count('call-from-stranger');
       return undefined;
     }
     const verdict = this.#replays.judge(keyOf(event), clock.monotonic());
@@ -243,8 +293,15 @@ export class Sessions {
     const incoming = [...this.#incoming.values()].filter((session) => session.sessionId === sessionId);
     outgoing?.ended(reason);
     for (const session of incoming) session.over(reason);
-    if (!outgoing && incoming.length === 0) this.#context.drops.count('ended-unknown-session');
+    if (outgoing || incoming.length > 0) return;
+    this.#over.judge(sessionId, this.#context.clock.monotonic());
+    this.#context.drops.count('ended-unknown-session');
   }
+}
+
+/** The supernode's word for what an offer is, against the caller's. */
+function isSameCall(told: CallDescription | undefined, signed: CallDescription | undefined): boolean {
+  return JSON.stringify(told?.media) === JSON.stringify(signed?.media);
 }
 
 /** Two callers may choose one session id; together with the caller's device it is one offer's. */

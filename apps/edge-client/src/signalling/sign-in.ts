@@ -16,6 +16,8 @@ export interface SignInResult {
   readonly resumed: boolean;
   /** False: events were lost, all state is read anew. */
   readonly recovered: boolean;
+  /** Number of the newest event that is replayed after this; 0: none is. */
+  readonly newestSequence: number;
 }
 
 /** The account of an app's own user was created on the first sign-in; the code is shown this once. */
@@ -61,12 +63,12 @@ export class SignIn {
     if (token === undefined) return undefined;
     const proof = await this.#prove(request, 'resume', token);
     try {
-      const { recovered, ...welcome } = await request('resume', {
+      const { recovered, newestSequence, ...welcome } = await request('resume', {
         token,
         proof,
         lastSequence: sequence.last,
       });
-      return { welcome, resumed: true, recovered };
+      return { welcome, resumed: true, recovered, newestSequence: newestSequence ?? 0 };
     } catch (thrown) {
       if (!hasCode(thrown, 'RESUME_REFUSED')) throw thrown;
       this.#resumeToken = undefined;
@@ -88,7 +90,7 @@ export class SignIn {
   async #present(request: SendRequest, token: string): Promise<SignInResult> {
     const proof = await this.#prove(request, 'authenticate', token);
     const welcome = await request('authenticate', { token, proof });
-    return { welcome, resumed: false, recovered: false };
+    return { welcome, resumed: false, recovered: false, newestSequence: 0 };
   }
 
   async #prove(request: SendRequest, purpose: 'authenticate' | 'resume', token: string) {

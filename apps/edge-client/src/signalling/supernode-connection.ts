@@ -27,13 +27,21 @@ interface ConnectionEvents {
   readonly change: ConnectionChange & { readonly error?: EdgeClientError };
   /** Numbered events are missing: whoever keeps state reads it anew. */
   readonly gap: undefined;
+  /** Online, and all events that were replayed have been told. */
+  readonly 'caught-up': undefined;
 }
 
 export interface SupernodeConnectionOptions extends ConnectionCoreOptions {
   readonly clock: ClientClock;
   readonly requestTimeoutMs: number;
   /** Proves the device on a fresh channel and brings the client's state up to date. */
-  readonly signIn: (request: SendRequest, sequence: EventSequence) => Promise<{ readonly resumed: boolean }>;
+  readonly signIn: (request: SendRequest, sequence: EventSequence) => Promise<SignedIn>;
+}
+
+export interface SignedIn {
+  readonly resumed: boolean;
+  /** Number of the newest event that is replayed now. */
+  readonly newestSequence: number;
 }
 
 /** Performs what {@link ConnectionCore} decides: owns the channel and one timer, and passes validated events on. */
@@ -47,6 +55,7 @@ export class SupernodeConnection implements Signalling {
   #channel: SignallingChannel | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastError: EdgeClientError | undefined;
+  #newestSequence = 0;
 
   constructor(options: SupernodeConnectionOptions) {
     this.#options = options;
@@ -59,6 +68,15 @@ export class SupernodeConnection implements Signalling {
 
   get isOnline(): boolean {
     return this.state === 'online';
+  }
+
+  /** Online, and nothing that happened while we were away is still on its way. */
+  get hasCaughtUp(): boolean {
+    return this.isOnline && this.#sequence.last >= this.#newestSequence;
+  }
+
+  onCaughtUp(listener: () => void): () => void {
+    return this.#changes.on('caught-up', listener);
   }
 
   drops(): Readonly<Partial<Record<ServerDropReason, number>>> {
@@ -140,6 +158,7 @@ export class SupernodeConnection implements Signalling {
     const error = change.to === 'online' ? undefined : this.#lastError;
     if (change.to === 'online') this.#lastError = undefined;
     this.#changes.emit('change', error ? { ...change, error } : change);
+    if (change.to === 'online' && this.hasCaughtUp) this.#changes.emit('caught-up', undefined);
   }
 
   #open(url: string): void {
@@ -182,7 +201,11 @@ export class SupernodeConnection implements Signalling {
     const channel = this.#channel;
     if (!channel) return;
     this.#options.signIn(channel.request, this.#sequence).then(
-      ({ resumed }) => this.#ifCurrent(channel, () => this.#feed({ kind: 'signed-in', resumed })),
+      ({ resumed, newestSequence }) =>
+        this.#ifCurrent(channel, () => {
+          this.#newestSequence = newestSequence;
+          this.#feed({ kind: 'signed-in', resumed });
+        }),
       (thrown: unknown) =>
         this.#ifCurrent(channel, () => {
           const error = asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION');
@@ -197,6 +220,7 @@ export class SupernodeConnection implements Signalling {
   }
 
   #receive<Name extends ServerEventName>(name: Name, event: EventOf<Name>, sequence: number): void {
+    const wasCaughtUp = this.hasCaughtUp;
     const verdict = this.#sequence.judge(sequence);
     if (verdict === 'duplicate') {
       this.#drops.count('duplicate-event');
@@ -205,6 +229,7 @@ export class SupernodeConnection implements Signalling {
     if (name === 'go-away') this.#feed({ kind: 'go-away', notice: event as EventOf<'go-away'> });
     this.#events.emit(name, event as ServerEvents[Name]);
     if (verdict === 'gap') this.#changes.emit('gap', undefined);
+    if (!wasCaughtUp && this.hasCaughtUp) this.#changes.emit('caught-up', undefined);
   }
 
   /** Exactly one timer, for the core's next deadline. */
