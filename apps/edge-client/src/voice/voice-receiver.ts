@@ -1,0 +1,140 @@
+import type { Instant } from '@parley/nat';
+import { JitterBuffer } from './jitter-buffer.ts';
+import type { VoiceDecoder } from './opus-codec.ts';
+import { opusPacketDurationMs } from './opus-packet.ts';
+import type { PlayoutCounts } from './playout-tally.ts';
+import { ReceptionStatistics } from './reception-statistics.ts';
+import type { ReportBlock } from './rtcp-packet.ts';
+import { timestampDistance } from './rtp-arithmetic.ts';
+import { decodeRtpPacket, type RtpFailureReason } from './rtp-packet.ts';
+import {
+  FRAME_MS,
+  PAYLOAD_TYPE,
+  RTP_TICKS_PER_FRAME,
+  samplesPerFrame,
+  type OpusSampleRate,
+} from './voice-format.ts';
+
+/** Why an RTP packet was not used. */
+export type VoiceDropReason =
+  RtpFailureReason | 'foreign-ssrc' | 'unknown-payload-type' | 'not-20-ms-opus' | 'off-the-frame-grid';
+
+export interface VoiceReceiverOptions {
+  readonly decoder: VoiceDecoder;
+  readonly sampleRate: OpusSampleRate;
+}
+
+export interface ReceiverState {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly expected: number;
+  readonly jitterMs: number;
+  readonly targetDelayMs: number;
+  /** Packets whose content the decoder refused. */
+  readonly undecodable: number;
+  readonly playout: PlayoutCounts;
+}
+
+/** RTP datagrams of one sender in, PCM out every 20 ms. The first stream that is heard is the only one. */
+export class VoiceReceiver {
+  private readonly options: VoiceReceiverOptions;
+  private readonly buffer = new JitterBuffer();
+  private readonly reception = new ReceptionStatistics();
+  private source: number | undefined;
+  /** The last timestamp and the frame number that it stood for. */
+  private anchor: { timestamp: number; index: number } | undefined;
+  private packets = 0;
+  private bytes = 0;
+  private undecodable = 0;
+
+  constructor(options: VoiceReceiverOptions) {
+    this.options = options;
+  }
+
+  /** The SSRC of the stream; undefined until it was heard. */
+  get ssrc(): number | undefined {
+    return this.source;
+  }
+
+  /** Takes a datagram; the reason when it cannot be used. A packet that is only late counts as used. */
+  receive(datagram: Uint8Array, now: Instant): VoiceDropReason | undefined {
+    const decoded = decodeRtpPacket(datagram);
+    if (!decoded.ok) return decoded.reason;
+    const { packet } = decoded;
+    if (packet.payloadType !== PAYLOAD_TYPE.opus) return 'unknown-payload-type';
+    if (opusPacketDurationMs(packet.payload) !== FRAME_MS) return 'not-20-ms-opus';
+    if (this.source !== undefined && packet.ssrc !== this.source) return 'foreign-ssrc';
+
+    const anchor = this.anchor ?? { timestamp: packet.timestamp, index: 0 };
+    const frames = timestampDistance(anchor.timestamp, packet.timestamp) / RTP_TICKS_PER_FRAME;
+    if (!Number.isInteger(frames)) return 'off-the-frame-grid';
+
+    this.source = packet.ssrc;
+    const index = anchor.index + frames;
+    this.packets += 1;
+    this.bytes += datagram.length;
+    // the datagram may be a view into memory that is used again
+    const outcome = this.buffer.store(index, Uint8Array.from(packet.payload), now);
+    if (outcome !== 'out-of-window') {
+      this.anchor = { timestamp: packet.timestamp, index };
+      this.reception.add(packet, now);
+    }
+    return undefined;
+  }
+
+  /** The 20 ms that are to be heard from `now` on; undefined before the stream has begun. */
+  play(now: Instant): Int16Array | undefined {
+    const { decoder } = this.options;
+    const decision = this.buffer.decide(now);
+    switch (decision.kind) {
+      case 'idle':
+        return undefined;
+      case 'play':
+        return this.orConcealed(decoder.decode(decision.payload));
+      case 'recover':
+        return this.orConcealed(decoder.recover(decision.next));
+      case 'merge': {
+        const [first, second] = decision.payloads;
+        return crossFade(this.orConcealed(decoder.decode(first)), this.orConcealed(decoder.decode(second)));
+      }
+      case 'conceal':
+      case 'insert':
+        return decoder.conceal();
+      case 'silence':
+        return new Int16Array(samplesPerFrame(this.options.sampleRate));
+    }
+  }
+
+  /** What this end reports on the stream; undefined when there is none. */
+  takeReportBlock(): Omit<ReportBlock, 'lastSenderReport' | 'delaySinceLastSenderReport'> | undefined {
+    return this.source === undefined ? undefined : { ssrc: this.source, ...this.reception.takeReportBlock() };
+  }
+
+  get state(): ReceiverState {
+    return {
+      packets: this.packets,
+      bytes: this.bytes,
+      lost: this.reception.lost,
+      expected: this.reception.expected,
+      jitterMs: this.reception.jitterMs,
+      targetDelayMs: this.buffer.targetDelayMs,
+      undecodable: this.undecodable,
+      playout: this.buffer.counts,
+    };
+  }
+
+  private orConcealed(pcm: Int16Array | undefined): Int16Array {
+    if (pcm !== undefined) return pcm;
+    this.undecodable += 1;
+    return this.options.decoder.conceal();
+  }
+}
+
+/** Two frames in the time of one, without a click. */
+function crossFade(first: Int16Array, second: Int16Array): Int16Array {
+  return first.map((sample, at) => {
+    const weight = at / first.length;
+    return Math.round(sample * (1 - weight) + (second[at] ?? 0) * weight);
+  });
+}
