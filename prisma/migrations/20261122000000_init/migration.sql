@@ -16,6 +16,12 @@ CREATE TYPE "device_state" AS ENUM ('active', 'removed');
 -- CreateEnum
 CREATE TYPE "contact_state" AS ENUM ('pending_out', 'pending_in', 'accepted', 'blocked');
 
+-- CreateEnum
+CREATE TYPE "call_direction" AS ENUM ('outgoing', 'incoming');
+
+-- CreateEnum
+CREATE TYPE "call_outcome" AS ENUM ('completed', 'missed', 'rejected', 'busy', 'cancelled', 'failed');
+
 -- CreateTable
 CREATE TABLE "tenant" (
     "id" TEXT NOT NULL,
@@ -145,6 +151,25 @@ CREATE TABLE "contact" (
 );
 
 -- CreateTable
+CREATE TABLE "call_record" (
+    "tenant_id" TEXT NOT NULL,
+    "user_id" TEXT NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "cursor" BIGINT NOT NULL,
+    "peer_id" TEXT NOT NULL,
+    "direction" "call_direction" NOT NULL,
+    "media" TEXT[],
+    "caller_device_id" TEXT NOT NULL,
+    "answered_by" TEXT,
+    "started_at" TIMESTAMPTZ(3) NOT NULL,
+    "answered_at" TIMESTAMPTZ(3),
+    "ended_at" TIMESTAMPTZ(3),
+    "outcome" "call_outcome",
+
+    CONSTRAINT "call_record_pkey" PRIMARY KEY ("tenant_id","user_id","session_id")
+);
+
+-- CreateTable
 CREATE TABLE "token_binding" (
     "tenant_id" TEXT NOT NULL,
     "token_hash" TEXT NOT NULL,
@@ -213,6 +238,9 @@ CREATE UNIQUE INDEX "mailbox_copy_tenant_id_device_id_sender_device_id_message_i
 CREATE INDEX "contact_tenant_id_peer_id_state_idx" ON "contact"("tenant_id", "peer_id", "state");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "call_record_tenant_id_user_id_cursor_key" ON "call_record"("tenant_id", "user_id", "cursor");
+
+-- CreateIndex
 CREATE INDEX "token_binding_expires_at_idx" ON "token_binding"("expires_at");
 
 -- CreateIndex
@@ -249,6 +277,9 @@ ALTER TABLE "contact" ADD CONSTRAINT "contact_tenant_id_owner_id_fkey" FOREIGN K
 ALTER TABLE "contact" ADD CONSTRAINT "contact_tenant_id_peer_id_fkey" FOREIGN KEY ("tenant_id", "peer_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
+ALTER TABLE "call_record" ADD CONSTRAINT "call_record_tenant_id_user_id_fkey" FOREIGN KEY ("tenant_id", "user_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
 ALTER TABLE "token_binding" ADD CONSTRAINT "token_binding_tenant_id_user_id_fkey" FOREIGN KEY ("tenant_id", "user_id") REFERENCES "user_account"("tenant_id", "user_id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
@@ -274,6 +305,8 @@ ALTER TABLE "device" ADD CONSTRAINT "device_removal_has_a_time"
   CHECK (("state" = 'removed') = ("removed_at" IS NOT NULL));
 ALTER TABLE "mailbox" ADD CONSTRAINT "mailbox_counts_are_whole"
   CHECK ("item_count" >= 0 AND "byte_count" >= 0 AND "dropped_through" <= "last_cursor");
+ALTER TABLE "call_record" ADD CONSTRAINT "call_record_end_has_an_outcome"
+  CHECK ("ended_at" IS NULL OR "outcome" IS NOT NULL);
 ALTER TABLE "cluster_key" ADD CONSTRAINT "cluster_key_ends_after_it_starts"
   CHECK ("not_after" IS NULL OR "not_after" > "not_before");
 
