@@ -26,6 +26,10 @@ describe('mapError', () => {
     ['a Prisma time-out', withCode('P2024')],
     ['a socket file that is gone', new TypeError('connect ENOENT /run/.s.PGSQL.5432')],
     ['a cause below', new SupernodeError('SN_INVARIANT', 'wrapped', { cause: withCode('ECONNRESET') })],
+    [
+      'what PostgreSQL said of a raw statement',
+      Object.assign(withCode('P2010'), { meta: { driverAdapterError: { cause: { code: '57P03' } } } }),
+    ],
     ['our own code', new SupernodeError('SN_DB_UNREACHABLE', 'away')],
     ['a driver that gives no code', new TypeError('Connection terminated unexpectedly')],
   ])('says that the database is away on %s', (_what, error) => {

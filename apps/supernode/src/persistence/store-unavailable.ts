@@ -20,7 +20,14 @@ export function isStoreUnavailable(thrown: unknown): boolean {
     const code = errorCodeOf(error);
     if (code !== undefined && UNAVAILABLE.test(code)) return true;
     if (error instanceof Error && LOST.test(error.message)) return true;
-    error = 'cause' in error ? error.cause : undefined;
+    error = causeOf(error);
   }
   return false;
+}
+
+/** Prisma keeps what PostgreSQL said of a raw statement beside the error, and not as its cause. */
+function causeOf(error: object): unknown {
+  if ('cause' in error && error.cause !== undefined) return error.cause;
+  const { meta } = error as { readonly meta?: { readonly driverAdapterError?: unknown } };
+  return meta?.driverAdapterError;
 }
