@@ -111,7 +111,10 @@ class Person {
   private async connect(url: string): Promise<EdgeConnection> {
     this.current?.close();
     const connection = await EdgeConnection.open(url);
-    cleanUp.push(() => Promise.resolve(connection.close()));
+    cleanUp.push(() => {
+      connection.close();
+      return Promise.resolve();
+    });
     return (this.current = connection);
   }
 }
