@@ -24,12 +24,7 @@ export class BenchmarkClient {
     join: async ({ url, dataDir, handle, includeLoopback }) => {
       const client = await EdgeClient.open({ url, dataDir, udp: { includeLoopback } });
       this.#client = client;
-      this.#incoming = new Promise((resolve) => {
-        client.on('session', ({ session }) => {
-          this.#use(session);
-          resolve(session);
-        });
-      });
+      this.#incoming = this.#nextSession(client);
       if (client.identity.userId === undefined)
         await client.register({ handle: handleSchema.parse(handle), displayName: handle });
       await client.connect();
@@ -62,6 +57,7 @@ export class BenchmarkClient {
     takeSession: async () => {
       if (!this.#incoming) throw new TypeError('join first');
       const session = await this.#incoming;
+      this.#incoming = this.#nextSession(this.client);
       const bytes = await (await this.#nextStream()).read();
       const firstByteAt = clockMs();
       if (bytes?.[0] !== 1) throw new TypeError('the first byte is not the one that was sent');
@@ -104,6 +100,16 @@ export class BenchmarkClient {
   private get session(): Session {
     if (!this.#session) throw new TypeError('there is no session');
     return this.#session;
+  }
+
+  #nextSession(client: EdgeClient): Promise<Session> {
+    return new Promise((resolve) => {
+      const stop = client.on('session', ({ session }) => {
+        stop();
+        this.#use(session);
+        resolve(session);
+      });
+    });
   }
 
   #use(session: Session): void {
