@@ -212,7 +212,7 @@ describe('VoiceChannel › bad input', () => {
     expect(channel.statistics()).toMatchObject({ packetsReceived: 0, dropped: { [reason]: 1 } });
   });
 
-  it('keeps to the first stream and to its frame grid', () => {
+  it('keeps to one stream and to its frame grid', () => {
     receive(voice(0));
 
     expect(receive(voice(1, { ssrc: 1_000 }))).toEqual([{ kind: 'drop', reason: 'foreign-ssrc' }]);
@@ -223,6 +223,23 @@ describe('VoiceChannel › bad input', () => {
       { kind: 'drop', reason: 'rtcp-wrong-stream' },
     ]);
     expect(receive(voice(1))).toEqual([]);
+  });
+
+  it('follows another stream once the first has ended, as late packets of an earlier call would be one', () => {
+    receive(voice(0), 0);
+    receive(voice(1), 20);
+    expect(receive(voice(500, { ssrc: 33 }), 500)).toEqual([{ kind: 'drop', reason: 'foreign-ssrc' }]);
+
+    for (let index = 501; index < 520; index += 1) {
+      const at = 600 + (index - 501) * 20;
+      expect(receive(voice(index, { ssrc: 33 }), at)).toEqual([]);
+      channel.handleTimeout(instant(at));
+    }
+
+    // the first packet of the new stream only shows that there is one
+    expect(channel.statistics().framesPlayed).toBeGreaterThanOrEqual(14);
+    const [bytes] = sent(channel.handleTimeout(instant(2_000)));
+    expect(decodeRtcp(bytes!)).toMatchObject({ reports: [{ blocks: [{ ssrc: 33, cumulativeLost: 0 }] }] });
   });
 
   it('goes on playing whatever the payloads and datagrams hold', () => {

@@ -152,6 +152,17 @@ describe('VoiceDriver', () => {
     expect(driver.statistics().packetsSent).toBe(packetsSent);
   });
 
+  it.each([{ bitrateBps: 5_999 }, { bitrateBps: Number.NaN }, { complexity: 11 }])(
+    'refuses %j',
+    async (option) => {
+      const [here] = joined();
+
+      await expect(start({ datagrams: here, ...option })).rejects.toMatchObject({
+        code: 'EDGE_OPTIONS_INVALID',
+      });
+    },
+  );
+
   it('begins each stream at another place', async () => {
     const [here, there, seen] = joined();
     await start({ datagrams: here });

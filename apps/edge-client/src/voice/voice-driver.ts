@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { instant } from '@parley/nat';
 import { processClock, type ClientClock } from '../client/client-clock.ts';
+import { edgeError } from '../errors.ts';
 import type { OpusCodec, VoiceDecoder, VoiceEncoder } from './opus-codec.ts';
 import { VoiceChannel, type VoiceInput, type VoiceOutput } from './voice-channel.ts';
 import { DEFAULT_SAMPLE_RATE, samplesPerFrame, type OpusSampleRate } from './voice-format.ts';
@@ -38,7 +39,7 @@ export interface VoiceDriverOptions {
   readonly onError: (error: unknown) => void;
   /** @default 16000; the two ends may differ */
   readonly sampleRate?: OpusSampleRate;
-  /** @default 32000 */
+  /** 6000 to 128000. @default 32000 */
   readonly bitrateBps?: number;
   /** Opus complexity, 0 to 10. @default 5 */
   readonly complexity?: number;
@@ -50,6 +51,10 @@ export interface VoiceDriverOptions {
 const DEFAULT_BITRATE_BPS = 32_000;
 /** Half the work of the best; what speech loses by it is hard to hear. */
 const DEFAULT_COMPLEXITY = 5;
+
+/** What mono speech can use (RFC 6716 section 2.1.1), and what fits the codec's own scale. */
+const BITRATES_BPS = [6_000, 128_000] as const;
+const COMPLEXITIES = [0, 10] as const;
 
 /** Runs one {@link VoiceChannel} over the datagrams of a session, with one timer. */
 export class VoiceDriver {
@@ -66,13 +71,19 @@ export class VoiceDriver {
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
 
-  /** Loads the codec and begins to send and to play. */
+  /**
+   * Loads the codec and begins to send and to play.
+   * @throws EDGE_OPTIONS_INVALID when the bitrate or the complexity is out of its range
+   */
   static async start(options: VoiceDriverOptions): Promise<VoiceDriver> {
     const sampleRate = options.sampleRate ?? DEFAULT_SAMPLE_RATE;
+    const { bitrateBps = DEFAULT_BITRATE_BPS, complexity = DEFAULT_COMPLEXITY } = options;
+    requireWithin('bitrateBps', bitrateBps, BITRATES_BPS);
+    requireWithin('complexity', complexity, COMPLEXITIES);
     const encoder = await options.codec.createEncoder({
       sampleRate,
-      bitrateBps: options.bitrateBps ?? DEFAULT_BITRATE_BPS,
-      complexity: options.complexity ?? DEFAULT_COMPLEXITY,
+      bitrateBps,
+      complexity,
       hasForwardErrorCorrection: options.hasForwardErrorCorrection ?? true,
       expectedLossPercent: MIN_EXPECTED_LOSS_PERCENT,
     });
@@ -165,4 +176,9 @@ export class VoiceDriver {
         break; // counted in the statistics
     }
   }
+}
+
+function requireWithin(name: string, value: number, [least, most]: readonly [number, number]): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw edgeError('EDGE_OPTIONS_INVALID', { message: `${name} is a whole number from ${least} to ${most}.` });
 }

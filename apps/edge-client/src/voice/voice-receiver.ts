@@ -6,7 +6,7 @@ import type { PlayoutCounts } from './playout-tally.ts';
 import { ReceptionStatistics } from './reception-statistics.ts';
 import type { ReportBlock } from './rtcp-packet.ts';
 import { timestampDistance } from './rtp-arithmetic.ts';
-import { decodeRtpPacket, type RtpFailureReason } from './rtp-packet.ts';
+import { decodeRtpPacket, type RtpFailureReason, type RtpPacket } from './rtp-packet.ts';
 import {
   FRAME_MS,
   PAYLOAD_TYPE,
@@ -36,12 +36,19 @@ export interface ReceiverState {
   readonly playout: PlayoutCounts;
 }
 
-/** RTP datagrams of one sender in, PCM out every 20 ms. The first stream that is heard is the only one. */
+/** A sender never pauses: one that was silent for so long has ended, and another stream of the same session may take its place. */
+const STREAM_ENDED_AFTER_MS = 500;
+
+/** In frames, so that the jitter buffer sees that a stream has nothing to do with the one before. */
+const GAP_BETWEEN_STREAMS = 1_000_000;
+
+/** RTP datagrams of one sender in, PCM out every 20 ms. One stream at a time: the first that is heard until it ends. */
 export class VoiceReceiver {
   private readonly options: VoiceReceiverOptions;
   private readonly buffer = new JitterBuffer();
-  private readonly reception = new ReceptionStatistics();
+  private reception = new ReceptionStatistics();
   private source: number | undefined;
+  private heardAt: Instant | undefined;
   /** The last timestamp and the frame number that it stood for. */
   private anchor: { timestamp: number; index: number } | undefined;
   private packets = 0;
@@ -64,13 +71,16 @@ export class VoiceReceiver {
     const { packet } = decoded;
     if (packet.payloadType !== PAYLOAD_TYPE.opus) return 'unknown-payload-type';
     if (opusPacketDurationMs(packet.payload) !== FRAME_MS) return 'not-20-ms-opus';
-    if (this.source !== undefined && packet.ssrc !== this.source) return 'foreign-ssrc';
+    if (this.source !== undefined && packet.ssrc !== this.source && !this.follow(packet, now)) {
+      return 'foreign-ssrc';
+    }
 
     const anchor = this.anchor ?? { timestamp: packet.timestamp, index: 0 };
     const frames = timestampDistance(anchor.timestamp, packet.timestamp) / RTP_TICKS_PER_FRAME;
     if (!Number.isInteger(frames)) return 'off-the-frame-grid';
 
     this.source = packet.ssrc;
+    this.heardAt = now;
     const index = anchor.index + frames;
     this.packets += 1;
     this.bytes += datagram.length;
@@ -122,6 +132,14 @@ export class VoiceReceiver {
       undecodable: this.undecodable,
       playout: this.buffer.counts,
     };
+  }
+
+  /** Goes over to another stream when the present one has ended; late packets of an earlier call must not deafen the next. */
+  private follow(packet: RtpPacket, now: Instant): boolean {
+    if (this.heardAt !== undefined && now - this.heardAt < STREAM_ENDED_AFTER_MS) return false;
+    this.anchor = { timestamp: packet.timestamp, index: (this.anchor?.index ?? 0) + GAP_BETWEEN_STREAMS };
+    this.reception = new ReceptionStatistics();
+    return true;
   }
 
   private orConcealed(pcm: Int16Array | undefined): Int16Array {
