@@ -37,6 +37,10 @@ const BAN = {
     regex: '^socket\\.io($|/)',
     message: 'socket.io types are imported by the gateway folder only; services depend on a Notifier port.',
   },
+  opus: {
+    regex: '^libopus-wasm',
+    message: 'Only voice/opus-codec.libopus.ts knows the codec library, so that it can be replaced.',
+  },
   quic: {
     regex: '^@matrixai/quic',
     message: 'Only session/quic-engine.quiche.ts knows the QUIC binding, so that it can be replaced.',
@@ -184,10 +188,12 @@ export default ts.config(
   restrict(['apps/supernode/src/**/*.redis.ts'], [BAN.prisma, BAN.socketIo, BAN.natTesting]),
   restrict(
     ['apps/edge-client/src/**/*.ts'],
-    [BAN.quic, BAN.natTesting],
-    ['apps/edge-client/src/cli/**', 'apps/edge-client/src/session/quic-engine.quiche.ts', ...SPECS],
+    [BAN.quic, BAN.opus, BAN.natTesting],
+    ['apps/edge-client/src/cli/**', '**/quic-engine.quiche.ts', '**/opus-codec.libopus.ts', ...SPECS],
   ),
-  restrict(['apps/edge-client/src/cli/**/*.ts'], [BAN.quic, BAN.sdkInternals], SPECS),
+  restrict(['apps/edge-client/src/session/quic-engine.quiche.ts'], [BAN.opus, BAN.natTesting]),
+  restrict(['apps/edge-client/src/voice/opus-codec.libopus.ts'], [BAN.quic, BAN.natTesting]),
+  restrict(['apps/edge-client/src/cli/**/*.ts'], [BAN.quic, BAN.opus, BAN.sdkInternals], SPECS),
   { files: ['apps/edge-client/src/cli/**/*.ts', 'tools/**/*.ts'], rules: { 'no-console': 'off' } },
   {
     files: SPECS,

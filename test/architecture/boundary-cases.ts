@@ -54,6 +54,7 @@ const PERSISTENCE = 'apps/supernode/src/persistence/example.ts';
 const GATEWAY = 'apps/supernode/src/gateway/example.ts';
 const REDIS = 'apps/supernode/src/presence/presence.redis.ts';
 const SDK = 'apps/edge-client/src/session/example.ts';
+const OPUS_CODEC = 'apps/edge-client/src/voice/opus-codec.libopus.ts';
 const QUIC_ENGINE = 'apps/edge-client/src/session/quic-engine.quiche.ts';
 const CLI = 'apps/edge-client/src/cli/example.ts';
 
@@ -143,6 +144,8 @@ export const BOUNDARY_CASES: readonly BoundaryCase[] = [
     'apps/edge-client/src/session/example.spec.ts',
   ),
   importCase('the SDK knows the QUIC binding elsewhere', '@matrixai/quic/native/quiche.js', SDK, QUIC_ENGINE),
+  importCase('the SDK knows the Opus library elsewhere', 'libopus-wasm', SDK, OPUS_CODEC),
+  importCase('the command line knows the Opus library', 'libopus-wasm', CLI, OPUS_CODEC),
   importCase('the command line knows the QUIC binding', '@matrixai/quic', CLI, QUIC_ENGINE),
   importCase(
     'the command line reaches into the SDK',
