@@ -43,6 +43,88 @@ describe('EdgeClient › account and devices', () => {
     await expect(other.register({ handle: '!' })).rejects.toMatchObject({ code: 'EDGE_OPTIONS_INVALID' });
   });
 
+  /** The supernode serves the request, and the connection breaks before its answer arrives; once. */
+  function loseAnswerTo(name: 'register' | 'account.recover' | 'link.open'): void {
+    supernode.lies.responses.set(name, (data: unknown) => {
+      supernode.lies.responses.delete(name);
+      supernode.dropConnections();
+      return data;
+    });
+  }
+
+  it('registers the same account again when the answer to the first try got lost', async () => {
+    const alice = await fresh('alice');
+    loseAnswerTo('register');
+    await expect(alice.register({ handle: 'alice' })).rejects.toMatchObject({ code: 'EDGE_CONNECTION_LOST' });
+    expect(alice.identity.userId).toBeUndefined();
+
+    const { userId, recoveryCode } = await alice.register({ handle: 'alice' });
+    await alice.connect();
+
+    expect([...supernode.users.keys()]).toEqual([userId]);
+    expect((await alice.devices()).version).toBe(1);
+    const { client } = await EdgeClient.recover({
+      url: supernode.url,
+      identityStore: new MemoryIdentityStore(),
+      userId,
+      recoveryCode,
+    });
+    clients.push(client);
+    expect(userIdOf(client)).toBe(userId);
+  });
+
+  it('recovers by the same list when the answer to the first try got lost', async () => {
+    const { userId, recoveryCode } = await (await fresh('lost')).register({ handle: 'alice' });
+    const identityStore = new MemoryIdentityStore();
+    const recover = (code: string, store: MemoryIdentityStore) =>
+      EdgeClient.recover({ url: supernode.url, userId, recoveryCode: code, identityStore: store });
+    loseAnswerTo('account.recover');
+    await expect(recover(recoveryCode, identityStore)).rejects.toMatchObject({
+      code: 'EDGE_CONNECTION_LOST',
+    });
+
+    const { client, recovery } = await recover(recoveryCode, identityStore);
+    clients.push(client);
+    await client.connect();
+
+    expect((await client.devices()).version).toBe(2);
+    const next = await recover(recovery.recoveryCode, new MemoryIdentityStore());
+    clients.push(next.client);
+    expect(userIdOf(next.client)).toBe(userId);
+  });
+
+  it('says that the connection was lost before there was a link code', async () => {
+    const tablet = await fresh('tablet');
+    loseAnswerTo('link.open');
+
+    await expect(tablet.linkCode()).rejects.toMatchObject({ code: 'EDGE_CONNECTION_LOST' });
+  });
+
+  it('gives up a link code at its close', async () => {
+    const tablet = await fresh('tablet');
+    const invitation = await tablet.linkCode();
+
+    await tablet.close();
+
+    await expect(invitation.approved).rejects.toMatchObject({ code: 'EDGE_CONNECTION_LOST' });
+  });
+
+  it('links a device again whose approval got lost', async () => {
+    const alice = await online('alice');
+    const tablet = await fresh('tablet');
+    const unheard = await tablet.linkCode();
+    await alice.approveLink(unheard.code);
+    await tablet.close();
+    const { devices: listed } = await alice.devices();
+
+    const deviceId = await alice.approveLink(unheard.code, { name: 'once more' });
+
+    const { devices } = await alice.devices();
+    expect(deviceId).toBe(tablet.identity.deviceId);
+    expect(devices).toHaveLength(listed.length);
+    expect(devices.map(({ name }) => name)).toContain('once more');
+  });
+
   it('links a second device by a code', async () => {
     const alice = await online('alice');
     const tablet = await fresh('tablet');

@@ -89,6 +89,8 @@ export class EdgeClient {
   readonly #serverClock: ServerClock;
   readonly #events = new TypedEvents<EdgeClientEvents>();
   readonly #drops = new DropCounter<RendezvousDropReason>();
+  /** Of registrations, recoveries and link codes under way. */
+  readonly #anonymous = new Set<AnonymousChannel>();
   #endpoint: ClientEndpoint | undefined;
   #opening: Promise<ClientEndpoint> | undefined;
   #closing: Promise<void> | undefined;
@@ -235,7 +237,7 @@ export class EdgeClient {
   /** Resolves when online. From then on the client reconnects by itself. @throws EDGE_CONNECT_TIMEOUT, EDGE_NOT_REGISTERED, … */
   async connect(): Promise<void> {
     if (!this.#identity.account && !this.#options.token) throw edgeError('EDGE_NOT_REGISTERED');
-    if (this.#closing) throw edgeError('EDGE_CLIENT_CLOSED');
+    this.#requireNotClosed();
     await this.#openEndpoint();
     await this.#connection.connect();
   }
@@ -322,10 +324,18 @@ export class EdgeClient {
     return this.#endpoint;
   }
 
-  #openAnonymous(): Promise<AnonymousChannel> {
-    if (this.#closing) return Promise.reject(edgeError('EDGE_CLIENT_CLOSED'));
+  async #openAnonymous(): Promise<AnonymousChannel> {
+    this.#requireNotClosed();
     const { url, connectTimeoutMs, requestTimeoutMs } = this.#options;
-    return openAnonymousChannel(url, { connectTimeoutMs, requestTimeoutMs });
+    const channel = await openAnonymousChannel(url, { connectTimeoutMs, requestTimeoutMs });
+    this.#anonymous.add(channel);
+    void channel.closed.then(() => this.#anonymous.delete(channel));
+    if (this.#closing) channel.close();
+    return channel;
+  }
+
+  #requireNotClosed(): void {
+    if (this.#closing) throw edgeError('EDGE_CLIENT_CLOSED');
   }
 
   async #anonymously<Result>(action: (channel: AnonymousChannel) => Promise<Result>): Promise<Result> {
@@ -338,6 +348,7 @@ export class EdgeClient {
   }
 
   async #close(): Promise<void> {
+    for (const channel of [...this.#anonymous]) channel.close();
     this.resources.close();
     this.sessions.close(edgeError('EDGE_CLIENT_CLOSED'));
     if (this.state === 'online') {

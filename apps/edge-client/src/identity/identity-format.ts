@@ -9,6 +9,7 @@ import {
   tenantIdSchema,
   userIdSchema,
   deviceListSchema,
+  signedSchema,
 } from '@parley/protocol';
 import { z } from 'zod';
 import { edgeError } from '../errors.ts';
@@ -35,6 +36,18 @@ const accountSchema = z.object({
   pin: pinSchema,
 });
 
+/**
+ * A list that makes or recovers an account and of which it is not known whether the supernode has committed it: an answer
+ * that got lost, or a crash in between, must not cost the account.
+ */
+const draftSchema = z.object({
+  userId: userIdSchema,
+  signed: signedSchema,
+  pin: pinSchema,
+  /** Kept until the app has been given it, which is when the list is confirmed; then nowhere. */
+  recoveryCode: z.string(),
+});
+
 export const identityDocumentSchema = z.object({
   tenant: tenantIdSchema,
   deviceId: deviceIdSchema,
@@ -43,10 +56,12 @@ export const identityDocumentSchema = z.object({
   agreementKey: keyPairSchema,
   createdAt: z.number(),
   account: accountSchema.nullable(),
+  draft: draftSchema.optional(),
 });
 /** Who this device is. The private keys never leave the store. */
 export type IdentityDocument = z.infer<typeof identityDocumentSchema>;
 export type AccountRecord = z.infer<typeof accountSchema>;
+export type DraftRecord = z.infer<typeof draftSchema>;
 
 /** Verified device lists of other users, by user id. */
 export const pinsDocumentSchema = z.object({ pins: z.record(z.string(), pinSchema) });

@@ -1,4 +1,4 @@
-import { type DeviceId, type Handle, type TenantId, type UserId } from '@parley/protocol';
+import { type DeviceId, type Handle, type Signed, type TenantId, type UserId } from '@parley/protocol';
 import type { ClientClock } from '../client/client-clock.ts';
 import { edgeError } from '../errors.ts';
 import type { DeviceListPin } from './device-list-chain.ts';
@@ -12,6 +12,14 @@ export interface Account {
   readonly handle: Handle | null;
   readonly pin: DeviceListPin;
   readonly token: AccountRecord['token'];
+}
+
+/** A list that makes or recovers an account, until it is known that the supernode has committed it. */
+export interface AccountDraft {
+  readonly userId: UserId;
+  readonly signed: Signed;
+  readonly pin: DeviceListPin;
+  readonly recoveryCode: string;
 }
 
 export interface IdentityOptions {
@@ -75,6 +83,11 @@ export class Identity {
     return this.#document.account ?? undefined;
   }
 
+  /** What was sent and perhaps committed: it is sent again as it is, a second list would be refused. */
+  get draft(): AccountDraft | undefined {
+    return this.#document.draft;
+  }
+
   get hosts(): HostsDocument {
     return this.#hosts;
   }
@@ -85,9 +98,14 @@ export class Identity {
     return this.account;
   }
 
-  async setAccount(account: Account | undefined): Promise<void> {
-    const record = account ? { ...account, pin: copyPin(account.pin) } : null;
-    await this.#replace({ ...this.#document, account: record });
+  async setDraft({ userId, signed, pin, recoveryCode }: AccountDraft): Promise<void> {
+    await this.#replace({ ...this.#document, draft: { userId, signed, pin: copyPin(pin), recoveryCode } });
+  }
+
+  /** A draft has served its purpose with it, and its recovery code is forgotten. */
+  async setAccount(account: Account): Promise<void> {
+    const { draft: _, ...document } = this.#document;
+    await this.#replace({ ...document, account: { ...account, pin: copyPin(account.pin) } });
   }
 
   async updateAccount(change: Partial<Pick<Account, 'handle' | 'pin' | 'token'>>): Promise<void> {

@@ -50,6 +50,7 @@ export async function openLink(
     key: identity.deviceKey,
   });
   const arrival = channel.next('link.approved');
+  arrival.catch(() => undefined); // a connection that is lost before the code exists fails the request below
   const { expiresInMs } = await channel.request('link.open', { proof, name: identity.deviceName });
   const approved = withDeadline(arrival, expiresInMs)
     .then((event) => acceptApproval(identity, secret, event, clock))
@@ -78,6 +79,7 @@ export async function approveLink(
   const code = decodeLinkCode(input.code.trim());
   if (!code) throw edgeError('EDGE_LINK_CODE_INVALID');
   const deviceId = deviceIdOf(code.deviceKey);
+  const entry = newEntry(code, input.name, clock);
   for (let attempt = 0; ; attempt += 1) {
     const { userId } = identity.requireAccount();
     const last = await trust.refresh(userId, request);
@@ -85,7 +87,8 @@ export async function approveLink(
       tenant: identity.tenant,
       userId,
       last,
-      devices: [...last.devices, newEntry(code, input.name, clock)],
+      // Listed already where the approval did not reach the device: it is approved once more.
+      devices: [...last.devices.filter(({ key }) => key !== entry.key), entry],
       signer: identity.deviceKey,
       now: clock.wall(),
     });

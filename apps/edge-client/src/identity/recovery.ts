@@ -1,5 +1,5 @@
-import { type UserId } from '@parley/protocol';
 import { randomBytes } from 'node:crypto';
+import { encodeBase64url, type UserId } from '@parley/protocol';
 import type { ClientClock } from '../client/client-clock.ts';
 import { edgeError } from '../errors.ts';
 import { askChallenge, makeProof } from '../signalling/proof.ts';
@@ -7,7 +7,7 @@ import type { SendRequest } from '../signalling/signalling.ts';
 import { tokenRecord } from './access-token.ts';
 import { extendChain, type DeviceListPin } from './device-list-chain.ts';
 import { makeNextList, ownEntry } from './device-list-maker.ts';
-import type { Identity } from './identity.ts';
+import type { AccountDraft, Identity } from './identity.ts';
 import type { KeyPair } from './keys.ts';
 import { encodeRecoveryCode, recoveryKeyOf } from './recovery-code.ts';
 
@@ -19,7 +19,7 @@ export interface Recovery {
 
 /**
  * Takes an account over with its recovery code. All former devices leave the list (they are lost, perhaps stolen), and the
- * code is used up: a new one is given.
+ * code is used up: a new one is given. When the answer got lost it may be called again with the same identity.
  *
  * @throws EDGE_RECOVERY_CODE_INVALID, RECOVERY_REFUSED, EDGE_ALREADY_REGISTERED
  */
@@ -31,17 +31,12 @@ export async function recoverAccount(
 ): Promise<Recovery> {
   if (identity.account) throw edgeError('EDGE_ALREADY_REGISTERED');
   const recoveryKey = recoveryKeyOf(input.recoveryCode);
-  const last = await readChain(identity, request, input.userId, recoveryKey);
-  const nextCode = encodeRecoveryCode(randomBytes(32));
-  const next = makeNextList({
-    tenant: identity.tenant,
-    userId: input.userId,
-    last,
-    devices: [ownEntry(identity, identity.deviceName, clock.wall())],
-    signer: recoveryKey,
-    now: clock.wall(),
-    recoveryKey: recoveryKeyOf(nextCode).publicKey,
-  });
+  const { draft } = identity;
+  // Signed by the very key of this code: then the list may be committed, and this code be used up by it.
+  const isRepeated =
+    draft?.userId === input.userId && draft.signed.signer === encodeBase64url(recoveryKey.publicKey);
+  const next =
+    draft && isRepeated ? draft : await takeOver(identity, request, clock, input.userId, recoveryKey);
   const reply = await request('account.recover', {
     userId: input.userId,
     proof: makeProof({
@@ -58,7 +53,30 @@ export async function recoverAccount(
     pin: next.pin,
     token: tokenRecord(reply.token, reply.expiresInMs, clock),
   });
-  return { userId: input.userId, recoveryCode: nextCode };
+  return { userId: input.userId, recoveryCode: next.recoveryCode };
+}
+
+/** The list by which this device becomes the only one; saved before it is sent, as its recovery code must not be lost. */
+async function takeOver(
+  identity: Identity,
+  request: SendRequest,
+  clock: ClientClock,
+  userId: UserId,
+  recoveryKey: KeyPair,
+): Promise<AccountDraft> {
+  const recoveryCode = encodeRecoveryCode(randomBytes(32));
+  const next = makeNextList({
+    tenant: identity.tenant,
+    userId,
+    last: await readChain(identity, request, userId, recoveryKey),
+    devices: [ownEntry(identity, identity.deviceName, clock.wall())],
+    signer: recoveryKey,
+    now: clock.wall(),
+    recoveryKey: recoveryKeyOf(recoveryCode).publicKey,
+  });
+  const draft = { ...next, recoveryCode };
+  await identity.setDraft(draft);
+  return draft;
 }
 
 async function readChain(

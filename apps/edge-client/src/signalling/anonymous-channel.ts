@@ -11,6 +11,8 @@ export interface AnonymousChannel {
   readonly request: SendRequest;
   /** The next event of this name. @throws EDGE_CONNECTION_LOST */
   next<Name extends ServerEventName>(name: Name): Promise<EventOf<Name>>;
+  /** Resolves when the connection is over, whoever ended it. */
+  readonly closed: Promise<void>;
   close(): void;
 }
 
@@ -20,13 +22,18 @@ export function openAnonymousChannel(
   options: { readonly connectTimeoutMs: number; readonly requestTimeoutMs: number },
 ): Promise<AnonymousChannel> {
   const events = new TypedEvents<Events>();
+  const closed = new Promise<void>((resolve) => events.on('lost', () => resolve()));
   return new Promise((resolve, reject) => {
     const channel: SignallingChannel = new SignallingChannel(url, options, {
       open: () =>
         resolve({
           request: channel.request,
           next: (name) => nextEvent(events, name),
-          close: () => channel.close(),
+          closed,
+          close: () => {
+            channel.close();
+            events.emit('lost', undefined);
+          },
         }),
       failed: reject,
       lost: () => events.emit('lost', undefined),

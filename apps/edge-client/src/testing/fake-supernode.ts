@@ -173,9 +173,11 @@ export class FakeSupernode {
       expiresInMs: 120_000,
     }),
     register: (_connection, { handle, deviceList }) => {
-      if ([...this.users.values()].some((user) => user.handle === handle)) throw new Refused('HANDLE_TAKEN');
       const { userId } = payloadOf(deviceList) as { userId: UserId };
-      this.#addUser(userId, handle, [deviceList]);
+      const isRepeated = this.users.get(userId)?.lists[0]?.payload === deviceList.payload;
+      const isTaken = [...this.users.values()].some((user) => user.handle === handle);
+      if (isTaken && !isRepeated) throw new Refused('HANDLE_TAKEN');
+      if (!isRepeated) this.#addUser(userId, handle, [deviceList]);
       return { userId, token: this.#issue(userId), expiresInMs: 3_600_000 };
     },
     'token.renew': (_connection, { userId }) => {
@@ -209,7 +211,7 @@ export class FakeSupernode {
     }),
     'account.recover': (_connection, { userId, deviceList }) => {
       const user = this.#userOf(userId);
-      user.lists.push(deviceList);
+      if (user.lists.at(-1)?.payload !== deviceList.payload) user.lists.push(deviceList);
       return { token: this.#issue(userId), expiresInMs: 3_600_000, deviceListVersion: user.lists.length };
     },
     'account.update-devices': ({ user }, { deviceList }) => {
