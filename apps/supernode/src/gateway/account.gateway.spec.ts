@@ -318,6 +318,45 @@ describe('recovery', () => {
     await lost.connection.disconnected();
   });
 
+  it('takes the same list twice from the device that it lists, as when the answer was lost', async () => {
+    const { account, device } = await edge.register('ada');
+    const replacement = new SigningDevice();
+    const connection = await edge.connect();
+    const draft = account.draft([replacement], { recoveryKey: new SigningDevice().key });
+    const deviceList = account.recoveryKey.sign('deviceList', draft);
+    const recover = async (by: SigningDevice) => {
+      const proof = by.prove(await connection.challenge(), 'recover');
+      return { userId: account.userId, proof, deviceList };
+    };
+    await connection.request('account.recover', await recover(replacement));
+
+    const { token, deviceListVersion } = await connection.request(
+      'account.recover',
+      await recover(replacement),
+    );
+
+    expect(deviceListVersion).toBe(2);
+    expect((await edge.authenticate(connection, { account, device: replacement, token })).linked).toBe(true);
+    const other = await edge.connect();
+    const proof = device.prove(await other.challenge(), 'recover');
+    expect(await other.refusal('account.recover', { userId: account.userId, proof, deviceList })).toBe(
+      'DEVICE_LIST_INVALID',
+    );
+  });
+
+  it('gives no token for repeating a list that a device signed', async () => {
+    const { account, device, connection } = await edge.registerAndSignIn('alba');
+    const deviceList = account.next([device, new SigningDevice()], device);
+    await connection.request('account.update-devices', { deviceList });
+    const other = await edge.connect();
+
+    const proof = device.prove(await other.challenge(), 'recover');
+
+    expect(await other.refusal('account.recover', { userId: account.userId, proof, deviceList })).toBe(
+      'RECOVERY_REFUSED',
+    );
+  });
+
   it('is refused alike for a wrong key and for an account that does not exist', async () => {
     const { account, device } = await edge.register('bruno');
     const thief = new SigningDevice();
