@@ -44,7 +44,7 @@ describe('EdgeClient › account and devices', () => {
   });
 
   /** The supernode serves the request, and the connection breaks before its answer arrives; once. */
-  function loseAnswerTo(name: 'register' | 'account.recover' | 'link.open'): void {
+  function loseAnswerTo(name: 'register' | 'account.create' | 'account.recover' | 'link.open'): void {
     supernode.lies.responses.set(name, (data: unknown) => {
       supernode.lies.responses.delete(name);
       supernode.dropConnections();
@@ -220,6 +220,25 @@ describe('EdgeClient › account and devices', () => {
     const second = await open(new MemoryIdentityStore());
     clients.push(second);
     await expect(second.connect()).rejects.toMatchObject({ code: 'DEVICE_NOT_LINKED' });
+  });
+
+  it("creates the account of an app's user once when the answer got lost", async () => {
+    const client = await EdgeClient.open({
+      url: supernode.url,
+      identityStore: new MemoryIdentityStore(),
+      token: () => Promise.resolve('app:employee-8'),
+      backoff: { baseMs: 10, capMs: 50 },
+    });
+    clients.push(client);
+    const codes: string[] = [];
+    client.on('recovery-code', ({ code }) => codes.push(code));
+    loseAnswerTo('account.create');
+
+    await client.connect();
+
+    expect(client.identity.userId).toBe('employee-8');
+    expect(codes).toHaveLength(1);
+    expect(supernode.users.get(userIdOf(client))?.lists).toHaveLength(1);
   });
 
   it('asks the app before it trusts a new account key', async () => {

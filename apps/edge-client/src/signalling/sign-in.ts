@@ -1,11 +1,11 @@
-import { WIRE_ERRORS, type Welcome, type WireErrorCode } from '@parley/protocol';
+import { WIRE_ERRORS, type Signed, type Welcome, type WireErrorCode } from '@parley/protocol';
 import type { ClientClock } from '../client/client-clock.ts';
 import { edgeError, EdgeClientError, errorFromWire } from '../errors.ts';
 import type { AccessToken } from '../identity/access-token.ts';
 import { findDevice } from '../identity/device-list-chain.ts';
-import { makeFirstList } from '../identity/device-list-maker.ts';
 import type { DeviceTrust } from '../identity/device-trust.ts';
 import type { Identity } from '../identity/identity.ts';
+import { firstList } from '../identity/registration.ts';
 import type { EventSequence } from './event-sequence.ts';
 import { askChallenge, makeProof, type Challenge } from './proof.ts';
 import type { SendRequest } from './signalling.ts';
@@ -132,18 +132,25 @@ export class SignIn {
 
   /** The first sign-in of a user whose tokens come from the app's backend. */
   async #adoptAccount(welcome: Welcome, request: SendRequest): Promise<Welcome> {
-    if (welcome.deviceListVersion > 0) throw refusal('DEVICE_NOT_LINKED');
-    const first = makeFirstList(this.#identity, this.#clock.wall(), welcome.userId);
-    await request('account.create', { deviceList: first.signed });
-    await this.#identity.setAccount({
-      userId: welcome.userId,
-      handle: welcome.handle,
-      pin: first.pin,
-      token: null,
-    });
-    this.#onRecoveryCode(first.recoveryCode);
+    // There may be a list of ours already: the answer to it got lost, and it is sent again as it is.
+    const isOurs = this.#identity.draft?.userId === welcome.userId;
+    if (welcome.deviceListVersion > 0 && !isOurs) throw refusal('DEVICE_NOT_LINKED');
+    const { signed, pin, recoveryCode } = await firstList(this.#identity, this.#clock, welcome.userId);
+    await this.#create(signed, request);
+    await this.#identity.setAccount({ userId: welcome.userId, handle: welcome.handle, pin, token: null });
+    this.#onRecoveryCode(recoveryCode);
+    if (welcome.deviceListVersion > pin.version) return this.#checkAccount(welcome, request);
     // Relays are for linked devices only, and this one became linked just now.
     return { ...welcome, linked: true, deviceListVersion: 1, relay: await askRelay(request) };
+  }
+
+  async #create(deviceList: Signed, request: SendRequest): Promise<void> {
+    try {
+      await request('account.create', { deviceList });
+    } catch (thrown) {
+      // Another device of the user was first.
+      throw hasCode(thrown, 'ACCOUNT_EXISTS') ? refusal('DEVICE_NOT_LINKED') : thrown;
+    }
   }
 }
 

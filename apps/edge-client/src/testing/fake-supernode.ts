@@ -198,7 +198,9 @@ export class FakeSupernode {
       return { ...this.#welcome(connection, user, deviceOf(proof), true), recovered };
     },
     'account.create': ({ user }, { deviceList }) => {
-      user?.lists.push(deviceList);
+      const [first] = user?.lists ?? [];
+      if (first && first.payload !== deviceList.payload) throw new Refused('ACCOUNT_EXISTS');
+      if (!first) user?.lists.push(deviceList);
       return { deviceListVersion: 1 };
     },
     'account.devices': (_connection, { userId, sinceVersion }) => {
