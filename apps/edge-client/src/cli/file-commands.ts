@@ -71,9 +71,7 @@ function takeSessions(
 ): void {
   client.sessions.autoAccept = options.from === 'contacts' ? 'contacts' : () => true;
   client.on('session', ({ session, peer }) => {
-    takeFiles(context, session, peer, options, onFile).catch((thrown: unknown) => {
-      context.output.note(`A transfer from ${peer.userId} failed: ${String(thrown)}`);
-    });
+    void takeFiles(context, session, peer, options, onFile);
   });
   client.on('session-failed', ({ peer, error }) => {
     context.output.note(`A session with ${peer.userId} failed: ${error.message} (${error.code})`);
@@ -93,7 +91,11 @@ async function takeFiles(
       into,
       ...(maxBytes === undefined ? {} : { maxBytes }),
       onProgress: ({ name, bytes, size }) => context.output.progress(formatProgress(name, bytes, size)),
+    }).catch((thrown: unknown) => {
+      // One bad file ends neither the session nor the wait for the next file.
+      context.output.note(`A transfer from ${peer.userId} failed: ${String(thrown)}`);
     });
+    if (!file) continue;
     context.output.note(`Received ${file.path}, sha256 ${file.sha256}.`);
     // Our verdict should arrive before we end; a sender that is gone after it needs it no more.
     await stream.finished.catch(() => undefined);
