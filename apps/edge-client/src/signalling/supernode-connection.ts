@@ -72,7 +72,7 @@ export class SupernodeConnection implements Signalling {
 
   /** Online, and nothing that happened while we were away is still on its way. */
   get hasCaughtUp(): boolean {
-    return this.isOnline && this.#sequence.last >= this.#newestSequence;
+    return !this.#isBehind();
   }
 
   onCaughtUp(listener: () => void): () => void {
@@ -137,6 +137,10 @@ export class SupernodeConnection implements Signalling {
     if (this.state !== 'online' || !this.#channel) return Promise.reject(edgeError('EDGE_NOT_CONNECTED'));
     return this.#channel.request(name, payload, options);
   };
+
+  #isBehind(): boolean {
+    return !this.isOnline || this.#sequence.last < this.#newestSequence;
+  }
 
   #feed(input: ConnectionInput): void {
     this.#perform(this.#core.handle(input, instant(this.#options.clock.monotonic())));
@@ -220,7 +224,7 @@ export class SupernodeConnection implements Signalling {
   }
 
   #receive<Name extends ServerEventName>(name: Name, event: EventOf<Name>, sequence: number): void {
-    const wasCaughtUp = this.hasCaughtUp;
+    const wasBehind = this.#isBehind();
     const verdict = this.#sequence.judge(sequence);
     if (verdict === 'duplicate') {
       this.#drops.count('duplicate-event');
@@ -229,7 +233,7 @@ export class SupernodeConnection implements Signalling {
     if (name === 'go-away') this.#feed({ kind: 'go-away', notice: event as EventOf<'go-away'> });
     this.#events.emit(name, event as ServerEvents[Name]);
     if (verdict === 'gap') this.#changes.emit('gap', undefined);
-    if (!wasCaughtUp && this.hasCaughtUp) this.#changes.emit('caught-up', undefined);
+    if (wasBehind && !this.#isBehind()) this.#changes.emit('caught-up', undefined);
   }
 
   /** Exactly one timer, for the core's next deadline. */

@@ -13,6 +13,7 @@ import {
   refused,
   WIRE_ERRORS,
   type Acknowledgement,
+  type CallRecord,
   type ClientRequestName,
   type Contact,
   type DeviceId,
@@ -20,6 +21,7 @@ import {
   type RequestOf,
   type ResponseOf,
   type ServerEventName,
+  type SessionId,
   type Signed,
   type TenantId,
   type UserId,
@@ -39,6 +41,13 @@ interface FakeConnection {
   readonly socket: Socket;
   deviceId?: DeviceId;
   user?: FakeUser;
+}
+
+interface FakeSession {
+  readonly caller: FakeConnection;
+  readonly callees: UserId;
+  readonly isCall: boolean;
+  answeredBy?: DeviceId;
 }
 
 /** Why a request is refused. */
@@ -72,7 +81,11 @@ export class FakeSupernode {
   readonly #connections = new Map<string, FakeConnection>();
   readonly #tokens = new Map<string, UserId>();
   readonly #sequences = new Map<DeviceId, number>();
-  readonly #sessions = new Map<string, { caller: FakeConnection; callees: UserId }>();
+  /** What `calls.history` answers, by user. */
+  readonly callRecords = new Map<UserId, CallRecord[]>();
+  /** Every `call.end` that came. */
+  readonly callEnds: RequestOf<'call.end'>[] = [];
+  readonly #sessions = new Map<string, FakeSession>();
   readonly #waiting = new Map<DeviceId, FakeConnection>();
   readonly #watchers = new Map<UserId, Set<FakeConnection>>();
   readonly #resources = new Map<string, ResponseOf<'resource.find'>['holders']>();
@@ -287,14 +300,15 @@ export class FakeSupernode {
       holders: this.#resources.get(`${kind} ${key}`) ?? [],
       asOf: Date.now(),
     }),
-    'session.offer': (connection, { sessionId, to, expiresInMs, offers }) => {
+    'session.offer': (connection, { sessionId, to, expiresInMs, offers, call }) => {
       const { user, deviceId } = connection;
       if (!user || !deviceId) throw new Refused('NOT_AUTHENTICATED');
-      this.#sessions.set(sessionId, { caller: connection, callees: to });
+      this.#sessions.set(sessionId, { caller: connection, callees: to, isCall: call !== undefined });
       for (const { deviceId: callee, offer, flight } of offers) {
         const from = { userId: user.userId, deviceId };
         const contact = user.contacts.get(to)?.state === 'accepted';
-        this.push(callee, 'session.offered', { sessionId, from, contact, expiresInMs, offer, flight });
+        const offered = { sessionId, from, contact, expiresInMs, offer, flight };
+        this.push(callee, 'session.offered', call ? { ...offered, call } : offered);
       }
       return {};
     },
@@ -302,8 +316,33 @@ export class FakeSupernode {
       const session = this.#sessions.get(sessionId);
       if (!session?.caller.deviceId || !user || !deviceId) throw new Refused('SESSION_UNKNOWN');
       const from = { userId: user.userId, deviceId };
+      if (session.isCall) this.#takeAnswer(session, sessionId, deviceId);
       this.push(session.caller.deviceId, 'session.answered', { sessionId, from, answer, flight });
       return {};
+    },
+    'session.ringing': ({ user, deviceId }, { sessionId }) => {
+      const session = this.#sessions.get(sessionId);
+      if (!session?.caller.deviceId || !user || !deviceId) throw new Refused('SESSION_UNKNOWN');
+      if (session.answeredBy) throw new Refused('SESSION_TAKEN');
+      const from = { userId: user.userId, deviceId };
+      this.push(session.caller.deviceId, 'session.ringing', { sessionId, from });
+      return {};
+    },
+    'call.end': ({ deviceId }, end) => {
+      this.callEnds.push(end);
+      const session = this.#sessions.get(end.sessionId);
+      if (!session) throw new Refused('SESSION_UNKNOWN');
+      this.#sessions.delete(end.sessionId);
+      for (const party of [session.caller.deviceId, session.answeredBy]) {
+        if (party && party !== deviceId)
+          this.push(party, 'session.ended', { sessionId: end.sessionId, reason: end.cause });
+      }
+      return {};
+    },
+    'calls.history': ({ user }, { after, limit = 50 }) => {
+      const records = (user && this.callRecords.get(user.userId)) ?? [];
+      const rest = records.filter(({ cursor }) => cursor > after).sort((a, b) => a.cursor - b.cursor);
+      return { calls: rest.slice(0, limit), hasMore: rest.length > limit };
     },
     'session.candidates': ({ user, deviceId }, { sessionId, to, candidates }) => {
       if (!user || !deviceId) throw new Refused('NOT_AUTHENTICATED');
@@ -312,24 +351,56 @@ export class FakeSupernode {
       return {};
     },
     'session.cancel': (_connection, { sessionId }) => {
-      const callees = this.#sessions.get(sessionId)?.callees;
+      const session = this.#sessions.get(sessionId);
+      if (session?.isCall) this.#sessions.delete(sessionId);
+      const callees = session?.callees;
       for (const { user, deviceId } of this.#connections.values()) {
         if (deviceId && user?.userId === callees)
           this.push(deviceId, 'session.ended', { sessionId, reason: 'cancelled' });
       }
       return {};
     },
-    'session.reject': (_connection, { sessionId, reason }) => {
-      const caller = this.#sessions.get(sessionId)?.caller.deviceId;
+    'session.reject': ({ deviceId }, { sessionId, reason }) => {
+      const session = this.#sessions.get(sessionId);
+      const caller = session?.caller.deviceId;
       if (caller) this.push(caller, 'session.ended', { sessionId, reason });
+      if (session?.isCall) {
+        this.#sessions.delete(sessionId);
+        this.#endForCallees(session, sessionId, reason, deviceId);
+      }
       return {};
     },
     'relay.renew': () => {
       throw new Refused('RELAY_UNAVAILABLE');
     },
     'session.report': () => ({}),
+    // Whoever tests messages has a world of his own; here every mailbox is empty.
+    'mailbox.read': (_connection, { after }) => ({
+      items: [],
+      hasMore: false,
+      continuity: 'complete',
+      cursor: after,
+    }),
     'sign-off': () => ({}),
   };
+
+  #takeAnswer(session: FakeSession, sessionId: SessionId, by: DeviceId): void {
+    if (session.answeredBy) throw new Refused('SESSION_TAKEN');
+    session.answeredBy = by;
+    this.#endForCallees(session, sessionId, 'answered-elsewhere', by);
+  }
+
+  #endForCallees(
+    { callees }: FakeSession,
+    sessionId: SessionId,
+    reason: EventOf<'session.ended'>['reason'],
+    except: DeviceId | undefined,
+  ): void {
+    for (const { user, deviceId } of this.#connections.values()) {
+      if (deviceId && deviceId !== except && user?.userId === callees)
+        this.push(deviceId, 'session.ended', { sessionId, reason });
+    }
+  }
 
   #addUser(userId: UserId, handle: string, lists: Signed[]): FakeUser {
     const user: FakeUser = {
