@@ -1,4 +1,4 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { NatCrypto } from '../crypto/crypto.port.ts';
@@ -21,6 +21,7 @@ import type {
 } from '../turn/server/turn-server-types.ts';
 import { TurnServer } from '../turn/server/turn-server.ts';
 import { nodeCrypto } from './node-crypto.ts';
+import { newUdpSocket, senderOf } from './udp-socket.ts';
 
 /** One address to serve STUN and TURN at; with an alternate address or port also behaviour discovery (RFC 5780). */
 export interface TurnListen {
@@ -103,7 +104,7 @@ export class TurnServerDriver {
     this.sockets = sockets;
     for (const [server, socket] of sockets) {
       socket.on('message', (bytes, from) => {
-        this.input({ kind: 'datagram', tuple: { client: sourceOf(from), server, protocol: 'udp' }, bytes });
+        this.input({ kind: 'datagram', tuple: { client: senderOf(from), server, protocol: 'udp' }, bytes });
       });
       socket.on('error', () => (this.sendFailures += 1));
     }
@@ -165,7 +166,7 @@ export class TurnServerDriver {
   };
 
   private openRelay(relayId: RelayId, address: TransportAddress): void {
-    const socket = newSocket(address.address, (this.options.bufferBytes ?? DEFAULT_BUFFER_BYTES).relay);
+    const socket = newUdpSocket(address.family, (this.options.bufferBytes ?? DEFAULT_BUFFER_BYTES).relay);
     this.relays.set(relayId, socket);
     let isBound = false;
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -180,7 +181,7 @@ export class TurnServerDriver {
       });
     });
     socket.on('message', (bytes, from) => {
-      this.input({ kind: 'relay-datagram', relayId, from: sourceOf(from), bytes });
+      this.input({ kind: 'relay-datagram', relayId, from: senderOf(from), bytes });
     });
     socket.bind(address.port, address.address, () => {
       isBound = true;
@@ -217,22 +218,16 @@ function epochMillisAt(now: Instant): number {
   return Date.now() - (performance.now() - now);
 }
 
-/** The zone of a link-local address is this host's business and no part of the address. */
-function sourceOf({ address, family, port }: RemoteInfo): TransportAddress {
-  if (family === 'IPv4') return { family: 'ipv4', address, port };
-  const zone = address.indexOf('%');
-  return { family: 'ipv6', address: zone < 0 ? address : address.slice(0, zone), port };
-}
-
 async function openGroup(
   listen: TurnListen,
   options: TurnServerDriverOptions,
   listeners: Map<TransportAddress, Socket>,
 ): Promise<ListenerGroup> {
   const { alternateAddress, alternatePort } = listen;
+  const family = isIPv6(listen.address) ? 'ipv6' : 'ipv4';
   const sockets: Partial<Record<StunServerSocket, TransportAddress>> = {};
   const bind = async (name: StunServerSocket, address: string, port: number): Promise<number> => {
-    const socket = newSocket(address, (options.bufferBytes ?? DEFAULT_BUFFER_BYTES).listener);
+    const socket = newUdpSocket(family, (options.bufferBytes ?? DEFAULT_BUFFER_BYTES).listener);
     const bound = await bindSocket(socket, address, port);
     sockets[name] = bound;
     listeners.set(bound, socket);
@@ -245,7 +240,6 @@ async function openGroup(
     await bind('alternate-address', alternateAddress, port);
     if (otherPort !== undefined) await bind('alternate-address-and-port', alternateAddress, otherPort);
   }
-  const family = isIPv6(listen.address) ? 'ipv6' : 'ipv4';
   const stun = new StunServer({
     crypto: options.crypto ?? nodeCrypto,
     addresses: {
@@ -255,18 +249,6 @@ async function openGroup(
     },
   });
   return { stun, sockets };
-}
-
-function newSocket(address: string, bufferBytes: number): Socket {
-  const isV6 = isIPv6(address);
-  return createSocket({
-    type: isV6 ? 'udp6' : 'udp4',
-    ipv6Only: isV6,
-    recvBufferSize: bufferBytes,
-    sendBufferSize: bufferBytes,
-    // Every destination is an address already: without this each datagram waits for a turn of the resolver.
-    lookup: (host, _options, callback) => callback(null, host, isV6 ? 6 : 4),
-  });
 }
 
 function bindSocket(socket: Socket, address: string, port: number): Promise<TransportAddress> {

@@ -24,7 +24,7 @@ import { Listeners } from './endpoint/listeners.ts';
 import { PeerAdmissions } from './endpoint/peer-admissions.ts';
 import { TurnRelay } from './endpoint/turn-relay.ts';
 import { openSockets } from './endpoint/open-sockets.ts';
-import type { UdpSocket } from './endpoint/udp-socket.ts';
+import type { EndpointSocket } from './endpoint/endpoint-socket.ts';
 
 const GATHER_TIMEOUT_MS = 3000;
 const MAX_HOST_CANDIDATES = 8;
@@ -40,7 +40,7 @@ interface GatherWaiter {
  */
 export class UdpEndpoint {
   readonly #options: UdpEndpointOptions;
-  readonly #sockets = new Map<AddressFamily, UdpSocket>();
+  readonly #sockets = new Map<AddressFamily, EndpointSocket>();
   readonly #gathering: CandidateGathering;
   readonly #carrier: PathCarrier;
   readonly #candidateListeners = new Listeners<[candidate: IceCandidate]>();
@@ -183,17 +183,17 @@ export class UdpEndpoint {
 
   async #bind(): Promise<void> {
     const sockets = await openSockets(this.#options.bind ?? {}, {
-      onDatagram: (socket, bytes, from) => {
-        this.#receive(socket, bytes, from);
+      onDatagram: (base, bytes, from) => {
+        this.#receive(base, bytes, from);
       },
-      onSendError: (_socket, code) => {
+      onSendError: (code) => {
         this.#drop(`send-${code}`);
       },
     });
     for (const socket of sockets) this.#sockets.set(socket.base.family, socket);
   }
 
-  #receive(socket: UdpSocket, bytes: Uint8Array, from: TransportAddress): void {
+  #receive(base: CandidateBase, bytes: Uint8Array, from: TransportAddress): void {
     if (this.#isClosed) return;
     const relay = this.#relay;
     if (
@@ -205,7 +205,7 @@ export class UdpEndpoint {
         this.#rearm();
       return;
     }
-    this.#dispatch(socket.base, from, bytes);
+    this.#dispatch(base, from, bytes);
   }
 
   /** RFC 7983 and 9443: STUN by its cookie, the rest is the sessions'. */

@@ -1,7 +1,7 @@
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { NatError } from '../errors.ts';
 import { transportAddress } from '../net/ip-address.ts';
-import type { TransportAddress } from '../net/transport-address.ts';
+import type { AddressFamily, TransportAddress } from '../net/transport-address.ts';
 
 export interface UdpSocketListeners {
   onDatagram(bytes: Uint8Array, from: TransportAddress): void;
@@ -17,7 +17,6 @@ export class UdpSocket {
   private isClosed = false;
 
   private constructor(socket: Socket, localAddress: TransportAddress, listeners: UdpSocketListeners) {
-    const { family } = localAddress;
     this.socket = socket;
     this.localAddress = localAddress;
     this.onSent = (error) => {
@@ -26,39 +25,28 @@ export class UdpSocket {
     socket.on('error', (error) => {
       listeners.onError(error);
     });
-    socket.on('message', (bytes, { address, port }) => {
-      listeners.onDatagram(bytes, { family, address: withoutZone(address), port });
+    socket.on('message', (bytes, info) => {
+      listeners.onDatagram(bytes, senderOf(info));
     });
   }
 
-  /** Binds; port 0 takes a free one. @throws NatError `NAT_BIND_FAILED` */
+  /** Binds; port 0 takes a free one. `bufferBytes` as in {@link newUdpSocket}. @throws NatError `NAT_BIND_FAILED` */
   static async open(
     { family, address, port }: TransportAddress,
     listeners: UdpSocketListeners,
+    bufferBytes?: number,
   ): Promise<UdpSocket> {
-    const isIpv6 = family === 'ipv6';
-    const socket = createSocket({
-      type: isIpv6 ? 'udp6' : 'udp4',
-      ipv6Only: isIpv6,
-      // Destinations are always IP addresses, so the resolver is not asked.
-      lookup: (name, _options, callback) => {
-        callback(null, name, isIpv6 ? 6 : 4);
-      },
-    });
+    const socket = newUdpSocket(family, bufferBytes);
     await new Promise<void>((resolve, reject) => {
       socket.once('error', (cause) => {
-        reject(
-          new NatError('NAT_BIND_FAILED', `A UDP socket could not be bound to port ${port}.`, { cause }),
-        );
+        const reason = `A UDP socket (${family}) could not be bound to port ${port}: ${errorCodeOf(cause)}.`;
+        reject(new NatError('NAT_BIND_FAILED', reason, { cause }));
       });
       socket.bind({ address, port, exclusive: true }, resolve);
     });
     socket.removeAllListeners('error');
-    return new UdpSocket(
-      socket,
-      transportAddress(socket.address().address, socket.address().port),
-      listeners,
-    );
+    const bound = socket.address();
+    return new UdpSocket(socket, transportAddress(bound.address, bound.port), listeners);
   }
 
   /** Does nothing once the socket is closed: an answer may be ready just then. */
@@ -75,8 +63,28 @@ export class UdpSocket {
   }
 }
 
-/** Link-local IPv6 senders come with the name of an interface, which is no part of the address. */
-function withoutZone(address: string): string {
+/** A socket that is not bound yet. `bufferBytes` is asked of the system in both directions, which may give less. */
+export function newUdpSocket(family: AddressFamily, bufferBytes?: number): Socket {
+  const isIpv6 = family === 'ipv6';
+  return createSocket({
+    type: isIpv6 ? 'udp6' : 'udp4',
+    ipv6Only: isIpv6,
+    ...(bufferBytes === undefined ? {} : { recvBufferSize: bufferBytes, sendBufferSize: bufferBytes }),
+    // Destinations are IP addresses always: the resolver would cost a turn of the event loop per datagram.
+    lookup: (literal, _options, callback) => {
+      callback(null, literal, isIpv6 ? 6 : 4);
+    },
+  });
+}
+
+/** Link-local IPv6 senders come with the name of an interface of this host, which is no part of the address. */
+export function senderOf({ address, family, port }: RemoteInfo): TransportAddress {
+  if (family === 'IPv4') return { family: 'ipv4', address, port };
   const zone = address.indexOf('%');
-  return zone < 0 ? address : address.slice(0, zone);
+  return { family: 'ipv6', address: zone < 0 ? address : address.slice(0, zone), port };
+}
+
+/** `ENETUNREACH` and the like; the name of an error that has no code. */
+export function errorCodeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -19,7 +19,7 @@ import { after, earliest, type Instant } from '../../time/instant.ts';
 import type { EndpointServers, GatherReport, RelayReport } from './endpoint-types.ts';
 import { hostAddresses, type HostAddress } from './host-addresses.ts';
 import { ServerQuery } from './server-query.ts';
-import type { UdpSocket } from './udp-socket.ts';
+import type { EndpointSocket } from './endpoint-socket.ts';
 
 /** Several paths may ask at the same time, and a suspect one does so often. */
 const ASK_GAP_MS = 2000;
@@ -36,7 +36,7 @@ export interface GatheringOptions {
 /** Candidates of the endpoint and the servers that are asked for them. */
 export class CandidateGathering {
   readonly #options: GatheringOptions;
-  readonly #sockets: ReadonlyMap<AddressFamily, UdpSocket>;
+  readonly #sockets: ReadonlyMap<AddressFamily, EndpointSocket>;
   readonly #foundations = new FoundationTable();
   #candidates: LocalCandidate[] = [];
   #queries: ServerQuery[] = [];
@@ -45,7 +45,7 @@ export class CandidateGathering {
   #isStarted = false;
   #askedAt: Instant | undefined;
 
-  constructor(sockets: ReadonlyMap<AddressFamily, UdpSocket>, options: GatheringOptions) {
+  constructor(sockets: ReadonlyMap<AddressFamily, EndpointSocket>, options: GatheringOptions) {
     this.#sockets = sockets;
     this.#options = options;
   }
@@ -176,7 +176,7 @@ export class CandidateGathering {
 
   /** A new mapping at the same server replaces the one before. */
   #addReflexive(
-    { base, boundAddress }: UdpSocket,
+    { base, boundAddress }: EndpointSocket,
     server: TransportAddress,
     address: TransportAddress,
   ): void {

@@ -1,6 +1,6 @@
 import { NatError } from '../../errors.ts';
 import type { UdpEndpointOptions } from './endpoint-types.ts';
-import { UdpSocket, type UdpSocketEvents } from './udp-socket.ts';
+import { EndpointSocket, type EndpointSocketEvents } from './endpoint-socket.ts';
 
 const WILDCARD = { ipv4: '0.0.0.0', ipv6: '::' } as const;
 
@@ -10,16 +10,16 @@ const WILDCARD = { ipv4: '0.0.0.0', ipv6: '::' } as const;
  */
 export async function openSockets(
   bind: NonNullable<UdpEndpointOptions['bind']>,
-  events: UdpSocketEvents,
-): Promise<readonly UdpSocket[]> {
-  const sockets: UdpSocket[] = [];
+  events: EndpointSocketEvents,
+): Promise<readonly EndpointSocket[]> {
+  const sockets: EndpointSocket[] = [];
   let failure: unknown;
   for (const family of ['ipv4', 'ipv6'] as const) {
     const wanted = bind[family] ?? {};
     if (wanted === false) continue;
     const { address = WILDCARD[family], port = 0 } = wanted;
     try {
-      sockets.push(await UdpSocket.open(family, address, port, events));
+      sockets.push(await EndpointSocket.open({ family, address, port }, events));
     } catch (error) {
       failure = error;
       if (wanted.address === undefined && wanted.port === undefined) continue;

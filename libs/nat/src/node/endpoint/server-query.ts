@@ -4,11 +4,11 @@ import { sameTransportAddress, type TransportAddress } from '../../net/transport
 import type { StunMessage } from '../../stun/message.ts';
 import type { Instant } from '../../time/instant.ts';
 import type { ReflexiveReport } from './endpoint-types.ts';
-import type { UdpSocket } from './udp-socket.ts';
+import type { EndpointSocket } from './endpoint-socket.ts';
 
 export interface ServerQueryEvents {
   /** A mapping that was not known before. */
-  mapped(socket: UdpSocket, server: TransportAddress, address: TransportAddress): void;
+  mapped(socket: EndpointSocket, server: TransportAddress, address: TransportAddress): void;
   /** The first answer, or the end of the first attempt. */
   settled(): void;
 }
@@ -16,7 +16,7 @@ export interface ServerQueryEvents {
 /** What one STUN server says about one of our sockets. */
 export class ServerQuery {
   readonly server: TransportAddress;
-  readonly #socket: UdpSocket;
+  readonly #socket: EndpointSocket;
   readonly #query: ReflexiveQuery;
   readonly #events: ServerQueryEvents;
   #address: TransportAddress | undefined;
@@ -24,7 +24,12 @@ export class ServerQuery {
   #isSettled = false;
   #hasFailed = false;
 
-  constructor(server: TransportAddress, socket: UdpSocket, crypto: NatCrypto, events: ServerQueryEvents) {
+  constructor(
+    server: TransportAddress,
+    socket: EndpointSocket,
+    crypto: NatCrypto,
+    events: ServerQueryEvents,
+  ) {
     this.server = server;
     this.#socket = socket;
     this.#query = new ReflexiveQuery(crypto);
