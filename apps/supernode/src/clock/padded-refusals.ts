@@ -12,13 +12,22 @@ export class PaddedRefusals {
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
   ) {}
 
-  /** What `look` finds, at once; or the refusal, `LIMITS.unavailablePaddingMs` after the call. */
-  async foundOrRefused<Found>(code: WireErrorCode, look: () => Promise<Found | undefined>): Promise<Found> {
+  /**
+   * What `look` finds, at once; or the refusal, `LIMITS.unavailablePaddingMs` after the call.
+   *
+   * @param refusing - what a refusal leaves behind, done when the delay is over
+   */
+  async foundOrRefused<Found>(
+    code: WireErrorCode,
+    look: () => Promise<Found | undefined>,
+    refusing?: () => void,
+  ): Promise<Found> {
     const began = this.clock.monotonic();
     const found = await look();
     if (found !== undefined) return found;
     const left = Math.max(0, began + LIMITS.unavailablePaddingMs - this.clock.monotonic());
     await new Promise<void>((resolve) => this.scheduler.after(left, resolve));
+    refusing?.();
     throw new Refusal(code);
   }
 }

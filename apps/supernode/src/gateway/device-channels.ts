@@ -31,6 +31,8 @@ export interface OpenedChannel {
 export interface ResumedChannel extends OpenedChannel {
   /** False when events were lost. */
   readonly recovered: boolean;
+  /** Of the newest event that is replayed. */
+  readonly newestSequence: number;
 }
 
 /**
@@ -117,6 +119,7 @@ export class DeviceChannels implements Notifier {
       return {
         resumeToken,
         recovered: isComplete(record, lastSequence),
+        newestSequence: record.sequence,
         goLive: () => channel.goLive(connection, missed),
       };
     });

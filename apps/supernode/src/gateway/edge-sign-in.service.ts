@@ -50,8 +50,9 @@ export class EdgeSignIn {
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.resume(connection, caller, request.token, request.lastSequence),
     );
-    const { recovered } = channel;
-    return new FollowedReply({ ...welcome, resume: resumeOf(channel), recovered }, channel.goLive);
+    const { recovered, newestSequence } = channel;
+    const caughtUp = { recovered, newestSequence };
+    return new FollowedReply({ ...welcome, resume: resumeOf(channel), ...caughtUp }, channel.goLive);
   }
 
   /** Puts the device on the connection and opens its channel: both, or neither. */

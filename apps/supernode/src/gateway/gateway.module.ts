@@ -1,5 +1,6 @@
 import { Inject, Module, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
+import { CallsModule } from '../calls/calls.module.ts';
 import { ClockModule } from '../clock/clock.module.ts';
 import { EDGE_CONFIG } from '../config/config.module.ts';
 import type { EdgeConfig } from '../config/config.schema.ts';
@@ -11,10 +12,12 @@ import { MessagingModule } from '../messaging/messaging.module.ts';
 import { NatModule } from '../nat/nat.module.ts';
 import { ConnectionPresence } from '../presence/connection-presence.service.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
+import { CallLegs } from '../rendezvous/call-legs.service.ts';
 import { RendezvousModule } from '../rendezvous/rendezvous.module.ts';
 import { RendezvousService } from '../rendezvous/rendezvous.service.ts';
 import { AccountEvents } from './account-events.ts';
 import { AccountGateway } from './account.gateway.ts';
+import { CallsGateway } from './calls.gateway.ts';
 import { ChannelsModule } from './channels.module.ts';
 import { ConnectionAdmission } from './connection-admission.ts';
 import { CONNECTION_OBSERVERS, type ConnectionObserver } from './connection-observer.port.ts';
@@ -42,12 +45,14 @@ import { SignInGateway } from './sign-in.gateway.ts';
     DirectoryModule,
     NatModule,
     RendezvousModule,
+    CallsModule,
     MessagingModule,
   ],
   providers: [
     AccountEvents,
     AccountGateway,
     BackgroundTasks,
+    CallsGateway,
     ConnectionAdmission,
     ConnectionLifecycle,
     ContactsGateway,
@@ -63,7 +68,7 @@ import { SignInGateway } from './sign-in.gateway.ts';
     {
       provide: CONNECTION_OBSERVERS,
       useFactory: (...observers: ConnectionObserver[]) => observers,
-      inject: [ConnectionPresence, RendezvousService, ResourceIndexService],
+      inject: [ConnectionPresence, RendezvousService, CallLegs, ResourceIndexService],
     },
   ],
   exports: [ConnectionAdmission],

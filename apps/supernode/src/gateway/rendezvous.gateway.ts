@@ -1,5 +1,6 @@
 import { MessageBody } from '@nestjs/websockets';
 import type { RequestOf, ResponseOf } from '@parley/protocol';
+import { CallLegs } from '../rendezvous/call-legs.service.ts';
 import { RendezvousService } from '../rendezvous/rendezvous.service.ts';
 import type { Caller } from '../identity/caller.ts';
 import { EdgeGateway, FromCaller, OnRequest } from './edge-gateway.decorator.ts';
@@ -7,7 +8,10 @@ import { EdgeGateway, FromCaller, OnRequest } from './edge-gateway.decorator.ts'
 /** Brokering of sessions: offers, answers, candidates, outcomes. */
 @EdgeGateway()
 export class RendezvousGateway {
-  constructor(private readonly rendezvous: RendezvousService) {}
+  constructor(
+    private readonly rendezvous: RendezvousService,
+    private readonly calls: CallLegs,
+  ) {}
 
   @OnRequest('session.offer')
   offer(
@@ -47,6 +51,22 @@ export class RendezvousGateway {
     @MessageBody() request: RequestOf<'session.reject'>,
   ): Promise<ResponseOf<'session.reject'>> {
     return this.rendezvous.reject(caller, request);
+  }
+
+  @OnRequest('session.ringing')
+  ringing(
+    @FromCaller() caller: Caller,
+    @MessageBody() request: RequestOf<'session.ringing'>,
+  ): Promise<ResponseOf<'session.ringing'>> {
+    return this.calls.ringing(caller, request);
+  }
+
+  @OnRequest('call.end')
+  endCall(
+    @FromCaller() caller: Caller,
+    @MessageBody() request: RequestOf<'call.end'>,
+  ): Promise<ResponseOf<'call.end'>> {
+    return this.calls.end(caller, request);
   }
 
   @OnRequest('session.report')

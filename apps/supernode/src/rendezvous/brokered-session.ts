@@ -1,5 +1,12 @@
-import type { SessionId, TenantId } from '@parley/protocol';
+import type { CallMedia, SessionId, TenantId, UserId } from '@parley/protocol';
+import type { CallFacts } from '../calls/call-facts.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
+
+/**
+ * How long the two parties of an answered session may go on exchanging candidates, for ICE restarts; and how long a call
+ * counts as going on without a word of its end.
+ */
+export const ANSWERED_LIFETIME_MS = 24 * 3600_000;
 
 /**
  * Where a brokered session stands. `ended` sessions are forgotten, so it is no state. Every change carries its cause, as
@@ -10,10 +17,11 @@ export type SessionState = (typeof SESSION_STATES)[number];
 
 export const SESSION_TRANSITIONS = {
   offered: { answer: 'answered', cancel: 'ended', reject: 'ended', expire: 'ended' },
-  answered: { cancel: 'ended', expire: 'ended' },
+  answered: { cancel: 'ended', expire: 'ended', 'hang-up': 'ended' },
 } as const satisfies Record<SessionState, Partial<Record<string, SessionState | 'ended'>>>;
 
-export type SessionCause = keyof (typeof SESSION_TRANSITIONS)['offered'];
+type CausesOf<State> = State extends SessionState ? keyof (typeof SESSION_TRANSITIONS)[State] : never;
+export type SessionCause = CausesOf<SessionState>;
 
 /** The state after `cause`, or undefined when it can't happen now. */
 export function sessionTransition(
@@ -22,6 +30,16 @@ export function sessionTransition(
 ): SessionState | 'ended' | undefined {
   const transitions: Partial<Record<SessionCause, SessionState | 'ended'>> = SESSION_TRANSITIONS[state];
   return transitions[cause];
+}
+
+/** What a session that is a call has besides. Times are milliseconds since the epoch. */
+export interface BrokeredCall {
+  readonly callee: UserId;
+  readonly media: readonly CallMedia[];
+  readonly startedAt: number;
+  readonly answeredAt: number | null;
+  /** When a party's device went away for good, after the answer. */
+  readonly lostAt: number | null;
 }
 
 /** One session that this supernode brokers: who offered it, to which devices, and who answered. */
@@ -39,6 +57,8 @@ export interface BrokeredSession {
   readonly callerKnowsCallee: boolean;
   /** Milliseconds since the epoch: end of the offer, or of the right to trickle after an answer. */
   readonly expiresAt: number;
+  /** Null for a session that is no call. */
+  readonly call: BrokeredCall | null;
 }
 
 export function isOffered(session: BrokeredSession, device: DeviceAddress): boolean {
@@ -53,4 +73,13 @@ export function takesPart(session: BrokeredSession, device: DeviceAddress): bool
 /** Whether the device may end the session: the caller, and whoever answered. */
 export function isParty(session: BrokeredSession, device: DeviceAddress): boolean {
   return session.caller.deviceId === device.deviceId || session.answeredBy?.deviceId === device.deviceId;
+}
+
+/** What the history of calls is told of a session, if it is a call. */
+export function callFactsOf(session: BrokeredSession): CallFacts | undefined {
+  const { tenant, sessionId, caller, call, areContacts: isForCallee, answeredBy } = session;
+  if (!call) return undefined;
+  const { callee, media, startedAt, answeredAt } = call;
+  const answer = answeredBy && answeredAt !== null ? { by: answeredBy.deviceId, at: answeredAt } : null;
+  return { tenant, sessionId, caller, callee, media, startedAt, isForCallee, answer };
 }

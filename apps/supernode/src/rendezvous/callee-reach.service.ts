@@ -13,6 +13,11 @@ export interface Reach {
   readonly callerKnowsCallee: boolean;
 }
 
+/** What a call wants besides: to know when nobody can be reached, and whether the two are contacts then. */
+export interface CallReach {
+  nobody(areContacts: boolean): void;
+}
+
 /** On which devices of a user a caller's offer may appear: none for who is blocked, and none of who hides. */
 @Injectable()
 export class CalleeReach {
@@ -23,17 +28,22 @@ export class CalleeReach {
   ) {}
 
   /**
-   * The devices of `named` that may be reached. A contact without any is refused, alike and after the same delay whether
-   * the callee is offline, hides or has blocked the caller. A stranger is never refused: that would tell it something.
+   * The devices of `named` that may be reached; a call rings for contacts only. A contact without any is refused, alike and
+   * after the same delay whether the callee is offline, hides or has blocked the caller. A stranger is never refused: that
+   * would tell it something.
    *
    * @throws Refusal PEER_UNAVAILABLE
    */
-  async of(caller: Caller, callee: UserId, named: readonly DeviceId[]): Promise<Reach> {
-    return this.padded.foundOrRefused('PEER_UNAVAILABLE', async () => {
+  async of(caller: Caller, callee: UserId, named: readonly DeviceId[], call?: CallReach): Promise<Reach> {
+    let areContacts = false;
+    const look = async (): Promise<Reach | undefined> => {
       const reach = await (callee === caller.userId ? this.ofOneself(caller) : this.ofOther(caller, callee));
-      const devices = reach.devices.filter((device) => named.includes(device) && device !== caller.deviceId);
+      areContacts = reach.areContacts;
+      const shown = call && !areContacts ? [] : reach.devices;
+      const devices = shown.filter((device) => named.includes(device) && device !== caller.deviceId);
       return devices.length > 0 || !reach.callerKnowsCallee ? { ...reach, devices } : undefined;
-    });
+    };
+    return this.padded.foundOrRefused('PEER_UNAVAILABLE', look, () => call?.nobody(areContacts));
   }
 
   private async ofOneself({ tenant, userId }: Caller): Promise<Reach> {

@@ -2,12 +2,13 @@ import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@ne
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { CallLegs } from './call-legs.service.ts';
 import { SESSION_BOOK, type SessionBook } from './session-book.port.ts';
 import { SessionNews } from './session-news.service.ts';
 
 const SWEEP_INTERVAL_MS = 250;
 
-/** Ends offers that nobody answered in time. */
+/** Ends offers that nobody answered in time, and calls that a party left without a word. */
 @Injectable()
 export class OfferExpiry implements OnModuleInit, OnModuleDestroy {
   private cancelSweep: (() => void) | undefined;
@@ -17,6 +18,7 @@ export class OfferExpiry implements OnModuleInit, OnModuleDestroy {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly news: SessionNews,
+    private readonly calls: CallLegs,
     private readonly background: BackgroundTasks,
   ) {}
 
@@ -33,7 +35,11 @@ export class OfferExpiry implements OnModuleInit, OnModuleDestroy {
 
   private async sweep(): Promise<void> {
     for (const session of await this.book.takeExpired(this.clock.now())) {
-      if (session.state !== 'offered') continue;
+      if (session.state === 'answered') {
+        this.calls.overdue(session);
+        continue;
+      }
+      this.calls.expired(session);
       this.news.endedForCaller(session, session.callerKnowsCallee ? 'expired' : 'unavailable');
       this.news.endedForOffered(session, 'expired');
     }

@@ -1,9 +1,11 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
+import { CallsModule } from '../calls/calls.module.ts';
 import { ClockModule } from '../clock/clock.module.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
+import { CallLegs } from './call-legs.service.ts';
 import { CalleeReach } from './callee-reach.service.ts';
 import { OfferExpiry } from './offer-expiry.service.ts';
 import { ReachableDevices } from './reachable-devices.service.ts';
@@ -16,9 +18,10 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
 
 /** Brokering of sessions. */
 @Module({
-  imports: [ClockModule, ChannelsModule, ContactsModule, PresenceModule],
+  imports: [CallsModule, ClockModule, ChannelsModule, ContactsModule, PresenceModule],
   providers: [
     BackgroundTasks,
+    CallLegs,
     CalleeReach,
     OfferExpiry,
     ReachableDevices,
@@ -27,6 +30,6 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
     { provide: SESSION_BOOK, useClass: MemorySessionBook },
     { provide: SESSION_OUTCOMES, useClass: MetricSessionOutcomes },
   ],
-  exports: [RendezvousService],
+  exports: [CallLegs, RendezvousService],
 })
 export class RendezvousModule {}

@@ -1,15 +1,6 @@
-import { LIMITS, type SessionId } from '@parley/protocol';
-import { presenceWorld } from '../presence/testing/presence-world.ts';
-import { PaddedRefusals } from '../clock/padded-refusals.ts';
-import { CalleeReach } from './callee-reach.service.ts';
-import { OfferExpiry } from './offer-expiry.service.ts';
-import { ReachableDevices } from './reachable-devices.service.ts';
-import { SessionNews } from './session-news.service.ts';
-import { RendezvousService } from './rendezvous.service.ts';
-import { MemorySessionBook } from './session-book.memory.ts';
+import { LIMITS } from '@parley/protocol';
+import { EXPIRY_MS, rendezvousWorld } from './testing/rendezvous-world.ts';
 import {
-  answerPayload,
-  candidatesPayload,
   offerPayload,
   sessionId,
   signAs,
@@ -21,48 +12,6 @@ const alice = signingCaller('alice');
 const bob = signingCaller('bob');
 const bobTablet = { ...signingCaller('bob') };
 const eve = signingCaller('eve');
-const EXPIRY_MS = 30_000;
-
-function rendezvousWorld() {
-  const world = presenceWorld();
-  const reports: unknown[] = [];
-  const { time, notifier, background } = world;
-  const book = new MemorySessionBook();
-  const news = new SessionNews(notifier);
-  const reach = new CalleeReach(
-    world.contacts,
-    new ReachableDevices(world.store, notifier),
-    new PaddedRefusals(time, time),
-  );
-  const outcomes = { record: (report: unknown) => void reports.push(report) };
-  const service = new RendezvousService(book, outcomes, time, reach, news);
-  new OfferExpiry(book, time, time, news, background).onModuleInit();
-
-  const offer = (from: SigningCaller, to: SigningCaller[], id: SessionId, over: object = {}) =>
-    service.offer(from, {
-      sessionId: id,
-      to: to[0]!.userId,
-      expiresInMs: EXPIRY_MS,
-      offers: to.map((device) => ({
-        deviceId: device.deviceId,
-        offer: signAs(from, 'sessionOffer', offerPayload(from, device, id, time.now(), over)),
-        flight: [],
-      })),
-    });
-  const answer = (from: SigningCaller, to: SigningCaller, id: SessionId, over: object = {}) =>
-    service.answer(from, {
-      sessionId: id,
-      answer: signAs(from, 'sessionAnswer', answerPayload(from, to, id, time.now(), over)),
-      flight: [],
-    });
-  const candidates = (from: SigningCaller, to: SigningCaller, id: SessionId) =>
-    service.candidates(from, {
-      sessionId: id,
-      to: to.deviceId,
-      candidates: signAs(from, 'sessionCandidates', candidatesPayload(from, to, id, time.now())),
-    });
-  return { ...world, service, reports, offer, answer, candidates };
-}
 
 async function friends() {
   const world = rendezvousWorld();

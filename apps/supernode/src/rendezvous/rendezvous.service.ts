@@ -4,29 +4,31 @@ import {
   sessionAnswerSchema,
   sessionCandidatesSchema,
   sessionOfferSchema,
+  type CallDescription,
   type RequestOf,
   type ResponseOf,
   type SessionId,
+  type UserId,
 } from '@parley/protocol';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
 import type { Caller, DeviceAddress } from '../identity/caller.ts';
 import { Refusal } from '../refusal.ts';
 import {
+  ANSWERED_LIFETIME_MS,
   isOffered,
   isParty,
   sessionTransition,
   takesPart,
+  type BrokeredCall,
   type BrokeredSession,
 } from './brokered-session.ts';
+import { CallLegs } from './call-legs.service.ts';
 import { CalleeReach } from './callee-reach.service.ts';
 import { SESSION_BOOK, type SessionBook } from './session-book.port.ts';
 import { SessionNews } from './session-news.service.ts';
 import { SESSION_OUTCOMES, type SessionOutcomes } from './session-outcomes.port.ts';
 import { checkSignedHalf } from './signed-session-checks.ts';
-
-/** How long the two parties of an answered session may go on exchanging candidates, for ICE restarts. */
-const ANSWERED_LIFETIME_MS = 24 * 3600_000;
 
 /**
  * Brokers sessions: offers to devices, the first answer, candidates, and the end. Nobody learns by calling whether a user
@@ -40,6 +42,7 @@ export class RendezvousService implements ConnectionObserver {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly reach: CalleeReach,
     private readonly news: SessionNews,
+    private readonly calls: CallLegs,
   ) {}
 
   async offer(caller: Caller, request: RequestOf<'session.offer'>): Promise<ResponseOf<'session.offer'>> {
@@ -47,11 +50,18 @@ export class RendezvousService implements ConnectionObserver {
     const now = this.clock.now();
     for (const { deviceId, offer } of offers) {
       const expected = { sessionId, from: caller, to: { userId: callee, deviceId } };
-      checkSignedHalf('sessionOffer', sessionOfferSchema, offer, expected, now);
+      const half = checkSignedHalf('sessionOffer', sessionOfferSchema, offer, expected, now);
+      requireSameCall(half.call, request.call);
     }
     await this.requireRoom(caller);
     const named = offers.map(({ deviceId }) => deviceId);
-    const { devices, areContacts, callerKnowsCallee } = await this.reach.of(caller, callee, named);
+    const call = request.call ? newCall(callee, request.call, now) : null;
+    const { devices, areContacts, callerKnowsCallee } = await this.reach.of(
+      caller,
+      callee,
+      named,
+      call ? { nobody: (isContact) => this.calls.unreached(caller, sessionId, call, isContact) } : undefined,
+    );
     const { tenant, userId, deviceId } = caller;
     const session: BrokeredSession = {
       tenant,
@@ -63,6 +73,7 @@ export class RendezvousService implements ConnectionObserver {
       areContacts,
       callerKnowsCallee,
       expiresAt: now + request.expiresInMs,
+      call,
     };
     if (!(await this.book.open(session, now))) throw new Refusal('OFFER_REPLAYED');
     this.news.offered(session, request);
@@ -82,7 +93,7 @@ export class RendezvousService implements ConnectionObserver {
       this.clock.now(),
     );
     if (stage === 'early') requireEarlyAnswer(session);
-    else await this.claim(caller, sessionId);
+    else this.calls.answered(await this.claim(caller, sessionId));
     this.news.answered(session, caller, request);
     if (stage === 'accepted') this.news.endedForOffered(session, 'answered-elsewhere', caller);
     return {};
@@ -104,13 +115,14 @@ export class RendezvousService implements ConnectionObserver {
 
   async cancel(
     caller: Caller,
-    { sessionId }: RequestOf<'session.cancel'>,
+    { sessionId, yieldsTo }: RequestOf<'session.cancel'>,
   ): Promise<ResponseOf<'session.cancel'>> {
     const session = await this.book.change(caller.tenant, sessionId, (current) =>
       isParty(current, caller) ? null : undefined,
     );
     if (!session) throw new Refusal('SESSION_UNKNOWN');
-    this.news.cancelled(session, caller);
+    this.news.endedForParties(session, 'cancelled', caller);
+    await this.calls.cancelled(session, yieldsTo);
     return {};
   }
 
@@ -125,7 +137,9 @@ export class RendezvousService implements ConnectionObserver {
     });
     if (!rejected) throw new Refusal('SESSION_TAKEN');
     if (rejected.callerKnowsCallee) this.news.endedForCaller(rejected, reason);
-    this.news.endedForOffered(rejected, 'answered-elsewhere', caller);
+    // The devices of a user that rang have one story to tell.
+    this.news.endedForOffered(rejected, rejected.call ? reason : 'answered-elsewhere', caller);
+    this.calls.rejected(rejected, reason);
     return {};
   }
 
@@ -138,7 +152,9 @@ export class RendezvousService implements ConnectionObserver {
   /** Nobody can answer, trickle or restart any more with a device that is gone; the path itself needs no supernode. */
   async deviceGone(device: DeviceAddress): Promise<void> {
     for (const session of await this.book.takeOf(device.tenant, device.deviceId)) {
-      if (session.state === 'offered') this.news.endedForOffered(session, 'cancelled', device);
+      if (session.state !== 'offered') continue;
+      this.news.endedForOffered(session, 'cancelled', device);
+      await this.calls.cancelled(session);
     }
   }
 
@@ -149,16 +165,20 @@ export class RendezvousService implements ConnectionObserver {
     }
   }
 
-  private async claim(caller: Caller, sessionId: SessionId): Promise<void> {
+  private async claim(caller: Caller, sessionId: SessionId): Promise<BrokeredSession> {
     const { tenant, userId, deviceId } = caller;
     const now = this.clock.now();
-    const claimed = await this.book.change(tenant, sessionId, (current) => {
+    let answered: BrokeredSession | undefined;
+    await this.book.change(tenant, sessionId, (current) => {
       const state = sessionTransition(current.state, 'answer');
       if (state !== 'answered' || current.expiresAt <= now) return undefined;
       const answeredBy = { tenant, userId, deviceId };
-      return { ...current, state, answeredBy, expiresAt: now + ANSWERED_LIFETIME_MS };
+      const call = current.call && { ...current.call, answeredAt: now };
+      answered = { ...current, state, answeredBy, call, expiresAt: now + ANSWERED_LIFETIME_MS };
+      return answered;
     });
-    if (!claimed) throw new Refusal('SESSION_TAKEN');
+    if (!answered) throw new Refusal('SESSION_TAKEN');
+    return answered;
   }
 
   private async sessionOf(caller: Caller, sessionId: SessionId): Promise<BrokeredSession> {
@@ -166,6 +186,19 @@ export class RendezvousService implements ConnectionObserver {
     if (!session || !takesPart(session, caller)) throw new Refusal('SESSION_UNKNOWN');
     return session;
   }
+}
+
+/** What the callee's device trusts is the signed half: the supernode must not make more, or less, of an offer. */
+function requireSameCall(signed: CallDescription | undefined, claimed: CallDescription | undefined): void {
+  if (signed?.media.join() === claimed?.media.join()) return;
+  throw new Refusal(
+    'BAD_PROOF',
+    'The signed offer and the request differ in whether, or which, a call it is.',
+  );
+}
+
+function newCall(callee: UserId, { media }: CallDescription, startedAt: number): BrokeredCall {
+  return { callee, media, startedAt, answeredAt: null, lostAt: null };
 }
 
 function requireEarlyAnswer(session: BrokeredSession): void {

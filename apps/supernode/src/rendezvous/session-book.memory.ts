@@ -7,7 +7,8 @@ const keyOf = (tenant: TenantId, id: SessionId | DeviceId): string => `${tenant}
 /** The sessions that one standalone supernode brokers. Bounded by the signed-in devices times their limits. */
 export class MemorySessionBook implements SessionBook {
   private readonly sessions = new Map<string, BrokeredSession>();
-  private readonly byCaller = new Map<string, Set<string>>();
+  /** Sessions by each of their parties: the caller, and whoever answered. */
+  private readonly byParty = new Map<string, Set<string>>();
   /** Session ids used within the replay window, in the order of their use, with the time of it. */
   private readonly used = new Map<string, number>();
 
@@ -17,8 +18,7 @@ export class MemorySessionBook implements SessionBook {
     if (this.used.has(key) || this.sessions.has(key)) return Promise.resolve(false);
     this.used.set(key, now);
     this.sessions.set(key, session);
-    const caller = keyOf(session.tenant, session.caller.deviceId);
-    this.byCaller.set(caller, (this.byCaller.get(caller) ?? new Set()).add(key));
+    this.index(session, key);
     return Promise.resolve(true);
   }
 
@@ -36,20 +36,31 @@ export class MemorySessionBook implements SessionBook {
     const after = before && change(before);
     if (after === undefined) return Promise.resolve(undefined);
     if (after === null) this.drop(key);
-    else this.sessions.set(key, after);
+    else {
+      this.sessions.set(key, after);
+      this.index(after, key);
+    }
     return Promise.resolve(before);
   }
 
   countOf(tenant: TenantId, caller: DeviceId): Promise<Readonly<Record<SessionState, number>>> {
     const counts = { offered: 0, answered: 0 };
-    for (const session of this.sessionsOf(tenant, caller)) counts[session.state] += 1;
+    for (const session of this.sessionsOf(tenant, caller)) {
+      if (session.caller.deviceId === caller) counts[session.state] += 1;
+    }
     return Promise.resolve(counts);
   }
 
   takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]> {
-    const taken = this.sessionsOf(tenant, caller);
+    const taken = this.sessionsOf(tenant, caller).filter(
+      (session) => session.caller.deviceId === caller && !isAnsweredCall(session),
+    );
     for (const session of taken) this.drop(keyOf(tenant, session.sessionId));
     return Promise.resolve(taken);
+  }
+
+  callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]> {
+    return Promise.resolve(this.sessionsOf(tenant, device).filter(isAnsweredCall));
   }
 
   takeExpired(now: number): Promise<readonly BrokeredSession[]> {
@@ -58,8 +69,8 @@ export class MemorySessionBook implements SessionBook {
     return Promise.resolve(expired.map(([, session]) => session));
   }
 
-  private sessionsOf(tenant: TenantId, caller: DeviceId): BrokeredSession[] {
-    const keys = this.byCaller.get(keyOf(tenant, caller)) ?? [];
+  private sessionsOf(tenant: TenantId, party: DeviceId): BrokeredSession[] {
+    const keys = this.byParty.get(keyOf(tenant, party)) ?? [];
     return Array.from(keys, (key) => this.sessions.get(key)).filter((session) => session !== undefined);
   }
 
@@ -67,10 +78,17 @@ export class MemorySessionBook implements SessionBook {
     const session = this.sessions.get(key);
     if (!session) return;
     this.sessions.delete(key);
-    const caller = keyOf(session.tenant, session.caller.deviceId);
-    const keys = this.byCaller.get(caller);
-    keys?.delete(key);
-    if (keys?.size === 0) this.byCaller.delete(caller);
+    for (const party of partiesOf(session)) {
+      const keys = this.byParty.get(party);
+      keys?.delete(key);
+      if (keys?.size === 0) this.byParty.delete(party);
+    }
+  }
+
+  private index(session: BrokeredSession, key: string): void {
+    for (const party of partiesOf(session)) {
+      this.byParty.set(party, (this.byParty.get(party) ?? new Set()).add(key));
+    }
   }
 
   private forgetUsedBefore(time: number): void {
@@ -79,4 +97,13 @@ export class MemorySessionBook implements SessionBook {
       this.used.delete(key);
     }
   }
+}
+
+function partiesOf({ tenant, caller, answeredBy }: BrokeredSession): string[] {
+  const parties = answeredBy ? [caller, answeredBy] : [caller];
+  return parties.map(({ deviceId }) => keyOf(tenant, deviceId));
+}
+
+function isAnsweredCall({ state, call }: BrokeredSession): boolean {
+  return state === 'answered' && call !== null;
 }

@@ -17,8 +17,10 @@ export interface SessionBook {
   ): Promise<BrokeredSession | undefined>;
   /** How many sessions this device has as the caller, by their state. */
   countOf(tenant: TenantId, caller: DeviceId): Promise<Readonly<Record<SessionState, number>>>;
-  /** Takes out and gives all sessions of which this device is the caller. */
+  /** Takes out and gives all sessions of which this device is the caller, but for answered calls: those are given time. */
   takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]>;
+  /** Answered calls of which this device is a party, on either side. */
+  callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]>;
   /** Takes out and gives all sessions whose time is over at `now`. */
   takeExpired(now: number): Promise<readonly BrokeredSession[]>;
 }

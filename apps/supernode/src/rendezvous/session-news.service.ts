@@ -11,14 +11,14 @@ export type EndReason = EventOf<'session.ended'>['reason'];
 export class SessionNews {
   constructor(@Inject(NOTIFIER) private readonly notifier: Notifier) {}
 
-  offered(session: BrokeredSession, { offers, expiresInMs }: RequestOf<'session.offer'>): void {
+  offered(session: BrokeredSession, { offers, expiresInMs, call }: RequestOf<'session.offer'>): void {
     const { sessionId, areContacts: contact } = session;
     const from = partyOf(session.caller);
     for (const device of session.offered) {
       const own = offers.find(({ deviceId }) => deviceId === device.deviceId);
       if (!own) continue;
       const { offer, flight } = own;
-      const event = { sessionId, from, contact, expiresInMs, offer, flight };
+      const event = { sessionId, from, contact, expiresInMs, ...(call && { call }), offer, flight };
       this.notifier.notifyDevice(device, 'session.offered', event);
     }
   }
@@ -45,17 +45,21 @@ export class SessionNews {
     }
   }
 
-  /** To everybody who still waits for, or takes part in, a session that `ender` ended. */
-  cancelled(session: BrokeredSession, ender: DeviceAddress): void {
+  ringing({ caller, sessionId }: BrokeredSession, by: DeviceAddress): void {
+    this.notifier.notifyDevice(caller, 'session.ringing', { sessionId, from: partyOf(by) });
+  }
+
+  /** To everybody who still waits for, or takes part in, a session; but not to `ender`, who ended it. */
+  endedForParties(session: BrokeredSession, reason: EndReason, ender?: DeviceAddress): void {
     const parties = session.answeredBy
       ? [session.caller, session.answeredBy]
       : [session.caller, ...session.offered];
     for (const party of parties) {
-      if (party.deviceId !== ender.deviceId) this.ended(party, session, 'cancelled');
+      if (party.deviceId !== ender?.deviceId) this.ended(party, session, reason);
     }
   }
 
-  private ended(device: DeviceAddress, { sessionId }: BrokeredSession, reason: EndReason): void {
+  ended(device: DeviceAddress, { sessionId }: Pick<BrokeredSession, 'sessionId'>, reason: EndReason): void {
     this.notifier.notifyDevice(device, 'session.ended', { sessionId, reason });
   }
 }

@@ -17,6 +17,7 @@ const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSessio
   areContacts: true,
   callerKnowsCallee: true,
   expiresAt: 1000,
+  call: null,
   ...over,
 });
 
@@ -51,6 +52,35 @@ export function sessionBookContract(make: () => SessionBook): void {
     expect(await book.takeOf(alice.tenant, alice.deviceId)).toHaveLength(2);
     expect(await book.countOf(alice.tenant, alice.deviceId)).toEqual({ offered: 0, answered: 0 });
     expect(await book.find(alice.tenant, idOf(3))).toBeDefined();
+  });
+
+  it('gives answered calls by either party, and leaves them when it takes the sessions of a caller', async () => {
+    const book = make();
+    const call = {
+      callee: bob.userId,
+      media: ['audio'],
+      startedAt: 0,
+      answeredAt: null,
+      lostAt: null,
+    } as const;
+    await book.open(session(1, { call }), 0);
+    await book.open(session(2), 0);
+    expect(await book.callsOf(bob.tenant, bob.deviceId)).toEqual([]);
+    const answer = (current: BrokeredSession) =>
+      ({ ...current, state: 'answered', answeredBy: bob }) as const;
+    await book.change(alice.tenant, idOf(1), answer);
+    await book.change(alice.tenant, idOf(2), answer);
+    for (const party of [alice, bob]) {
+      expect((await book.callsOf(party.tenant, party.deviceId)).map(({ sessionId }) => sessionId)).toEqual([
+        idOf(1),
+      ]);
+    }
+    expect(await book.countOf(bob.tenant, bob.deviceId)).toEqual({ offered: 0, answered: 0 });
+    expect(await book.takeOf(bob.tenant, bob.deviceId)).toEqual([]);
+    const taken = await book.takeOf(alice.tenant, alice.deviceId);
+    expect(taken.map(({ sessionId }) => sessionId)).toEqual([idOf(2)]);
+    await book.change(alice.tenant, idOf(1), () => null);
+    expect(await book.callsOf(bob.tenant, bob.deviceId)).toEqual([]);
   });
 
   it('takes out what expired, at its time and once', async () => {

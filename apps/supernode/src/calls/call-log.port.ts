@@ -1,0 +1,28 @@
+import type { CallRecord, DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
+
+/** A call as the history of one user holds it. */
+export interface CallEntry extends Omit<CallRecord, 'cursor'> {
+  readonly tenant: TenantId;
+  /** Whose history it is. */
+  readonly userId: UserId;
+  readonly callerDeviceId: DeviceId;
+}
+
+export interface CallPage {
+  /** By cursor, oldest first. */
+  readonly calls: readonly CallRecord[];
+  readonly hasMore: boolean;
+}
+
+/** Durable history of calls. */
+export interface CallLog {
+  /**
+   * Adds the call or brings it up to date, with the user's next cursor; calls beyond `LIMITS.maxCallRecordsPerUser` leave.
+   * Undefined when that changes nothing: the same again, a call that has ended already, or a user who does not exist.
+   */
+  save(entry: CallEntry): Promise<CallRecord | undefined>;
+  find(tenant: TenantId, userId: UserId, sessionId: SessionId): Promise<CallEntry | undefined>;
+  page(tenant: TenantId, userId: UserId, after: number, limit: number): Promise<CallPage>;
+}
+
+export const CALL_LOG = Symbol('CallLog');

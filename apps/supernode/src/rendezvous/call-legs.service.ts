@@ -1,0 +1,164 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  glareWinner,
+  LIMITS,
+  type CallEndCause,
+  type RequestOf,
+  type ResponseOf,
+  type SessionId,
+} from '@parley/protocol';
+import { CallHistory } from '../calls/call-history.service.ts';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
+import type { Caller, DeviceAddress } from '../identity/caller.ts';
+import { Refusal } from '../refusal.ts';
+import {
+  ANSWERED_LIFETIME_MS,
+  callFactsOf,
+  isOffered,
+  isParty,
+  sessionTransition,
+  type BrokeredCall,
+  type BrokeredSession,
+} from './brokered-session.ts';
+import { ReachableDevices } from './reachable-devices.service.ts';
+import { SESSION_BOOK, type SessionBook } from './session-book.port.ts';
+import { SessionNews } from './session-news.service.ts';
+
+const END_CAUSES = { 'hung-up': 'hang-up', lost: 'lost', failed: 'failed' } as const;
+
+/** What makes a session a call: it rings, it is ended by either party, and it leaves a record. Other sessions pass by. */
+@Injectable()
+export class CallLegs implements ConnectionObserver {
+  constructor(
+    @Inject(SESSION_BOOK) private readonly book: SessionBook,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly reachable: ReachableDevices,
+    private readonly news: SessionNews,
+    private readonly history: CallHistory,
+  ) {}
+
+  /** @throws Refusal SESSION_UNKNOWN, SESSION_TAKEN: there is nothing to ring for */
+  async ringing(
+    caller: Caller,
+    { sessionId }: RequestOf<'session.ringing'>,
+  ): Promise<ResponseOf<'session.ringing'>> {
+    const { isHidden } = await this.reachable.of(caller.tenant, caller.userId);
+    const session = await this.book.find(caller.tenant, sessionId);
+    if (!session?.call || !isOffered(session, caller)) throw new Refusal('SESSION_UNKNOWN');
+    if (session.state !== 'offered') throw new Refusal('SESSION_TAKEN');
+    // Who went into hiding since the offer came gives no sign either.
+    if (!isHidden || session.caller.userId === caller.userId) this.news.ringing(session, caller);
+    return {};
+  }
+
+  /** @throws Refusal SESSION_UNKNOWN */
+  async end(caller: Caller, request: RequestOf<'call.end'>): Promise<ResponseOf<'call.end'>> {
+    const { sessionId, cause } = request;
+    const session = await this.book.change(caller.tenant, sessionId, (current) => {
+      const mayEnd = current.call && isParty(current, caller);
+      return mayEnd && sessionTransition(current.state, 'hang-up') === 'ended' ? null : undefined;
+    });
+    if (session) {
+      this.news.endedForParties(session, cause, caller);
+      this.record(session, END_CAUSES[cause]);
+    } else await this.endRemembered(caller, request);
+    return {};
+  }
+
+  /** Nobody could be shown the call. */
+  unreached(
+    { tenant, userId, deviceId }: Caller,
+    sessionId: SessionId,
+    { callee, media, startedAt }: BrokeredCall,
+    isForCallee: boolean,
+  ): void {
+    const caller = { tenant, userId, deviceId };
+    const call = { tenant, sessionId, caller, callee, media, startedAt, isForCallee, answer: null };
+    this.history.ended(call, 'unavailable');
+  }
+
+  answered(session: BrokeredSession): void {
+    const call = callFactsOf(session);
+    if (call) this.history.answered(call);
+  }
+
+  rejected(session: BrokeredSession, reason: 'rejected' | 'busy'): void {
+    this.record(session, reason === 'busy' ? 'busy' : 'reject');
+  }
+
+  /** Taken back: before the answer, or after it, which is hanging up. */
+  async cancelled(session: BrokeredSession, yieldsTo?: SessionId): Promise<void> {
+    if (session.state === 'answered') this.record(session, 'hang-up');
+    else if (!(await this.isGlare(session, yieldsTo))) this.record(session, 'cancel');
+  }
+
+  expired(session: BrokeredSession): void {
+    this.record(session, 'expire');
+  }
+
+  /** Ends an answered call because a party did not come back, or because it has lasted for too long. */
+  overdue(session: BrokeredSession): void {
+    if (!session.call) return;
+    const { lostAt } = session.call;
+    this.news.endedForParties(session, 'lost');
+    this.record(session, 'lost', lostAt ?? undefined);
+  }
+
+  /** A party's device is back, with its call or without; the other party can tell by the media. */
+  async deviceReachable(device: DeviceAddress): Promise<void> {
+    await this.changeCalls(device, (call) => ({
+      call: { ...call, lostAt: null },
+      expiresAt: (call.answeredAt ?? this.clock.now()) + ANSWERED_LIFETIME_MS,
+    }));
+  }
+
+  async deviceGone(device: DeviceAddress): Promise<void> {
+    const lostAt = this.clock.now();
+    await this.changeCalls(device, (call) =>
+      call.lostAt === null
+        ? { call: { ...call, lostAt }, expiresAt: lostAt + LIMITS.deadCallLegMs }
+        : undefined,
+    );
+  }
+
+  private async changeCalls(
+    device: DeviceAddress,
+    change: (call: BrokeredCall) => Pick<BrokeredSession, 'call' | 'expiresAt'> | undefined,
+  ): Promise<void> {
+    for (const { sessionId } of await this.book.callsOf(device.tenant, device.deviceId)) {
+      await this.book.change(device.tenant, sessionId, (current) => {
+        const changed = current.call && change(current.call);
+        return changed ? { ...current, ...changed } : undefined;
+      });
+    }
+  }
+
+  /** A call that this supernode does not know any more, because it restarted: the database names the parties. */
+  private async endRemembered(caller: Caller, { sessionId, cause }: RequestOf<'call.end'>): Promise<void> {
+    const remembered = await this.history.remembered(caller, sessionId);
+    if (!remembered) throw new Refusal('SESSION_UNKNOWN');
+    const { call, isOver } = remembered;
+    if (isOver || !call.answer) return;
+    const answerer = { tenant: call.tenant, userId: call.callee, deviceId: call.answer.by };
+    const other = call.caller.deviceId === caller.deviceId ? answerer : call.caller;
+    this.news.ended(other, call, cause);
+    this.history.ended(call, END_CAUSES[cause]);
+  }
+
+  /** Whether the caller takes this call back because the callee calls at the same time, and that call goes on. */
+  private async isGlare(
+    { tenant, sessionId, caller, call }: BrokeredSession,
+    yieldsTo?: SessionId,
+  ): Promise<boolean> {
+    if (!call || yieldsTo === undefined) return false;
+    const other = await this.book.find(tenant, yieldsTo);
+    const isBetweenThem = other?.call?.callee === caller.userId && other.caller.userId === call.callee;
+    return isBetweenThem && glareWinner(sessionId, yieldsTo) === yieldsTo;
+  }
+
+  private record(session: BrokeredSession, cause: CallEndCause, at?: number): void {
+    const call = callFactsOf(session);
+    if (call) this.history.ended(call, cause, at);
+  }
+}

@@ -1,0 +1,105 @@
+import type { CallDescription, SessionId } from '@parley/protocol';
+import { CallHistory } from '../../calls/call-history.service.ts';
+import { CallRecorder } from '../../calls/call-recorder.ts';
+import { MemoryCallLog } from '../../calls/testing/memory-call-log.ts';
+import { PaddedRefusals } from '../../clock/padded-refusals.ts';
+import { Metrics } from '../../observability/metrics.ts';
+import { presenceWorld } from '../../presence/testing/presence-world.ts';
+import { CallLegs } from '../call-legs.service.ts';
+import { CalleeReach } from '../callee-reach.service.ts';
+import { OfferExpiry } from '../offer-expiry.service.ts';
+import { ReachableDevices } from '../reachable-devices.service.ts';
+import { RendezvousService } from '../rendezvous.service.ts';
+import { MemorySessionBook } from '../session-book.memory.ts';
+import { SessionNews } from '../session-news.service.ts';
+import {
+  answerPayload,
+  candidatesPayload,
+  offerPayload,
+  signAs,
+  type SigningCaller,
+} from './signed-halves.ts';
+
+export const EXPIRY_MS = 30_000;
+
+/** Brokering of sessions and calls with everything around it in memory and time moved by hand. */
+export function rendezvousWorld() {
+  const world = presenceWorld();
+  const reports: unknown[] = [];
+  const { time, notifier, background } = world;
+  const metrics = new Metrics({ withProcess: false });
+  const book = new MemorySessionBook();
+  const news = new SessionNews(notifier);
+  const reachable = new ReachableDevices(world.store, notifier);
+  const reach = new CalleeReach(world.contacts, reachable, new PaddedRefusals(time, time));
+  const log = new MemoryCallLog();
+  const recorder = new CallRecorder(log, notifier, time, background, metrics);
+  const history = new CallHistory(log, time, recorder, metrics);
+  const calls = new CallLegs(book, time, reachable, news, history);
+  const outcomes = { record: (report: unknown) => void reports.push(report) };
+  const service = new RendezvousService(book, outcomes, time, reach, news, calls);
+  new OfferExpiry(book, time, time, news, calls, background).onModuleInit();
+
+  const offer = (from: SigningCaller, to: SigningCaller[], id: SessionId, over: object = {}) =>
+    service.offer(from, {
+      sessionId: id,
+      to: to[0]!.userId,
+      expiresInMs: EXPIRY_MS,
+      offers: to.map((device) => ({
+        deviceId: device.deviceId,
+        offer: signAs(from, 'sessionOffer', offerPayload(from, device, id, time.now(), over)),
+        flight: [],
+      })),
+    });
+  /** A session offer that is a call; `signed` is what the caller's device signed, if that is something else. */
+  const call = (
+    from: SigningCaller,
+    to: SigningCaller[],
+    id: SessionId,
+    description: CallDescription = { media: ['audio'] },
+    signed: CallDescription | null = description,
+  ) =>
+    service.offer(from, {
+      sessionId: id,
+      to: to[0]!.userId,
+      expiresInMs: EXPIRY_MS,
+      call: description,
+      offers: to.map((device) => ({
+        deviceId: device.deviceId,
+        offer: signAs(
+          from,
+          'sessionOffer',
+          offerPayload(from, device, id, time.now(), signed && { call: signed }),
+        ),
+        flight: [],
+      })),
+    });
+  const answer = (from: SigningCaller, to: SigningCaller, id: SessionId, over: object = {}) =>
+    service.answer(from, {
+      sessionId: id,
+      answer: signAs(from, 'sessionAnswer', answerPayload(from, to, id, time.now(), over)),
+      flight: [],
+    });
+  const candidates = (from: SigningCaller, to: SigningCaller, id: SessionId) =>
+    service.candidates(from, {
+      sessionId: id,
+      to: to.deviceId,
+      candidates: signAs(from, 'sessionCandidates', candidatesPayload(from, to, id, time.now())),
+    });
+  const records = async (user: SigningCaller, after = 0) => (await history.history(user, { after })).calls;
+  return {
+    ...world,
+    service,
+    calls,
+    history,
+    log,
+    recorder,
+    metrics,
+    reports,
+    offer,
+    call,
+    answer,
+    candidates,
+    records,
+  };
+}
