@@ -108,6 +108,8 @@ export const EDGE_ERRORS = {
   EDGE_SESSION_CANCELLED: { message: 'The caller took the offer back.', retryable: false },
   EDGE_ANSWERED_ELSEWHERE: { message: 'Another device of the user answered first.', retryable: false },
   EDGE_PATH_FAILED: { message: 'No path to the other device works any more.', retryable: true },
+  EDGE_CALL_OVER: { message: 'The call is over.', retryable: false },
+  EDGE_VOICE_FAILED: { message: 'The source, the sink or the codec of a call failed.', retryable: false },
   EDGE_FILE_HEADER_INVALID: { message: 'The stream does not begin with a file header.', retryable: false },
   EDGE_FILE_VERSION_UNKNOWN: {
     message: 'The file header is of a version that is not spoken here.',

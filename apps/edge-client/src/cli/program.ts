@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { PathPolicy } from '../index.ts';
 import { linkCommand, recoverCommand, registerCommand } from './account-commands.ts';
+import { answerCommand, callCommand, type CallCommandOptions } from './call-command.ts';
 import { DEFAULTS, type CommandContext, type GlobalOptions } from './command-context.ts';
 import {
   changeContactCommand,
@@ -47,6 +48,7 @@ export function buildProgram(signal: AbortSignal, onStart: (output: Output) => v
   addAccountCommands(program, context);
   addContactCommands(program, context);
   addFileCommands(program, context);
+  addCallCommands(program, context);
   program
     .command('netcheck')
     .description('measure how this network treats UDP, and whether the relay works')
@@ -120,6 +122,25 @@ function addFileCommands(program: Command, context: () => CommandContext): void 
     .option('--once', 'end after the first file', false)
     .option('--max-bytes <number>', 'refuse larger files', parsePositive)
     .action((options: ReceiveOptions) => receiveCommand(context(), options));
+}
+
+function addCallCommands(program: Command, context: () => CommandContext): void {
+  const withSound = (command: Command): Command =>
+    command
+      .option('--play <file>', 'WAV file to say')
+      .option('--record <file>', 'WAV file to write what is heard into')
+      .option('--seconds <number>', 'hang up after this long a talk', parsePositive);
+  withSound(program.command('call'))
+    .description('call a contact; without --seconds until the file was said')
+    .argument('<user>')
+    .option('--ring <seconds>', 'how long to let it ring', parsePositive)
+    .action((user: string, options: CallCommandOptions & { ring?: number }) =>
+      callCommand(context(), user, options),
+    );
+  withSound(program.command('answer'))
+    .description('answer the calls of contacts until Ctrl-C')
+    .option('--once', 'end after the first call', false)
+    .action((options: CallCommandOptions & { once: boolean }) => answerCommand(context(), options));
 }
 
 function parsePositive(text: string): number {
