@@ -72,11 +72,13 @@ export class MessageBatches {
       const admission = admitMessage(caller, request, state, before);
       if ('refusal' in admission) return admission;
       if (admission.silentDrop) this.metrics.drop(admission.silentDrop);
+      const kept = admission.copies.filter(
+        ({ userId, isDiscarded }) => userId === request.to && !isDiscarded,
+      );
+      const requests = kept.filter(({ isRequest }) => isRequest).length;
       admitted.set(key, {
-        requests:
-          before.requests +
-          admission.copies.filter(({ isRequest, isDiscarded }) => isRequest && !isDiscarded).length,
-        others: before.others + (request.isReceipt && !admission.silentDrop ? admission.copies.length : 0),
+        requests: before.requests + requests,
+        others: before.others + kept.length - requests,
       });
       return admission;
     });

@@ -46,17 +46,13 @@ describe('PrismaMailboxStore', () => {
     }));
 
     await Promise.all(
-      supernodes.flatMap(({ store, sender, boxes }) =>
-        messages.flatMap((message) => [
-          store.append(
-            boxes.map((box) => copyFor(box, sender, message)),
-            Date.now(),
-          ),
-          store.acknowledge(
-            boxes.map(({ tenant: t, deviceId }) => ({ tenant: t, deviceId, cursors: [99_999] })),
-          ),
-        ]),
-      ),
+      supernodes.map(async ({ store, sender, boxes }) => {
+        for (const message of messages) {
+          const copies = boxes.map((box) => copyFor(box, sender, message));
+          const nothing = boxes.map(({ deviceId }) => ({ tenant, deviceId, cursors: [99_999] }));
+          await Promise.all([store.append(copies, Date.now()), store.acknowledge(nothing)]);
+        }
+      }),
     );
 
     for (const { deviceId } of [bob, tablet]) {
@@ -76,11 +72,12 @@ describe('PrismaMailboxStore', () => {
     const tenant = await newTenant();
     const [ada, bob] = [callerNamed('ada', 'phone', tenant), callerNamed('bob', 'phone', tenant)];
     const store = new PrismaMailboxStore(database.prisma);
-    const writes = Promise.all(
-      Array.from({ length: 30 }, (_, n) =>
-        store.append([copyFor(bob, ada, `message ${String(n)}`)], Date.now()),
-      ),
-    );
+    const write = async (lane: number): Promise<void> => {
+      for (let n = 0; n < 10; n += 1) {
+        await store.append([copyFor(bob, ada, `message ${String(lane)} ${String(n)}`)], Date.now());
+      }
+    };
+    const writes = Promise.all([0, 1, 2].map(write));
     let position = 0;
 
     while (position < 30) {

@@ -27,6 +27,8 @@ import type {
 import type { Prisma } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
 
+/** Together below the deadline of a request, so that a database that hangs is told as one that is away. */
+const TRANSACTION = { maxWait: 4_000, timeout: 8_000 };
 /** Mailboxes that one transaction of the retention looks after. */
 const SWEEP_MAILBOXES = 200;
 
@@ -69,7 +71,7 @@ export class PrismaMailboxStore implements MailboxStore {
       const plan = planAppends(copies, states, await existing(transaction, copies), storedAt);
       await write(transaction, plan, new Date(storedAt));
       return plan.outcomes;
-    });
+    }, TRANSACTION);
   }
 
   async read(mailbox: MailboxAddress, after: number, size: PageSize): Promise<MailboxPage | undefined> {
@@ -116,7 +118,7 @@ export class PrismaMailboxStore implements MailboxStore {
             FROM (SELECT tenant_id, device_id, count(*) AS items, sum(bytes) AS bytes FROM gone GROUP BY 1, 2) AS g
            WHERE m.tenant_id = g.tenant_id AND m.device_id = g.device_id)
         SELECT count(*) AS count FROM gone`.then(([row]) => Number(row?.count ?? 0));
-    });
+    }, TRANSACTION);
   }
 
   async dropExpired(storedBefore: number): Promise<number> {
@@ -129,12 +131,13 @@ export class PrismaMailboxStore implements MailboxStore {
     }
   }
 
+  /** By the first copy of each mailbox: they lie in the order of their age, and a full one is not read through. */
   private async withExpired(before: Date): Promise<readonly MailboxAddress[]> {
     const rows = await this.prisma.$queryRaw<Pick<StateRow, 'tenant_id' | 'device_id'>[]>`
       SELECT m.tenant_id, m.device_id FROM mailbox m
-       WHERE m.item_count > 0 AND EXISTS (
-         SELECT 1 FROM mailbox_copy c
-          WHERE c.tenant_id = m.tenant_id AND c.device_id = m.device_id AND c.stored_at < ${before})
+       WHERE m.item_count > 0 AND (
+         SELECT stored_at FROM mailbox_copy c
+          WHERE c.tenant_id = m.tenant_id AND c.device_id = m.device_id ORDER BY cursor LIMIT 1) < ${before}
        LIMIT ${SWEEP_MAILBOXES}`;
     return rows.map(toAddress);
   }
@@ -157,7 +160,7 @@ export class PrismaMailboxStore implements MailboxStore {
            WHERE m.tenant_id = g.tenant_id AND m.device_id = g.device_id)
         SELECT count(*) AS count FROM gone`;
       return Number(row?.count ?? 0);
-    });
+    }, TRANSACTION);
   }
 }
 

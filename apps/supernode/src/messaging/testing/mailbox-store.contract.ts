@@ -18,6 +18,7 @@ export const MAILBOX_OWNERS: readonly (readonly [string, string])[] = [
   ['carol', 'phone'],
 ];
 
+const FILL_AT_ONCE = 60;
 const PAGE = { items: 50, bytes: 40_000 };
 const AT = Date.UTC(2026, 0, 1);
 /** Retention knows no tenants: only what the test of it stores is so old. */
@@ -150,10 +151,13 @@ export function describeMailboxStore(name: string, make: () => Promise<MailboxWo
       const { store, ada, bob, tablet } = world;
       const envelope = sealedEnvelope(LIMITS.maxSealedBytes);
       const room = Math.floor(LIMITS.maxMailboxBytesPerDevice / LIMITS.maxSealedBytes);
-      await store.append(
-        Array.from({ length: room }, (_, n) => copyFor(bob, ada, `fill ${String(n)}`, { envelope })),
-        AT,
-      );
+      for (let from = 0; from < room; from += FILL_AT_ONCE) {
+        const names = Array.from({ length: Math.min(FILL_AT_ONCE, room - from) }, (_, n) => from + n);
+        await store.append(
+          names.map((n) => copyFor(bob, ada, `fill ${String(n)}`, { envelope })),
+          AT,
+        );
+      }
 
       const outcomes = await store.append(
         [
