@@ -19,7 +19,7 @@ export async function openClient(supernode: FakeSupernode, deviceName: string): 
     url: supernode.url,
     identityStore,
     deviceName,
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: 20_000,
     backoff: { baseMs: 10, capMs: 50 },
     udp: { bind: { ipv4: { address: '127.0.0.1' }, ipv6: false }, includeLoopback: true },
   });

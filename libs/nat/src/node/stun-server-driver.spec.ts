@@ -11,7 +11,7 @@ import { newTransactionId } from '../stun/transaction-id.ts';
 import { nodeCrypto } from './node-crypto.ts';
 import { StunServerDriver, type StunServerDriverOptions } from './stun-server-driver.ts';
 
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 20_000;
 
 async function withServer(
   options: StunServerDriverOptions,

@@ -101,7 +101,7 @@ class LoopbackClient {
       await new Promise<void>((resolve, reject) => {
         const limit = setTimeout(
           () => reject(new RangeError(`no ${kind}; saw ${JSON.stringify(this.seen)}`)),
-          5_000,
+          20_000,
         );
         this.waiting.push(() => {
           clearTimeout(limit);

@@ -20,7 +20,7 @@ import { io, type Socket } from 'socket.io-client';
 import { z } from 'zod';
 import { SupernodeError } from '../../errors.ts';
 
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 20_000;
 
 /** An event as a client received it. */
 export interface ReceivedEvent<Name extends ServerEventName = ServerEventName> {

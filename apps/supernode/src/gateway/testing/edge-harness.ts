@@ -175,7 +175,7 @@ export class EdgeHarness {
 
   /** Waits for something that a broken connection brings about. */
   async settled(isDone: () => boolean): Promise<void> {
-    const deadline = Date.now() + 5_000;
+    const deadline = Date.now() + 20_000;
     while (!isDone()) {
       if (Date.now() > deadline) throw new SupernodeError('SN_INVARIANT', 'it did not settle in time');
       await new Promise((resolve) => setImmediate(resolve));
