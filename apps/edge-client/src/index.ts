@@ -12,6 +12,11 @@ export {
   type SendFileOptions,
   type SentFile,
 } from './client/file-transfer.ts';
+export type { CallDropReason } from './calls/call-context.ts';
+export type { CallHistoryOptions } from './calls/call-history.ts';
+export type { CallVoice, CallVoiceOptions, PcmListener } from './calls/call-voice.ts';
+export type { Call, CallChange, CallEnd, CallEvents, IncomingCall, OutgoingCall } from './calls/call.ts';
+export type { CallOptions, Calls } from './calls/calls.ts';
 export type { Contacts } from './contacts/contacts.ts';
 export type { Directory, SearchPage } from './directory/directory.ts';
 export type { AnnounceOptions, ResourceName, Resources } from './directory/resources.ts';
@@ -37,8 +42,16 @@ export type { SessionStream } from './session/session-stream.ts';
 export type { Session, SessionClosure, SessionStats } from './session/session.ts';
 export type { BackoffOptions } from './signalling/backoff.ts';
 export type { ConnectionCause, ConnectionChange, ConnectionState } from './signalling/connection-state.ts';
+export { WavSink, WavSource } from './voice/wav-audio.ts';
+export type { VoiceSink, VoiceSource } from './voice/voice-driver.ts';
+export type { VoiceStatistics } from './voice/voice-statistics.ts';
 export type { NatBehaviourReport, TransportAddress } from '@parley/nat';
 export type {
+  CallCause,
+  CallMedia,
+  CallOutcome,
+  CallRecord,
+  CallState,
   Contact,
   DeviceId,
   DirectoryEntry,

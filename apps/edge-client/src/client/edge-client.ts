@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { LIMITS, type DeviceId, type Handle, type TenantId, type UserId } from '@parley/protocol';
+import type { CallDropReason } from '../calls/call-context.ts';
+import { Calls } from '../calls/calls.ts';
 import { ContactPinning } from '../contacts/contact-pinning.ts';
 import { Contacts } from '../contacts/contacts.ts';
 import { Directory } from '../directory/directory.ts';
@@ -28,6 +30,7 @@ import { SignIn } from '../signalling/sign-in.ts';
 import type { ServerDropReason } from '../signalling/signalling-channel.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
 import { SupernodeConnection, type SignedIn } from '../signalling/supernode-connection.ts';
+import { libopus } from '../voice/opus-codec.libopus.ts';
 import { resolveOptions, type EdgeClientOptions, type ResolvedOptions } from './client-options.ts';
 import { DropCounter } from './drop-counter.ts';
 import { ServerClock } from './server-clock.ts';
@@ -61,6 +64,7 @@ export interface ClientIdentity {
 export interface ClientDrops {
   readonly signalling: Readonly<Partial<Record<ServerDropReason, number>>>;
   readonly sessions: Readonly<Partial<Record<RendezvousDropReason, number>>>;
+  readonly calls: Readonly<Partial<Record<CallDropReason, number>>>;
 }
 
 /**
@@ -81,6 +85,7 @@ export class EdgeClient {
   readonly directory: Directory;
   readonly resources: Resources;
   readonly sessions: Sessions;
+  readonly calls: Calls;
   readonly #options: ResolvedOptions;
   readonly #identity: Identity;
   readonly #trust: DeviceTrust;
@@ -135,6 +140,13 @@ export class EdgeClient {
       },
       () => this.#serverClock.startedAt,
     );
+    this.calls = new Calls({
+      signalling: this.#connection,
+      sessions: this.sessions,
+      clock,
+      codec: libopus,
+      serverNow: () => this.#serverClock.now(),
+    });
     this.#wire();
   }
 
@@ -255,7 +267,11 @@ export class EdgeClient {
   }
 
   drops(): ClientDrops {
-    return { signalling: this.#connection.drops(), sessions: this.#drops.snapshot() };
+    return {
+      signalling: this.#connection.drops(),
+      sessions: this.#drops.snapshot(),
+      calls: this.calls.drops(),
+    };
   }
 
   /** Signs off, ends all sessions and gives the identity free. A closed client stays closed. */
@@ -350,6 +366,7 @@ export class EdgeClient {
   async #close(): Promise<void> {
     for (const channel of [...this.#anonymous]) channel.close();
     this.resources.close();
+    await this.calls.close();
     this.sessions.close(edgeError('EDGE_CLIENT_CLOSED'));
     if (this.state === 'online') {
       // Best effort: without it the presence ends with the grace time of a lost connection.
