@@ -74,7 +74,7 @@ export const CONFIG_SCHEMA = {
     }),
   },
   nat: {
-    stunPort: option(PORT, { env: 'SUPERNODE_STUN_PORT', default: 3478, doc: 'STUN and TURN, UDP and TCP.' }),
+    stunPort: option(PORT, { env: 'SUPERNODE_STUN_PORT', default: 3478, doc: 'STUN and TURN over UDP.' }),
     stunAltPort: option(PORT, {
       env: 'SUPERNODE_STUN_ALT_PORT',
       default: 3479,
@@ -189,7 +189,7 @@ export const CONFIG_SCHEMA = {
     redisUrl: {
       ...optional(url(['redis:', 'rediss:']), {
         env: 'REDIS_URL',
-        doc: 'Redis of a cluster; needs DATABASE_URL too.',
+        doc: 'Redis of a cluster. Reserved: this version runs alone and refuses it.',
       }),
       sensitive: true,
     },

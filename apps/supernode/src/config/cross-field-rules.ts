@@ -8,7 +8,7 @@ export const CROSS_FIELD_RULES: readonly Rule[] = [
   tlsNeedsCertificateAndKey,
   oneTokenVerifier,
   adminBeyondLoopbackNeedsKey,
-  clusterNeedsDatabase,
+  clustersAreNotThereYet,
   relayRangeHoldsAllocations,
   relayRangeIsFreeOfListeners,
   listenersHaveDifferentPorts,
@@ -39,10 +39,11 @@ function adminBeyondLoopbackNeedsKey({ admin }: Config): ConfigProblem[] {
   return [problem('SUPERNODE_ADMIN_KEY', 'must be set where SUPERNODE_ADMIN_HOST is not a loopback address')];
 }
 
-function clusterNeedsDatabase({ storage }: Config): ConfigProblem[] {
-  if (storage.redisUrl === undefined || storage.databaseUrl !== undefined) return [];
+/** Taken and ignored, it would give supernodes of which none knows the users of the others. */
+function clustersAreNotThereYet({ storage }: Config): ConfigProblem[] {
+  if (storage.redisUrl === undefined) return [];
   return [
-    problem('DATABASE_URL', 'must be set where REDIS_URL is: supernodes of a cluster share one database'),
+    problem('REDIS_URL', 'is for clusters, which this version cannot form: run one supernode without it'),
   ];
 }
 

@@ -120,9 +120,9 @@ describe('cross-field rules', () => {
       ['SUPERNODE_ADMIN_KEY must be set where SUPERNODE_ADMIN_HOST is not a loopback address'],
     ],
     [
-      'a cluster without a database',
-      { REDIS_URL: 'redis://r' },
-      ['DATABASE_URL must be set where REDIS_URL is: supernodes of a cluster share one database'],
+      'a cluster, which cannot be formed',
+      { REDIS_URL: 'rediss://r', DATABASE_URL: 'postgresql://d' },
+      ['REDIS_URL is for clusters, which this version cannot form: run one supernode without it'],
     ],
     [
       'fewer relay ports than allocations',
@@ -163,7 +163,7 @@ describe('cross-field rules', () => {
     ],
     ['TLS with both files', { SUPERNODE_TLS_CERT: '/c.pem', SUPERNODE_TLS_KEY: '/k.pem' }],
     ['an open admin listener with a key', { SUPERNODE_ADMIN_HOST: '::', SUPERNODE_ADMIN_KEY: secret }],
-    ['a cluster with both stores', { REDIS_URL: 'rediss://r', DATABASE_URL: 'postgresql://d' }],
+    ['a database of the operator', { DATABASE_URL: 'postgresql://d' }],
   ])('allow %s', (_, env) => {
     expect(problemsOf(env)).toEqual([]);
   });
