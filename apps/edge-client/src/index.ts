@@ -27,6 +27,27 @@ export type { LinkInvitation } from './identity/linking.ts';
 export type { PuzzleProgress } from './identity/puzzle-solver.ts';
 export type { Recovery } from './identity/recovery.ts';
 export type { RegisterOptions, Registration } from './identity/registration.ts';
+export type {
+  ChatMessage,
+  DeviceReceipt,
+  HistoryMessage,
+  MessageStatus,
+  ReceivedMessage,
+} from './messages/chat-message.ts';
+export { FileMessageStore } from './messages/file-message-store.ts';
+export type { CatchUp } from './messages/mailbox.ts';
+export { MemoryMessageStore } from './messages/memory-message-store.ts';
+export type { MessageRequests } from './messages/message-requests.ts';
+export type { HistoryQuery, MessageStore, StoreChange, WorkingState } from './messages/message-store.ts';
+export type {
+  HistoryOptions,
+  MessageEvents,
+  MessageReceipt,
+  Messages,
+  StatusChange,
+} from './messages/messages.ts';
+export type { DeviceReceiptTime, SentMessage } from './messages/sent-tracker.ts';
+export type { MessageKey, OrderKey, StoredMessage } from './messages/stored-message.ts';
 export type { NetcheckOptions, NetcheckReport, NetcheckStep } from './netcheck/netcheck.ts';
 export type { CrossCheck } from './netcheck/reflexive-cross-check.ts';
 export type { RelayCheck } from './netcheck/relay-check.ts';
@@ -53,9 +74,11 @@ export type {
   CallRecord,
   CallState,
   Contact,
+  ConversationId,
   DeviceId,
   DirectoryEntry,
   Handle,
+  MessageId,
   Presence,
   PresenceState,
   SessionId,

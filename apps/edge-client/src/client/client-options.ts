@@ -1,6 +1,7 @@
 import { DEFAULT_TENANT, tenantIdSchema, type TenantId } from '@parley/protocol';
 import { edgeError } from '../errors.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
+import type { MessageStore } from '../messages/message-store.ts';
 import type { UdpOptions } from '../rendezvous/client-endpoint.ts';
 import { DEFAULT_BACKOFF, type BackoffOptions } from '../signalling/backoff.ts';
 import { processClock, type ClientClock } from './client-clock.ts';
@@ -12,6 +13,8 @@ export interface EdgeClientOptions {
   /** Folder of the identity; made if missing. Exactly one of `dataDir` and `identityStore`. */
   readonly dataDir?: string;
   readonly identityStore?: IdentityStore;
+  /** Where messages are kept. @default a file in `dataDir`; in memory beside an `identityStore` */
+  readonly messageStore?: MessageStore;
   /** @default 'default' */
   readonly tenant?: string;
   /** Gives an access token of the app's own backend. Without it the account comes from open registration. */

@@ -15,6 +15,10 @@ import { Identity } from '../identity/identity.ts';
 import { approveLink, openLink, removeDevice, type LinkInvitation } from '../identity/linking.ts';
 import { recoverAccount, type Recovery } from '../identity/recovery.ts';
 import { register, type RegisterOptions, type Registration } from '../identity/registration.ts';
+import type { MessageStore } from '../messages/message-store.ts';
+import type { MessageDropReason } from '../messages/messages-context.ts';
+import type { Messages } from '../messages/messages.ts';
+import { defaultMessageStore, openMessages, type OpenedMessages } from '../messages/open-messages.ts';
 import { runNetcheck, type NetcheckOptions, type NetcheckReport } from '../netcheck/netcheck.ts';
 import { PresenceWatch } from '../presence/presence-watch.ts';
 import { ClientEndpoint } from '../rendezvous/client-endpoint.ts';
@@ -47,7 +51,7 @@ export interface EdgeClientEvents {
   readonly 'session-failed': { readonly peer: Party; readonly error: EdgeClientError };
   /** The account was created on the first sign-in with an app's token: show this code once, it is kept nowhere. */
   readonly 'recovery-code': { readonly code: string };
-  /** A device list was refused: a ghost device, a rollback, a changed account key. */
+  /** A device list was refused: a ghost device, a rollback, a changed account key. Or a message was forged. */
   readonly 'security-alert': { readonly userId: UserId; readonly error: EdgeClientError };
 }
 
@@ -65,6 +69,7 @@ export interface ClientDrops {
   readonly signalling: Readonly<Partial<Record<ServerDropReason, number>>>;
   readonly sessions: Readonly<Partial<Record<RendezvousDropReason, number>>>;
   readonly calls: Readonly<Partial<Record<CallDropReason, number>>>;
+  readonly messages: Readonly<Partial<Record<MessageDropReason, number>>>;
 }
 
 /**
@@ -96,6 +101,7 @@ export class EdgeClient {
   readonly #drops = new DropCounter<RendezvousDropReason>();
   /** Of registrations, recoveries and link codes under way. */
   readonly #anonymous = new Set<AnonymousChannel>();
+  #messages: OpenedMessages | undefined;
   #endpoint: ClientEndpoint | undefined;
   #opening: Promise<ClientEndpoint> | undefined;
   #closing: Promise<void> | undefined;
@@ -153,14 +159,19 @@ export class EdgeClient {
   /**
    * Opens the identity, making a new device where there is none. Nothing is sent yet.
    *
-   * @throws EDGE_OPTIONS_INVALID, EDGE_IDENTITY_LOCKED, EDGE_IDENTITY_CORRUPTED, EDGE_IDENTITY_NEWER, EDGE_IDENTITY_MISMATCH
+   * @throws EDGE_OPTIONS_INVALID, EDGE_IDENTITY_LOCKED, EDGE_IDENTITY_CORRUPTED, EDGE_IDENTITY_NEWER, EDGE_IDENTITY_MISMATCH,
+   * EDGE_MESSAGES_CORRUPTED, EDGE_MESSAGES_NEWER, EDGE_MESSAGES_UNUSABLE
    */
   static async open(options: EdgeClientOptions): Promise<EdgeClient> {
     const resolved = resolveOptions(options);
     const store = await openStore(options);
+    const messageStore = options.messageStore ?? defaultMessageStore(options.dataDir);
     try {
-      return new EdgeClient(resolved, await Identity.open(store, resolved));
+      const client = new EdgeClient(resolved, await Identity.open(store, resolved));
+      await client.#openMessages(messageStore);
+      return client;
     } catch (thrown) {
+      await messageStore.close();
       await store.close();
       throw thrown;
     }
@@ -184,6 +195,12 @@ export class EdgeClient {
       await client.close();
       throw thrown;
     }
+  }
+
+  /** Messages with other users, one to one. */
+  get messages(): Messages {
+    if (!this.#messages) throw edgeError('EDGE_CLIENT_CLOSED');
+    return this.#messages.messages;
   }
 
   get state(): ConnectionState {
@@ -269,8 +286,8 @@ export class EdgeClient {
   drops(): ClientDrops {
     return {
       signalling: this.#connection.drops(),
-      sessions: this.#drops.snapshot(),
-      calls: this.calls.drops(),
+      sessions: this.#drops.snapshot(), calls: this.calls.drops(),
+      messages: this.#messages?.drops.snapshot() ?? {},
     };
   }
 
@@ -335,6 +352,22 @@ export class EdgeClient {
     }
   }
 
+  async #openMessages(store: MessageStore): Promise<void> {
+    this.#messages = await openMessages(
+      {
+        identity: this.#identity,
+        trust: this.#trust,
+        connection: this.#connection,
+        contacts: this.contacts,
+        presence: this.presence,
+        sessions: this.sessions,
+        serverNow: () => this.#serverClock.now(),
+        alert: (event) => this.#events.emit('security-alert', event),
+      },
+      store,
+    );
+  }
+
   #requireEndpoint(): ClientEndpoint {
     if (!this.#endpoint) throw edgeError('EDGE_NOT_CONNECTED');
     return this.#endpoint;
@@ -373,6 +406,7 @@ export class EdgeClient {
       await this.#connection.request('sign-off', {}, { timeoutMs: 1000 }).catch(() => undefined);
     }
     this.#connection.close();
+    await this.#messages?.messages.close();
     const endpoint = await this.#opening?.catch(() => undefined);
     await endpoint?.close();
     await this.#identity.close();

@@ -164,6 +164,7 @@ export class IncomingSession implements SessionRequest {
       {
         deviceKey: identity.deviceKey.privateKey,
         peerKey: decodeBase64url(caller.key) ?? new Uint8Array(0),
+        hasControlStream: true,
       },
       decodeFlight(event.flight),
     );

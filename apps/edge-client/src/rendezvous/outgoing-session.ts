@@ -203,6 +203,7 @@ export class OutgoingSession {
     const handshake = new CallerHandshake({
       deviceKey: identity.deviceKey.privateKey,
       peerKey,
+      hasControlStream: true,
       idleTimeoutMs: Math.max(30_000, this.#patienceMs()),
     });
     const negotiation = negotiatePath(this.#context, {

@@ -47,6 +47,8 @@ interface SessionEvents {
   readonly session: { readonly session: Session; readonly peer: Party };
   /** An accepted offer that came to nothing. */
   readonly failed: { readonly peer: Party; readonly error: EdgeClientError };
+  /** Every session that is open now, whoever asked for it. */
+  readonly opened: { readonly session: Session; readonly peer: Party };
   /** An approved contact calls; nothing is accepted by itself. */
   readonly call: IncomingSession;
 }
@@ -284,7 +286,9 @@ export class Sessions {
   }
 
   #remember(session: Session, peer: Party): void {
-    this.#open.set(session, { userId: peer.userId, deviceId: peer.deviceId });
+    const party = { userId: peer.userId, deviceId: peer.deviceId };
+    this.#open.set(session, party);
+    this.#events.emit('opened', { session, peer: party });
     void session.closed.then(() => this.#open.delete(session));
   }
 

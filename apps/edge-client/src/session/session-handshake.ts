@@ -35,6 +35,8 @@ export interface HandshakeOptions {
   readonly idleTimeoutMs?: number;
   /** @default 10000 */
   readonly keepAliveMs?: number;
+  /** Whether the caller's first stream is the SDK's own; alike at both ends. @default false */
+  readonly hasControlStream?: boolean;
   /** @default the quiche engine */
   readonly engine?: QuicEngineFactory;
 }
@@ -179,6 +181,7 @@ function completeSession(
     role,
     peerKey: options.peerKey,
     keepAliveMs: options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
+    hasControlStream: options.hasControlStream ?? false,
     ...completion,
   });
 }

@@ -1,0 +1,139 @@
+import type { ConversationId } from '@parley/protocol';
+import { fullJitter } from '../signalling/backoff.ts';
+import type { MessagesContext } from './messages-context.ts';
+import {
+  compareOrder,
+  keyOfMessage,
+  orderKeyOf,
+  type MessageKey,
+  type StoredMessage,
+} from './stored-message.ts';
+
+interface Waiting {
+  readonly message: StoredMessage;
+  /** It was handed out before: in this run of the app, or perhaps in an earlier one. */
+  isRedelivery: boolean;
+}
+
+interface Line {
+  readonly waiting: Waiting[];
+  isRunning: boolean;
+  attempts: number;
+  cancelRetry: (() => void) | undefined;
+}
+
+export type MessageHandler = (message: StoredMessage, isRedelivery: boolean) => unknown;
+
+const BACKOFF = { baseMs: 1000, capMs: 60_000 };
+
+/**
+ * Hands messages to the app, one at a time per conversation. The promise of the app's handler is its acknowledgement: while
+ * it is open the next message waits, and when it rejects the same one is handed out again later.
+ */
+export class Delivery {
+  readonly #context: Pick<MessagesContext, 'scheduler' | 'random'>;
+  readonly #acknowledge: (message: StoredMessage) => Promise<void>;
+  readonly #acknowledged: (key: MessageKey) => void;
+  readonly #failed: (message: StoredMessage, thrown: unknown) => void;
+  readonly #handlers = new Set<MessageHandler>();
+  readonly #lines = new Map<ConversationId, Line>();
+  #isClosed = false;
+
+  constructor(
+    context: Pick<MessagesContext, 'scheduler' | 'random'>,
+    events: {
+      /** Makes the acknowledgement durable. */
+      readonly acknowledge: (message: StoredMessage) => Promise<void>;
+      readonly acknowledged: (key: MessageKey) => void;
+      readonly failed: (message: StoredMessage, thrown: unknown) => void;
+    },
+  ) {
+    this.#context = context;
+    this.#acknowledge = events.acknowledge;
+    this.#acknowledged = events.acknowledged;
+    this.#failed = events.failed;
+  }
+
+  /** All handlers together acknowledge; without one, messages wait. Returns the function that takes it off again. */
+  handle(handler: MessageHandler): () => void {
+    this.#handlers.add(handler);
+    for (const [conversation] of this.#lines) this.#run(conversation);
+    return () => this.#handlers.delete(handler);
+  }
+
+  /** Messages that an earlier run of the app may have got. */
+  restore(messages: readonly StoredMessage[]): void {
+    const ordered = [...messages].sort((a, b) => compareOrder(orderKeyOf(a), orderKeyOf(b)));
+    for (const message of ordered) this.#enqueue(message, true);
+  }
+
+  add(message: StoredMessage): void {
+    this.#enqueue(message, false);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { cancelRetry } of this.#lines.values()) cancelRetry?.();
+  }
+
+  #enqueue(message: StoredMessage, isRedelivery: boolean): void {
+    const { conversation } = message;
+    const line = this.#lines.get(conversation) ?? {
+      waiting: [],
+      isRunning: false,
+      attempts: 0,
+      cancelRetry: undefined,
+    };
+    this.#lines.set(conversation, line);
+    line.waiting.push({ message, isRedelivery });
+    this.#run(conversation);
+  }
+
+  #run(conversation: ConversationId): void {
+    const line = this.#lines.get(conversation);
+    if (!line || line.isRunning || line.cancelRetry || this.#handlers.size === 0) return;
+    line.isRunning = true;
+    void this.#deliverAll(conversation, line);
+  }
+
+  async #deliverAll(conversation: ConversationId, line: Line): Promise<void> {
+    for (let next = line.waiting[0]; next; next = line.waiting[0]) {
+      if (this.#isClosed || this.#handlers.size === 0) break;
+      if (!(await this.#deliver(next))) {
+        this.#retryLater(conversation, line);
+        break;
+      }
+      line.attempts = 0;
+      line.waiting.shift();
+      this.#acknowledged(keyOfMessage(next.message));
+    }
+    line.isRunning = false;
+    if (line.waiting.length === 0) this.#lines.delete(conversation);
+  }
+
+  async #deliver(next: Waiting): Promise<boolean> {
+    const { message, isRedelivery } = next;
+    next.isRedelivery = true;
+    try {
+      await Promise.all(
+        [...this.#handlers].map((handler) => Promise.resolve().then(() => handler(message, isRedelivery))),
+      );
+      if (this.#isClosed) return false;
+      await this.#acknowledge(message);
+      return true;
+    } catch (thrown) {
+      if (!this.#isClosed) this.#failed(message, thrown);
+      return false;
+    }
+  }
+
+  #retryLater(conversation: ConversationId, line: Line): void {
+    if (this.#isClosed) return;
+    const wait = fullJitter(line.attempts, this.#context.random, BACKOFF);
+    line.attempts += 1;
+    line.cancelRetry = this.#context.scheduler.after(wait, () => {
+      line.cancelRetry = undefined;
+      this.#run(conversation);
+    });
+  }
+}
