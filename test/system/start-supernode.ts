@@ -16,6 +16,8 @@ export interface RunningSupernode {
   stop(): Promise<void>;
   /** Stops the process and keeps its data, for {@link startSupernode} with the same `dataDir`. */
   halt(): Promise<void>;
+  /** Ends the process at once (SIGKILL), as a crash would, and keeps its data. */
+  kill(): Promise<void>;
   readonly dataDir: string;
 }
 
@@ -54,6 +56,7 @@ export async function startSupernode(options: StartOptions = {}): Promise<Runnin
     ready,
     dataDir,
     halt,
+    kill: () => endProcess(child, 'SIGKILL'),
     stop: async () => {
       await halt();
       await rm(dataDir, { recursive: true, force: true });
@@ -92,10 +95,10 @@ function readyLine(child: ChildProcess): Promise<Readonly<Record<string, unknown
   });
 }
 
-async function endProcess(child: ChildProcess): Promise<void> {
+async function endProcess(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
-  child.kill('SIGTERM');
+  child.kill(signal);
   const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
   await exited;
   clearTimeout(timer);
