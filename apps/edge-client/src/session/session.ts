@@ -40,6 +40,8 @@ export interface SessionOptions {
   readonly connectionIds: readonly string[];
   readonly keepAliveMs: number;
   readonly signallingMs: number;
+  /** See {@link Session.control}. Both ends have it, or none. */
+  readonly hasControlStream: boolean;
 }
 
 /**
@@ -52,6 +54,11 @@ export class Session {
   readonly ready: Promise<void>;
   /** How it ended; never rejects. */
   readonly closed: Promise<SessionClosure>;
+  /**
+   * SDK only: the first stream of the caller, which apps never see, for what the SDK itself has to say. Rejects when the session
+   * has none, or ends before it is there.
+   */
+  readonly control: Promise<SessionStream>;
   /** Streams that the other end opened; one consumer. */
   readonly incomingStreams: AsyncIterable<SessionStream>;
   /** What the other end sent by `sendDatagram`, unless `onDatagram` is used; one consumer. */
@@ -62,6 +69,7 @@ export class Session {
   private readonly port: StreamPort;
   private readonly becomingReady = deferred<undefined>();
   private readonly closing = deferred<SessionClosure>();
+  private readonly controlling = deferred<SessionStream>();
   private readonly streams = new Map<number, SessionStream>();
   private readonly streamQueue = new AsyncQueue<SessionStream>(2 * MAX_PEER_STREAMS);
   private readonly datagramQueue = new AsyncQueue<Uint8Array>(DATAGRAM_APP_QUEUE);
@@ -82,6 +90,7 @@ export class Session {
     this.engine = options.engine;
     this.ready = this.becomingReady.promise;
     this.closed = this.closing.promise;
+    this.control = this.controlling.promise;
     this.incomingStreams = this.streamQueue;
     this.datagrams = this.datagramQueue;
     this.driver = new SessionDriver({
@@ -207,6 +216,7 @@ export class Session {
     }
     this.isVerified = true;
     this.datagramLimit = this.engine.maxDatagramSize();
+    if (this.options.hasControlStream && this.role === 'caller') this.controlling.resolve(this.openStream());
     this.becomingReady.resolve(undefined);
   }
 
@@ -252,13 +262,15 @@ export class Session {
     const direction = (id & 2) === 0 ? 'bidirectional' : 'unidirectional';
     const stream = new SessionStream(this.port, { id, direction, openedBy: 'peer' });
     this.streams.set(id, stream);
-    this.streamQueue.push(stream);
+    if (this.options.hasControlStream && id === CONTROL_STREAM_ID) this.controlling.resolve(stream);
+    else this.streamQueue.push(stream);
   }
 
   private finish(): void {
     const closure = this.describeEnd();
     this.failure = closure.error ?? edgeError('EDGE_SESSION_CLOSED');
     this.becomingReady.reject(this.failure);
+    this.controlling.reject(this.failure);
     for (const stream of this.streams.values()) stream.fail(this.failure);
     this.streams.clear();
     this.streamQueue.end();
@@ -299,6 +311,9 @@ export class Session {
     return { by: 'error', code, reason, error: edgeError('EDGE_QUIC_FAILED', { cause: end }) };
   }
 }
+
+/** The first bidirectional stream of the QUIC client (RFC 9000 section 2.1). */
+const CONTROL_STREAM_ID = 0;
 
 /** RFC 9000 section 20.1. */
 const APPLICATION_ERROR = 0x0c;
