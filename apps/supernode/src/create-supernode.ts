@@ -86,6 +86,7 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       hosts: config.edge.hosts,
       port: config.edge.port,
       setting: 'SUPERNODE_EDGE_PORT',
+      maxConnections: tcpConnections(config.edge),
     });
     const tlsUrls = await listenForTls(app, config, logger);
     const addresses: SupernodeAddresses = {
@@ -164,6 +165,14 @@ function watchDatabase(database: Database, { logger, metrics, health }: Observab
 
 const TLS_PORT = 443;
 
+/** Beyond the edge clients: health checks, and what is refused before it becomes a client. */
+const FURTHER_CONNECTIONS = 256;
+
+/** Whoever only connects, or asks for health and stays, must not use up the descriptors of the process. */
+function tcpConnections({ maxConnections }: Config['edge']): number {
+  return maxConnections + FURTHER_CONNECTIONS;
+}
+
 async function listenForTls(
   app: NestExpressApplication,
   { edge }: Config,
@@ -175,6 +184,7 @@ async function listenForTls(
     hosts,
     port,
     setting: 'SUPERNODE_TLS_PORT',
+    maxConnections: tcpConnections(edge),
     certFile,
     keyFile,
     logger,

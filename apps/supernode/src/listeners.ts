@@ -7,6 +7,8 @@ export interface ListenOptions {
   readonly hosts: readonly string[];
   readonly port: number;
   readonly setting: string;
+  /** TCP connections at one time per address; more are closed at once. @default no limit */
+  readonly maxConnections?: number;
   /** @default 'http' */
   readonly scheme?: 'http' | 'https';
 }
@@ -26,13 +28,15 @@ export async function listenOn(
   options: ListenOptions,
   owner: Server = server,
 ): Promise<BoundUrls> {
-  const { hosts, port, setting, scheme = 'http' } = options;
+  const { hosts, port, setting, maxConnections, scheme = 'http' } = options;
   const [first = '127.0.0.1', ...others] = hosts;
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
   await bind(server, first, port, setting);
   if (owner !== server) closeWith(owner, server);
   const { port: boundPort } = server.address() as AddressInfo;
   for (const host of others) {
     const further = createServer((connection) => server.emit('connection', connection));
+    if (maxConnections !== undefined) further.maxConnections = maxConnections;
     await bind(further, host, boundPort, setting);
     closeWith(owner, further);
   }
