@@ -69,7 +69,7 @@ export function rendezvousWorld() {
         offer: signAs(
           from,
           'sessionOffer',
-          offerPayload(from, device, id, time.now(), signed && { call: signed }),
+          offerPayload(from, device, id, time.now(), signed ? { call: signed } : {}),
         ),
         flight: [],
       })),
@@ -89,6 +89,7 @@ export function rendezvousWorld() {
   const records = async (user: SigningCaller, after = 0) => (await history.history(user, { after })).calls;
   return {
     ...world,
+    book,
     service,
     calls,
     history,
@@ -103,3 +104,5 @@ export function rendezvousWorld() {
     records,
   };
 }
+
+export type RendezvousWorld = ReturnType<typeof rendezvousWorld>;
