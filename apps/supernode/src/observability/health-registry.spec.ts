@@ -34,6 +34,19 @@ describe('HealthRegistry', () => {
     });
   });
 
+  it('looks once for all who ask meanwhile, and anew for who asks later', async () => {
+    const health = new HealthRegistry();
+    let looks = 0;
+    health.register({ name: 'database', check: () => Promise.resolve((looks += 1)) });
+
+    const reports = await Promise.all(Array.from({ length: 50 }, () => health.report()));
+    expect(looks).toBe(1);
+    expect(reports.map(({ status }) => status)).toEqual(Array(50).fill('ready'));
+
+    await health.report();
+    expect(looks).toBe(2);
+  });
+
   it('is draining for good once it drains', async () => {
     const health = new HealthRegistry();
     health.register(up);

@@ -16,6 +16,7 @@ const CHECK_LIMIT_MS = 2_000;
 export class HealthRegistry {
   private readonly contributors: HealthContributor[] = [];
   private isDraining = false;
+  private looking: Promise<HealthReport> | undefined;
 
   constructor(private readonly limitMs = CHECK_LIMIT_MS) {}
 
@@ -28,7 +29,13 @@ export class HealthRegistry {
     this.isDraining = true;
   }
 
-  async report(): Promise<HealthReport> {
+  /** Whoever asks while a look is under way gets its result: strangers may ask, and each look costs the parts some work. */
+  report(): Promise<HealthReport> {
+    this.looking ??= this.look().finally(() => (this.looking = undefined));
+    return this.looking;
+  }
+
+  private async look(): Promise<HealthReport> {
     const checks = await Promise.all(
       this.contributors.map(async (contributor) => ({
         name: contributor.name,
