@@ -1,4 +1,5 @@
-import { LIMITS } from '@parley/protocol';
+import { randomBytes } from 'node:crypto';
+import { LIMITS, sessionIdSchema } from '@parley/protocol';
 import { EXPIRY_MS, rendezvousWorld } from './testing/rendezvous-world.ts';
 import {
   offerPayload,
@@ -144,6 +145,21 @@ describe('RendezvousService › forgery and replay', () => {
     const { offer } = await friends();
     for (let n = 0; n < LIMITS.maxOpenOffersPerDevice; n += 1) await offer(alice, [bob], sessionId(n));
     await expect(offer(alice, [bob], sessionId(200))).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  });
+
+  it('bounds the answered sessions that it remembers, and still takes new ones: nobody tells of their end', async () => {
+    const { offer, answer, candidates } = await friends();
+    const ids = Array.from({ length: LIMITS.maxAnsweredSessionsPerDevice + 2 }, () =>
+      sessionIdSchema.parse(randomBytes(16).toString('base64url')),
+    );
+
+    for (const id of ids) {
+      await offer(alice, [bob], id);
+      await answer(bob, alice, id);
+    }
+
+    await expect(candidates(alice, bob, ids[0]!)).rejects.toMatchObject({ code: 'SESSION_UNKNOWN' });
+    await candidates(alice, bob, ids.at(-1)!);
   });
 });
 

@@ -160,7 +160,11 @@ export class RendezvousService implements ConnectionObserver {
 
   private async requireRoom({ tenant, deviceId }: Caller): Promise<void> {
     const { offered, answered } = await this.book.countOf(tenant, deviceId);
-    if (offered >= LIMITS.maxOpenOffersPerDevice || answered >= LIMITS.maxAnsweredSessionsPerDevice) {
+    // Nobody tells of the end of an answered session: the oldest gives way, and its parties may not restart its path any more.
+    const isFull =
+      answered >= LIMITS.maxAnsweredSessionsPerDevice &&
+      !(await this.book.forgetOldestAnswered(tenant, deviceId));
+    if (offered >= LIMITS.maxOpenOffersPerDevice || isFull) {
       throw new Refusal('LIMIT_EXCEEDED', 'This device has too many sessions open.');
     }
   }

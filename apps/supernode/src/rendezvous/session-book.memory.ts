@@ -51,6 +51,15 @@ export class MemorySessionBook implements SessionBook {
     return Promise.resolve(counts);
   }
 
+  forgetOldestAnswered(tenant: TenantId, caller: DeviceId): Promise<boolean> {
+    const oldest = this.sessionsOf(tenant, caller).find(
+      (session) =>
+        session.caller.deviceId === caller && session.state === 'answered' && !isAnsweredCall(session),
+    );
+    if (oldest) this.drop(keyOf(tenant, oldest.sessionId));
+    return Promise.resolve(oldest !== undefined);
+  }
+
   takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]> {
     const taken = this.sessionsOf(tenant, caller).filter(
       (session) => session.caller.deviceId === caller && !isAnsweredCall(session),

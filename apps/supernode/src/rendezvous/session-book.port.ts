@@ -17,6 +17,8 @@ export interface SessionBook {
   ): Promise<BrokeredSession | undefined>;
   /** How many sessions this device has as the caller, by their state. */
   countOf(tenant: TenantId, caller: DeviceId): Promise<Readonly<Record<SessionState, number>>>;
+  /** Takes out the answered session that this caller opened first, calls aside; false when there is none. */
+  forgetOldestAnswered(tenant: TenantId, caller: DeviceId): Promise<boolean>;
   /** Takes out and gives all sessions of which this device is the caller, but for answered calls: those are given time. */
   takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]>;
   /** Answered calls of which this device is a party, on either side. */

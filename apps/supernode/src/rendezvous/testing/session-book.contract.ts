@@ -54,6 +54,24 @@ export function sessionBookContract(make: () => SessionBook): void {
     expect(await book.find(alice.tenant, idOf(3))).toBeDefined();
   });
 
+  it('forgets the answered session that a caller opened first, but no offer, no call and none of others', async () => {
+    const book = make();
+    const call = { callee: bob.userId, media: ['audio'], startedAt: 0, answeredAt: 1, lostAt: null } as const;
+    await book.open(session(1), 0);
+    await book.open(session(2, { state: 'answered', answeredBy: bob, call }), 0);
+    await book.open(session(3, { state: 'answered', answeredBy: alice, caller: bob, offered: [alice] }), 0);
+    await book.open(session(4, { state: 'answered', answeredBy: bob }), 0);
+    await book.open(session(5, { state: 'answered', answeredBy: bob }), 0);
+    const forget = () => book.forgetOldestAnswered(alice.tenant, alice.deviceId);
+
+    expect(await forget()).toBe(true);
+    expect(await book.find(alice.tenant, idOf(4))).toBeUndefined();
+    expect(await forget()).toBe(true);
+    expect(await forget()).toBe(false);
+    const left = await Promise.all([1, 2, 3, 4, 5].map((n) => book.find(alice.tenant, idOf(n))));
+    expect(left.map((found) => found !== undefined)).toEqual([true, true, true, false, false]);
+  });
+
   it('gives answered calls by either party, and leaves them when it takes the sessions of a caller', async () => {
     const book = make();
     const call = {
