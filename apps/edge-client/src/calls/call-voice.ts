@@ -5,6 +5,7 @@ import type { OpusCodec } from '../voice/opus-codec.ts';
 import { VoiceDriver, type VoiceSink, type VoiceSource } from '../voice/voice-driver.ts';
 import { DEFAULT_SAMPLE_RATE, samplesPerFrame, type OpusSampleRate } from '../voice/voice-format.ts';
 import type { VoiceStatistics } from '../voice/voice-statistics.ts';
+import { warmUp } from './codec-warm-up.ts';
 import { PcmSource } from './pcm-source.ts';
 
 /** How the voice of a call is coded on this end; the other end may choose differently. */
@@ -100,10 +101,9 @@ export class CallVoice {
     this.#options = { ...this.#options, ...options };
   }
 
-  /** @internal The codec takes a moment to load: while it rings is the time for it. */
-  async prepare(): Promise<void> {
-    const decoder = await this.#codec.createDecoder({ sampleRate: this.sampleRate });
-    decoder.free();
+  /** @internal The codec loads and becomes fast while it rings, so that no first word waits for it. */
+  prepare(): Promise<void> {
+    return warmUp(this.#codec, this.sampleRate);
   }
 
   /** @internal From here on voice travels over the datagrams of the session. */

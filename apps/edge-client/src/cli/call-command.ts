@@ -16,7 +16,7 @@ interface CallResult extends Omit<CallEnd, 'error' | 'replacedBy'> {
   readonly mos: number | undefined;
   readonly framesPlayed: number;
   readonly framesRecorded: number;
-  /** How it travelled at the end. */
+  /** How it travelled last. */
   readonly path: string | undefined;
 }
 
@@ -103,11 +103,7 @@ async function talk(
   context.signal.addEventListener('abort', hangUp);
   if (context.signal.aborted) hangUp();
   sound.attach(call);
-  let path: string | undefined;
-  call.on('state', ({ from, to, cause }) => {
-    if (from === 'active') path = call.session?.path;
-    context.output.note(`Call: ${to} (${cause}).`);
-  });
+  call.on('state', ({ to, cause }) => context.output.note(`Call: ${to} (${cause}).`));
   call.connected.then(
     () => isDone(over.signal).then(hangUp),
     () => undefined, // the call's end says why
@@ -118,10 +114,10 @@ async function talk(
   over.abort();
   context.signal.removeEventListener('abort', hangUp);
   await sound.save();
-  return resultOf(end.replacedBy ?? call, last, path);
+  return resultOf(end.replacedBy ?? call, last);
 }
 
-function resultOf(call: Call, end: CallEnd, path: string | undefined): CallResult {
+function resultOf(call: Call, end: CallEnd): CallResult {
   const { error, replacedBy: _, ...rest } = end;
   const { framesPlayed, framesRecorded } = call.voice;
   return {
@@ -132,7 +128,7 @@ function resultOf(call: Call, end: CallEnd, path: string | undefined): CallResul
     mos: end.voice?.mos,
     framesPlayed,
     framesRecorded,
-    path: path ?? call.session?.path,
+    path: call.session?.pathHistory.findLast(({ path }) => path !== 'none')?.path,
   };
 }
 

@@ -1,0 +1,50 @@
+import { describe, expect, it } from '@jest/globals';
+import { edgeError } from '../errors.ts';
+import type { OpusCodec } from '../voice/opus-codec.ts';
+import { warmUp } from './codec-warm-up.ts';
+
+/** A codec that codes nothing and counts what it is asked for. */
+function countingCodec(fails: () => boolean) {
+  const counts = { encoders: 0, frames: 0, freed: 0 };
+  const free = () => {
+    counts.freed += 1;
+  };
+  const codec: OpusCodec = {
+    createEncoder: () => {
+      counts.encoders += 1;
+      if (fails()) return Promise.reject(edgeError('EDGE_VOICE_FAILED'));
+      const encode = () => {
+        counts.frames += 1;
+        return new Uint8Array(1);
+      };
+      return Promise.resolve({ encode, setExpectedLossPercent: () => undefined, free });
+    },
+    createDecoder: () => {
+      const nothing = () => new Int16Array(1);
+      return Promise.resolve({ decode: nothing, recover: nothing, conceal: nothing, free });
+    },
+  };
+  return { codec, counts };
+}
+
+describe('warmUp', () => {
+  it('codes some frames once, however many calls ring, and leaves nothing behind', async () => {
+    const { codec, counts } = countingCodec(() => false);
+
+    await Promise.all([warmUp(codec, 16_000), warmUp(codec, 16_000)]);
+    await warmUp(codec, 48_000);
+
+    expect(counts).toEqual({ encoders: 1, frames: 12, freed: 2 });
+  });
+
+  it('tries again after a failure', async () => {
+    let isBroken = true;
+    const { codec, counts } = countingCodec(() => isBroken);
+    await expect(warmUp(codec, 16_000)).rejects.toMatchObject({ code: 'EDGE_VOICE_FAILED' });
+    isBroken = false;
+
+    await warmUp(codec, 16_000);
+
+    expect(counts.encoders).toBe(2);
+  });
+});
