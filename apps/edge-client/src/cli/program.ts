@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { PathPolicy } from '../index.ts';
 import { linkCommand, recoverCommand, registerCommand } from './account-commands.ts';
 import { answerCommand, callCommand, type CallCommandOptions } from './call-command.ts';
+import { chatCommand, type ChatOptions } from './chat-command.ts';
 import { DEFAULTS, type CommandContext, type GlobalOptions } from './command-context.ts';
 import {
   changeContactCommand,
@@ -48,6 +49,7 @@ export function buildProgram(signal: AbortSignal, onStart: (output: Output) => v
   addAccountCommands(program, context);
   addContactCommands(program, context);
   addFileCommands(program, context);
+  addChatCommand(program, context);
   addCallCommands(program, context);
   program
     .command('netcheck')
@@ -96,6 +98,17 @@ function addContactCommands(program: Command, context: () => CommandContext): vo
     .argument('[users...]')
     .option('--seconds <number>', 'end after this time', parsePositive)
     .action((users: string[], options: { seconds?: number }) => watchCommand(context(), users, options));
+}
+
+function addChatCommand(program: Command, context: () => CommandContext): void {
+  program
+    .command('chat')
+    .description('write to a user and show what comes, until Ctrl-C')
+    .argument('<user>')
+    .option('--send <text>', 'send this and end when it is stored')
+    .option('--once', 'end after the first message that comes', false)
+    .option('--seconds <number>', 'end after this time', parsePositive)
+    .action((user: string, options: ChatOptions) => chatCommand(context(), user, options));
 }
 
 function addFileCommands(program: Command, context: () => CommandContext): void {

@@ -57,7 +57,12 @@ export class Delivery {
   /** All handlers together acknowledge; without one, messages wait. Returns the function that takes it off again. */
   handle(handler: MessageHandler): () => void {
     this.#handlers.add(handler);
-    for (const [conversation] of this.#lines) this.#run(conversation);
+    for (const [conversation, line] of this.#lines) {
+      // Whatever failed before, this one has not seen it.
+      line.cancelRetry?.();
+      line.cancelRetry = undefined;
+      this.#run(conversation);
+    }
     return () => this.#handlers.delete(handler);
   }
 

@@ -198,14 +198,9 @@ export class Inbox {
     const changes: StoreChange[] = [{ table: 'messages', value: stored }, ...(advance ? [advance] : [])];
     if (stored.state === 'unread') return { outcome: 'settled', changes };
     if (stored.state === 'request') {
-      return {
-        outcome: 'settled',
-        changes,
-        effect: () => {
-          this.#noteRequest(stored);
-          this.#listener.requested(stored);
-        },
-      };
+      // At once: the next copy of the same turn has to find the box fuller.
+      this.#noteRequest(stored);
+      return { outcome: 'settled', changes, effect: () => this.#listener.requested(stored) };
     }
     return {
       outcome: 'waiting',

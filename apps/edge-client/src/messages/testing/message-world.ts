@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import {
   encodeBase64url,
   type ClientRequestName,
+  type Contact,
   type DeviceId,
   type MailboxItem,
   type MessageId,
@@ -13,7 +14,7 @@ import {
   type UserId,
 } from '@parley/protocol';
 import { DropCounter } from '../../client/drop-counter.ts';
-import { edgeError } from '../../errors.ts';
+import { edgeError, type EdgeClientError } from '../../errors.ts';
 import type { SendRequest } from '../../signalling/signalling.ts';
 import type { ReceivedMessage } from '../chat-message.ts';
 import { MemoryMessageStore } from '../memory-message-store.ts';
@@ -31,6 +32,23 @@ export type Fate = 'ok' | 'lose-request' | 'lose-answer';
 export type AppMood = 'acknowledge' | 'refuse' | 'hang';
 
 const START = 1_800_000_000_000;
+
+/** Who is a contact: everybody, unless it says otherwise. */
+class ContactStates {
+  readonly #states = new Map<UserId, Contact['state'] | undefined>();
+
+  get(userId: UserId): Contact['state'] | undefined {
+    return this.#states.has(userId) ? this.#states.get(userId) : 'accepted';
+  }
+
+  set(userId: UserId, state: Contact['state']): void {
+    this.#states.set(userId, state);
+  }
+
+  delete(userId: UserId): void {
+    this.#states.set(userId, undefined);
+  }
+}
 
 class Mailbox {
   items: MailboxItem[] = [];
@@ -61,6 +79,8 @@ export class WorldDevice {
   /** By message, how often the app was handed it and how often it acknowledged. */
   readonly handed = new Map<MessageKey, { times: number; acknowledged: number }>();
   readonly violations: string[] = [];
+  /** Everybody not named here is a contact. */
+  readonly contacts = new ContactStates();
   readonly #world: MessageWorld;
   readonly #store: MessageStore;
   #incarnation = 0;
@@ -81,14 +101,14 @@ export class WorldDevice {
     const incarnation = this.#incarnation;
     const isAlive = () => this.#incarnation === incarnation;
     const contacts = {
-      get: () => undefined,
+      get: (userId: UserId) => contactOf(userId, this.contacts.get(userId)),
       request: () => Promise.resolve(),
       accept: () => Promise.resolve(),
       block: () => Promise.resolve(),
     };
     const messages = await Messages.open(this.#context(isAlive), fenced(this.#store, isAlive), contacts);
     this.#messages = messages;
-    messages.on('message', (message) => (isAlive() ? this.#app(message) : never()));
+    if (this.#world.hasApp) messages.on('message', (message) => (isAlive() ? this.#app(message) : never()));
   }
 
   /** The process ends at once; only the store remains. */
@@ -135,14 +155,14 @@ export class WorldDevice {
       providers: [new PlainProvider(deviceId)],
       self: () => ({ userId, deviceId }),
       lists: {
-        verified: (user) => Promise.resolve(world.pinOf(user)),
-        refresh: (user) => Promise.resolve(world.pinOf(user)),
+        verified: (user) => world.verify(user),
+        refresh: (user) => world.verify(user),
         known: (user) => world.pinOf(user),
       },
       request: ((name: ClientRequestName, payload: never) =>
         isAlive() ? world.request(this, name, payload) : never()) as unknown as SendRequest,
       isOnline: () => this.isOnline,
-      contactState: () => 'accepted',
+      contactState: (userId) => this.contacts.get(userId),
       isInvisible: () => this.isInvisible,
       direct: (to, copy) => world.direct(this, to, copy),
       hasDirect: (to) => world.isLinked(this, to),
@@ -160,6 +180,16 @@ export class MessageWorld {
   now = START;
   /** Consumed one per request, event or copy; then everything arrives. */
   fates: Fate[] = [];
+  /** Thrown by the next sends. */
+  readonly refusals: EdgeClientError[] = [];
+  /** Why no device list can be verified. */
+  listProblem: EdgeClientError | undefined;
+  readonly fullFor = new Set<DeviceId>();
+  continuity: 'complete' | 'gap' = 'complete';
+  /** Requests that were stored. */
+  stored = 0;
+  /** Whether the devices have a `message` handler. */
+  readonly hasApp: boolean;
   readonly #accounts: readonly TestAccount[];
   readonly #links = new Set<string>();
   readonly #timers = new Set<{
@@ -168,7 +198,8 @@ export class MessageWorld {
     readonly action: () => void;
   }>();
 
-  private constructor(accounts: readonly TestAccount[], newStore: () => MessageStore) {
+  private constructor(accounts: readonly TestAccount[], newStore: () => MessageStore, hasApp: boolean) {
+    this.hasApp = hasApp;
     this.#accounts = accounts;
     this.devices = accounts.flatMap(({ devices }) =>
       devices.map((device) => new WorldDevice(this, device, newStore())),
@@ -178,8 +209,9 @@ export class MessageWorld {
   static async of(
     accounts: readonly TestAccount[],
     newStore: () => MessageStore = () => new MemoryMessageStore(),
+    { hasApp = true }: { readonly hasApp?: boolean } = {},
   ): Promise<MessageWorld> {
-    const world = new MessageWorld(accounts, newStore);
+    const world = new MessageWorld(accounts, newStore, hasApp);
     for (const device of world.devices) await device.start();
     return world;
   }
@@ -188,6 +220,10 @@ export class MessageWorld {
     const account = this.#accounts.find((one) => one.userId === userId);
     if (!account) throw new TypeError('No such account.');
     return account.pin;
+  }
+
+  verify(userId: UserId) {
+    return this.listProblem ? Promise.reject(this.listProblem) : Promise.resolve(this.pinOf(userId));
   }
 
   /** Opens or ends the session between two devices. */
@@ -282,19 +318,24 @@ export class MessageWorld {
     const items = device.mailbox.items.filter(({ cursor }) => cursor > after).slice(0, 3);
     const cursor = items.at(-1)?.cursor ?? after;
     const hasMore = device.mailbox.items.some((item) => item.cursor > cursor);
-    return { items, hasMore, cursor, continuity: 'complete' };
+    return { items, hasMore, cursor, continuity: this.continuity };
   }
 
   #store(sender: WorldDevice, { copies, messageId }: RequestOf<'message.send'>): unknown {
+    const refusal = this.refusals.shift();
+    if (refusal) throw refusal;
+    this.stored += 1;
     const { userId, deviceId } = sender.party;
+    const full = copies.map(({ to }) => to.deviceId).filter((id) => this.fullFor.has(id));
     for (const { to, envelope } of copies) {
+      if (full.includes(to.deviceId)) continue;
       const target = this.#device(to.deviceId);
       const item = target.mailbox.put({
         ...{ messageId, from: { userId, deviceId }, envelope, storedAt: this.now, isRequest: false },
       });
       if (item && target.isOnline) this.#announce(target, item);
     }
-    return { storedAt: this.now, full: [] };
+    return { storedAt: this.now, full };
   }
 
   #announce(target: WorldDevice, item: MailboxItem): void {
@@ -332,6 +373,10 @@ function fenced(store: MessageStore, isAlive: () => boolean): MessageStore {
     close: guard(() => Promise.resolve()),
     has: (key) => store.has(key),
   };
+}
+
+function contactOf(userId: UserId, state: Contact['state'] | undefined): Contact | undefined {
+  return state && { userId, handle: null, displayName: null, state, since: 1 };
 }
 
 function never(): Promise<never> {
