@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startSupernode, type RunningSupernode } from './start-supernode.ts';
@@ -13,6 +14,8 @@ const PARLEY = join(
   dirname(createRequire(import.meta.url).resolve('@parley/edge-client/package.json')),
   'dist/cli/main.js',
 );
+
+const VOICE = fileURLToPath(new URL('../../tools/demo/media/voice.wav', import.meta.url));
 
 interface Outcome {
   readonly code: number | null;
@@ -82,6 +85,30 @@ describe('parley', () => {
     expect(sent.stdout.trimEnd().split('\n')).toHaveLength(1);
   }, 60_000);
 
+  it('chats with somebody who is away and comes back', async () => {
+    await run('ivan', 'register', 'ivan');
+    await run('judy', 'register', 'judy');
+    await run('ivan', 'contacts', 'request', 'judy');
+    await run('judy', 'contacts', 'accept', 'ivan');
+
+    const sent = await run('ivan', 'chat', 'judy', '--send', 'are you there?');
+    const received = await run('judy', 'chat', 'ivan', '--once');
+    const open = start('judy', 'chat', 'ivan');
+    await open.until('Type a line');
+    open.interrupt();
+
+    expect(sent).toMatchObject({ code: 0, json: { ok: true, sent: [{ text: 'are you there?' }] } });
+    expect(received).toMatchObject({
+      code: 0,
+      json: {
+        ok: true,
+        received: [{ text: 'are you there?', id: (sent.json['sent'] as { id: string }[])[0]?.id }],
+      },
+    });
+    // What was acknowledged does not come again.
+    expect(await open.done).toMatchObject({ code: 0, json: { ok: true, received: [] } });
+  }, 120_000);
+
   it('links a device by the code that it shows', async () => {
     await run('carol', 'register', 'carol');
     const waiting = start('tablet', 'link');
@@ -107,6 +134,33 @@ describe('parley', () => {
     });
     expect((await run('dave', 'frobnicate')).code).toBe(64);
     expect((await run('dave', 'send', 'dave')).code).toBe(64);
+  }, 60_000);
+
+  it('calls, answers, and keeps what was heard', async () => {
+    await run('ivan', 'register', 'ivan');
+    await run('judy', 'register', 'judy');
+    await run('ivan', 'contacts', 'request', 'judy');
+    await run('judy', 'contacts', 'accept', 'ivan');
+    const recording = join(folder, 'heard.wav');
+    const answering = start('judy', 'answer', '--record', recording, '--once');
+    await answering.until('Waiting for calls');
+
+    const called = await run('ivan', 'call', 'judy', '--play', VOICE, '--seconds', '2');
+    const answered = await answering.done;
+
+    for (const { code, json } of [called, answered])
+      expect({ code, json }).toMatchObject({
+        code: 0,
+        json: { ok: true, outcome: 'completed', path: 'direct' },
+      });
+    const { framesRecorded, mos } = answered.json as { framesRecorded: number; mos: number };
+    expect(mos).toBeGreaterThan(3);
+    // 44 bytes of header, then 20 ms of 16-bit samples at 16 kHz for each frame
+    expect((await readFile(recording)).length).toBe(44 + framesRecorded * 640);
+    expect(framesRecorded).toBeGreaterThan(50);
+
+    const unanswered = await run('ivan', 'call', 'judy', '--ring', '2');
+    expect(unanswered).toMatchObject({ code: 1, json: { ok: false, outcome: 'missed' } });
   }, 60_000);
 
   it('watches until Ctrl-C and then ends in order', async () => {
