@@ -286,7 +286,8 @@ export class EdgeClient {
   drops(): ClientDrops {
     return {
       signalling: this.#connection.drops(),
-      sessions: this.#drops.snapshot(), calls: this.calls.drops(),
+      sessions: this.#drops.snapshot(),
+      calls: this.calls.drops(),
       messages: this.#messages?.drops.snapshot() ?? {},
     };
   }
