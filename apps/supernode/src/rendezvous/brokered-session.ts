@@ -1,4 +1,4 @@
-import type { CallMedia, SessionId, TenantId, UserId } from '@parley/protocol';
+import type { CallMedia, DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
 import type { CallFacts } from '../calls/call-facts.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 
@@ -38,8 +38,8 @@ export interface BrokeredCall {
   readonly media: readonly CallMedia[];
   readonly startedAt: number;
   readonly answeredAt: number | null;
-  /** When a party's device went away for good, after the answer. */
-  readonly lostAt: number | null;
+  /** Parties whose device went away for good after the answer, and when. */
+  readonly lost: readonly { readonly deviceId: DeviceId; readonly at: number }[];
 }
 
 /** One session that this supernode brokers: who offered it, to which devices, and who answered. */

@@ -3,9 +3,11 @@ import {
   glareWinner,
   LIMITS,
   type CallEndCause,
+  type DeviceId,
   type RequestOf,
   type ResponseOf,
   type SessionId,
+  type TenantId,
 } from '@parley/protocol';
 import { CallHistory } from '../calls/call-history.service.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
@@ -100,36 +102,37 @@ export class CallLegs implements ConnectionObserver {
   /** Ends an answered call because a party did not come back, or because it has lasted for too long. */
   overdue(session: BrokeredSession): void {
     if (!session.call) return;
-    const { lostAt } = session.call;
+    const [firstLost] = session.call.lost;
     this.news.endedForParties(session, 'lost');
-    this.record(session, 'lost', lostAt ?? undefined);
+    this.record(session, 'lost', firstLost?.at);
   }
 
   /** A party's device is back, with its call or without; the other party can tell by the media. */
-  async deviceReachable(device: DeviceAddress): Promise<void> {
-    await this.changeCalls(device, (call) => ({
-      call: { ...call, lostAt: null },
-      expiresAt: (call.answeredAt ?? this.clock.now()) + ANSWERED_LIFETIME_MS,
-    }));
+  async deviceReachable({ tenant, deviceId }: DeviceAddress): Promise<void> {
+    await this.changeLost(tenant, deviceId, (others) => others);
   }
 
-  async deviceGone(device: DeviceAddress): Promise<void> {
-    const lostAt = this.clock.now();
-    await this.changeCalls(device, (call) =>
-      call.lostAt === null
-        ? { call: { ...call, lostAt }, expiresAt: lostAt + LIMITS.deadCallLegMs }
-        : undefined,
-    );
+  async deviceGone({ tenant, deviceId }: DeviceAddress): Promise<void> {
+    const at = this.clock.now();
+    await this.changeLost(tenant, deviceId, (others) => [...others, { deviceId, at }]);
   }
 
-  private async changeCalls(
-    device: DeviceAddress,
-    change: (call: BrokeredCall) => Pick<BrokeredSession, 'call' | 'expiresAt'> | undefined,
+  /** Who of the parties is lost, oldest loss first, by who of the others was; it decides how long the calls are waited for. */
+  private async changeLost(
+    tenant: TenantId,
+    deviceId: DeviceId,
+    change: (others: BrokeredCall['lost']) => BrokeredCall['lost'],
   ): Promise<void> {
-    for (const { sessionId } of await this.book.callsOf(device.tenant, device.deviceId)) {
-      await this.book.change(device.tenant, sessionId, (current) => {
-        const changed = current.call && change(current.call);
-        return changed ? { ...current, ...changed } : undefined;
+    for (const { sessionId } of await this.book.callsOf(tenant, deviceId)) {
+      await this.book.change(tenant, sessionId, (current) => {
+        if (!current.call) return undefined;
+        const lost = change(current.call.lost.filter((entry) => entry.deviceId !== deviceId));
+        const [firstLost] = lost;
+        const { answeredAt, startedAt } = current.call;
+        const expiresAt = firstLost
+          ? firstLost.at + LIMITS.deadCallLegMs
+          : (answeredAt ?? startedAt) + ANSWERED_LIFETIME_MS;
+        return { ...current, call: { ...current.call, lost }, expiresAt };
       });
     }
   }

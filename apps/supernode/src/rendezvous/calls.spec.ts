@@ -160,6 +160,17 @@ describe('calls › dead legs', () => {
     expect(await gistsOf(world, alice)).toEqual(['outgoing null']);
   });
 
+  it('are not revived by the other party', async () => {
+    const world = await answeredCall();
+    await world.calls.deviceGone(alice);
+    await world.time.advance(LIMITS.deadCallLegMs / 2);
+    await world.calls.deviceReachable(bobTablet);
+    await world.calls.deviceGone(bobTablet);
+    await world.calls.deviceReachable(bobTablet);
+    await world.time.advance(LIMITS.deadCallLegMs / 2 + 1000);
+    expect(world.notifier.take(bobTablet, 'session.ended')).toEqual([{ sessionId: ID, reason: 'lost' }]);
+  });
+
   it('take an open offer back at once', async () => {
     const world = await friends();
     await world.call(alice, [bob], ID);

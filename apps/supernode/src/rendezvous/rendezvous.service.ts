@@ -202,7 +202,7 @@ function requireSameCall(signed: CallDescription | undefined, claimed: CallDescr
 }
 
 function newCall(callee: UserId, { media }: CallDescription, startedAt: number): BrokeredCall {
-  return { callee, media, startedAt, answeredAt: null, lostAt: null };
+  return { callee, media, startedAt, answeredAt: null, lost: [] };
 }
 
 function requireEarlyAnswer(session: BrokeredSession): void {

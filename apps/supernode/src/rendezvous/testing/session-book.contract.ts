@@ -56,7 +56,7 @@ export function sessionBookContract(make: () => SessionBook): void {
 
   it('forgets the answered session that a caller opened first, but no offer, no call and none of others', async () => {
     const book = make();
-    const call = { callee: bob.userId, media: ['audio'], startedAt: 0, answeredAt: 1, lostAt: null } as const;
+    const call = { callee: bob.userId, media: ['audio'], startedAt: 0, answeredAt: 1, lost: [] } as const;
     await book.open(session(1), 0);
     await book.open(session(2, { state: 'answered', answeredBy: bob, call }), 0);
     await book.open(session(3, { state: 'answered', answeredBy: alice, caller: bob, offered: [alice] }), 0);
@@ -79,7 +79,7 @@ export function sessionBookContract(make: () => SessionBook): void {
       media: ['audio'],
       startedAt: 0,
       answeredAt: null,
-      lostAt: null,
+      lost: [],
     } as const;
     await book.open(session(1, { call }), 0);
     await book.open(session(2), 0);
