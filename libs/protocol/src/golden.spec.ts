@@ -15,6 +15,7 @@ import { flightHashInput } from './flight.ts';
 import { authenticationProofSchema } from './signed/authentication.ts';
 import { deviceListSchema } from './signed/device-list.ts';
 import { sessionAnswerSchema, sessionCandidatesSchema, sessionOfferSchema } from './signed/session.ts';
+import { messageSchema } from './signed/message.ts';
 import {
   decodePayload,
   signedSchema,
@@ -91,6 +92,7 @@ const PAYLOADS = {
   sessionOffer: sessionOfferSchema,
   sessionAnswer: sessionAnswerSchema,
   sessionCandidates: sessionCandidatesSchema,
+  message: messageSchema,
 } as const;
 
 describe('signed payloads of version 1', () => {
