@@ -222,10 +222,14 @@ describe('Calls', () => {
     supernode.lies.events.clear();
     const missed = offered!;
     let newest = 0;
-    supernode.lies.responses.set('resume', (data: object, request: { lastSequence: number }) => {
-      newest = request.lastSequence + 2;
-      return { ...data, newestSequence: newest };
-    });
+    supernode.lies.responses.set(
+      'resume',
+      (data: { deviceId: string }, request: { lastSequence: number }) => {
+        if (data.deviceId !== bob.identity.deviceId) return data; // Alice comes back too
+        newest = request.lastSequence + 2;
+        return { ...data, newestSequence: newest };
+      },
+    );
     const online = new Promise<void>((resolve) => {
       bob.on('state', ({ to }) => to === 'online' && resolve());
     });
