@@ -102,8 +102,9 @@ describe('signed payloads of version 1', () => {
   ];
   const all = files.flatMap((file) => signedIn(read(file)).map((signed) => [file, signed] as const));
 
-  it('are found in the golden files in every context', () => {
-    expect(new Set(all.map(([, signed]) => contextOf(signed)))).toEqual(new Set(Object.keys(PAYLOADS)));
+  it('are found in the golden files in every context but that of messages, which travel sealed', () => {
+    const open = Object.keys(PAYLOADS).filter((context) => context !== 'message');
+    expect(new Set(all.map(([, signed]) => contextOf(signed)))).toEqual(new Set(open));
   });
 
   it.each(all)('in %s verify in exactly one context and have its shape', (_file, signed) => {
