@@ -12,7 +12,6 @@ export type CallDropReason =
   | 'glare-lost-by-peer'
   | 'nobody-listens'
   | 'over-before-ringing'
-  | 'ringing-not-told'
   | 'lost-though-heard'
   | 'ending-not-told'
   | 'impossible-end';

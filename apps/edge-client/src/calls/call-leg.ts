@@ -23,6 +23,8 @@ import { eventStream } from './event-stream.ts';
 export const HUNG_UP_CODE = 272;
 /** The supernode thinks that the peer is gone; who was heard within this time is not. */
 const HEARD_MS = 5000;
+/** For the other side's word, by way of the supernode, that it hung up before anything connected. */
+const VERDICT_MS = 1000;
 
 export interface LegOptions {
   readonly id: SessionId;
@@ -142,6 +144,14 @@ export abstract class CallLeg implements Call {
     this.voice
       .start(session, (thrown) => this.#voiceFailed(thrown))
       .catch((thrown: unknown) => this.#voiceFailed(thrown));
+  }
+
+  /** Nothing connected. Unless the other side says in a moment that it hung up meanwhile, the call has failed. */
+  protected failAccepted(error: EdgeClientError): void {
+    const timer = setTimeout(() => {
+      if (this.apply('failed', error)) void this.context.endings.tell(this.id, 'failed');
+    }, VERDICT_MS);
+    void this.ended.then(() => clearTimeout(timer));
   }
 
   /** Ends an answered call on purpose. */

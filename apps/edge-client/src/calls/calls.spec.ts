@@ -90,6 +90,42 @@ describe('Calls', () => {
     await expect(atBob.accept()).rejects.toMatchObject({ code: 'EDGE_CALL_OVER' });
   });
 
+  it.each([
+    ['SESSION_TAKEN', 'answered-elsewhere', 'EDGE_ANSWERED_ELSEWHERE'],
+    ['SESSION_UNKNOWN', 'cancel', 'EDGE_CALL_OVER'],
+  ] as const)('is over for a device that answers too late: %s', async (refusal, cause, code) => {
+    const { atBob } = await ringing();
+    supernode.refusals.set('session.answer', refusal);
+
+    await expect(atBob.accept()).rejects.toMatchObject({ code });
+
+    expect(await atBob.ended).toMatchObject({ cause });
+    await expect(atBob.reject()).rejects.toMatchObject({ code: 'EDGE_CALL_OVER' });
+  });
+
+  it('ends alike on both sides when it is hung up before it is connected', async () => {
+    const { outgoing, atBob } = await ringing();
+    const accepting = expect(atBob.accept()).rejects.toMatchObject({ code: 'EDGE_CALL_OVER' });
+
+    await atBob.hangUp();
+
+    await accepting;
+    for (const call of [outgoing, atBob])
+      expect(await call.ended).toMatchObject({ cause: 'hang-up', outcome: 'completed' });
+  });
+
+  it('rings as soon as the supernode can be told', async () => {
+    supernode.refusals.set('session.ringing', 'RATE_LIMITED');
+    const atBob = nextIncoming(bob);
+    const outgoing = alice.calls.call(userIdOf(bob));
+    while (!supernode.requests.includes('session.ringing')) await bob.directory.lookup({ handle: 'bob' });
+    supernode.refusals.clear();
+
+    await atBob;
+
+    expect(outgoing.state).toBe('ringing');
+  });
+
   it('is missed when the caller takes it back', async () => {
     const { outgoing, atBob, atTablet } = await ringing();
 

@@ -41,6 +41,9 @@ interface CallsEvents {
   readonly recorded: { readonly record: CallRecord };
 }
 
+/** When the supernode could not be told that this device rings. */
+const RING_RETRY_MS = 1000;
+
 /** When a client has caught up with what happened while it was away. */
 export interface CatchUp {
   readonly hasCaughtUp: boolean;
@@ -68,6 +71,7 @@ export class Calls {
   readonly #legs = new Map<SessionId, OutgoingLeg | IncomingLeg>();
   /** Offers that came before this client had caught up: their end may be on its way too. */
   readonly #waiting = new Set<IncomingLeg>();
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(options: CallsOptions) {
     const { signalling, sessions, clock, codec } = options;
@@ -127,6 +131,8 @@ export class Calls {
 
   /** @internal Hangs up what this client takes part in; what only rings goes on ringing elsewhere. */
   async close(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#waiting.clear();
     const taken = [...this.#legs.values()].filter((leg) => leg instanceof OutgoingLeg || leg.isTaken);
     await Promise.all(taken.map((leg) => leg.hangUp()));
   }
@@ -183,8 +189,16 @@ export class Calls {
   async #ring(leg: IncomingLeg): Promise<void> {
     const result = await leg.ring();
     if (result === 'rings') this.#events.emit('incoming', leg);
-    else if (result === 'later') this.#waiting.add(leg);
+    else if (result === 'later') this.#ringLater(leg);
     else this.#drops.count('over-before-ringing');
+  }
+
+  #ringLater(leg: IncomingLeg): void {
+    this.#waiting.add(leg);
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.#ringWaiting();
+    }, RING_RETRY_MS);
   }
 
   #yield(own: OutgoingLeg, winner: IncomingLeg): void {

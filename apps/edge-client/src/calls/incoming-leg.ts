@@ -102,11 +102,11 @@ export class IncomingLeg extends CallLeg implements IncomingCall {
 
   #failed(error: EdgeClientError): void {
     if (this.state === 'ended') return;
-    if (error.code === 'SESSION_TAKEN') this.apply('answered-elsewhere');
+    if (this.state === 'accepted') this.failAccepted(error);
+    else if (error.code === 'SESSION_TAKEN') this.apply('answered-elsewhere');
     else if (error.code === 'SESSION_UNKNOWN') this.apply('cancel');
     // Without an acknowledgement our answer may have been taken all the same: then the caller waits for us.
-    else if (this.apply(this.state === 'accepted' ? 'failed' : 'cancel', error))
-      void this.context.endings.tell(this.id, 'failed');
+    else if (this.apply('cancel', error)) void this.context.endings.tell(this.id, 'failed');
   }
 
   /** Our answer is on its way: the call can be hung up as soon as it was taken. */

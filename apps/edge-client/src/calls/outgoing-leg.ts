@@ -102,7 +102,7 @@ export class OutgoingLeg extends CallLeg implements OutgoingCall {
   #failed(error: EdgeClientError): void {
     if (this.state === 'ended') return;
     if (this.state === 'accepted') {
-      if (this.apply('failed', error)) void this.context.endings.tell(this.id, 'failed');
+      this.failAccepted(error);
       return;
     }
     const cause = CAUSES[error.code] ?? 'cancel';
