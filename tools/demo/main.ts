@@ -1,5 +1,6 @@
 import { labAvailability } from '@parley/test/natlab';
 import type { Network } from '../network/network.ts';
+import { EverydayScenario } from './everyday.ts';
 import { Narrator } from './narrator.ts';
 import { KernelNatNetwork } from '../network/kernel-nat-network.ts';
 import { LoopbackNetwork } from '../network/loopback-network.ts';
@@ -39,6 +40,16 @@ function chooseLab(isLoopbackWanted: boolean, narrator: Narrator): Lab {
   return 'loopback';
 }
 
+async function runEveryday(lab: Lab, narrator: Narrator): ReturnType<EverydayScenario['run']> {
+  const network = await networkFor(DIRECT, lab);
+  try {
+    narrator.title('Every day: a message to somebody who is away, and a call');
+    return await new EverydayScenario(network, narrator).run();
+  } finally {
+    await network.close();
+  }
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const isJson = words.includes('--json');
   const narrator = new Narrator(isJson);
@@ -57,8 +68,11 @@ async function main(words: readonly string[]): Promise<number> {
       await network.close();
     }
   }
+  const everyday = await runEveryday(lab, narrator);
+  ok &&= everyday.ok;
   narrator.say(ok ? 'Everything held.' : 'Something did not hold; see FAIL above.');
-  const result: DemoResult = { ok, lab, scenarios: results };
+  const { mailbox, call } = everyday;
+  const result: DemoResult = { ok, lab, scenarios: results, mailbox, call };
   if (isJson) process.stdout.write(`${JSON.stringify(result)}\n`);
   return ok ? 0 : 1;
 }

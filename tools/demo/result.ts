@@ -3,6 +3,23 @@ export interface DemoResult {
   readonly ok: boolean;
   readonly lab: 'kernel-nat' | 'loopback';
   readonly scenarios: readonly ScenarioResult[];
+  readonly mailbox: MailboxResult;
+  readonly call: CallResult;
+}
+
+/** A message to a device that was off. */
+export interface MailboxResult {
+  readonly sent: number;
+  /** Messages that the app got exactly once when the device was back. */
+  readonly receivedOnce: number;
+}
+
+/** A call that rang on two devices and was answered on one. */
+export interface CallResult {
+  /** From the call to the caller's ring-back. */
+  readonly rangMs: number;
+  /** Estimated mean opinion score of what the callee heard (1 to 4.5). */
+  readonly mos: number;
 }
 
 export interface ScenarioResult {

@@ -38,7 +38,9 @@ export class KernelNatNetwork implements Network {
 
   spawn(machine: Machine, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
     const [a, b] = this.#lab.sides;
-    const host = { supernode: 'srv', alice: a?.clients[0]?.host, bob: b?.clients[0]?.host }[machine] ?? 'srv';
+    const [phone, tablet] = b?.clients ?? [];
+    const hosts = { supernode: 'srv', alice: a?.clients[0]?.host, bob: phone?.host, tablet: tablet?.host };
+    const host = hosts[machine] ?? 'srv';
     return this.#lab.spawn(host, process.execPath, args, {
       env,
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],

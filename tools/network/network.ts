@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 
-/** The supernode, the caller and the callee. */
-export type Machine = 'supernode' | 'alice' | 'bob';
+/** The supernode, the caller, the callee, and a second machine in the callee's network. */
+export type Machine = 'supernode' | 'alice' | 'bob' | 'tablet';
 
 /** Packets of the session's media so far; a later reading minus an earlier one is what lay between. */
 export interface PacketCounts {

@@ -13,6 +13,8 @@ import { RequestGate } from './request-gate.ts';
 /** What `ws` says of a message over the limit, which it answers by closing with 1009; engine.io passes the text on only. */
 const TOO_LARGE = 'Max payload size exceeded';
 
+const MAX_SOCKET_LISTENERS = 32;
+
 /** From the first packet of a socket to its end: what exists around the handlers of requests. */
 @Injectable()
 export class ConnectionLifecycle {
@@ -60,6 +62,8 @@ export class ConnectionLifecycle {
   }
 
   private begin(socket: EdgeSocket): void {
+    // Nest listens on each socket once per gateway class: more than ten, fixed by the code, and no leak.
+    socket.setMaxListeners(MAX_SOCKET_LISTENERS);
     const connection = new Connection(
       this.admission.sourceOf(socket.request),
       transportOf(socket),
