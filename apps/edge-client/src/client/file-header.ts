@@ -67,9 +67,12 @@ export function decodeFileHeader(bytes: Uint8Array): FileHeader {
  * @throws EDGE_FILE_NAME_UNSAFE
  */
 export function safeFileName(name: string): string {
-  // Separators of every system, control characters, what Windows reads as streams or patterns, hidden and reserved names.
+  // Separators of every system, control characters and those that turn text round, what Windows reads as streams or
+  // patterns, hidden and reserved names.
   // eslint-disable-next-line no-control-regex -- control characters are exactly what is refused
-  const isUnsafe = /[/\\:*?"<>|\u0000-\u001f\u007f]/.test(name) || /^[.\s]|[.\s]$/.test(name);
+  const isUnsafe =
+    /[/\\:*?"<>|\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/.test(name) ||
+    /^[.\s]|[.\s]$/.test(name);
   const isReserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name);
   if (name.length === 0 || isUnsafe || isReserved) throw edgeError('EDGE_FILE_NAME_UNSAFE');
   return name;

@@ -203,6 +203,13 @@ describe('the file header', () => {
     expect(decodeFileHeader(encodeFileHeader(header))).toEqual(header);
   });
 
+  it.each(['exe\u202etxt.bin', 'a\u0085b', '\u2066a'])(
+    'refuses characters that lead the eye astray: %j',
+    (name) => {
+      expect(() => safeFileName(name)).toThrow(expect.objectContaining({ code: 'EDGE_FILE_NAME_UNSAFE' }));
+    },
+  );
+
   it('refuses names that are empty or too long', () => {
     for (const name of ['', 'a'.repeat(256)]) {
       expect(() => encodeFileHeader({ name, size: 1 })).toThrow(

@@ -39,12 +39,20 @@ function adminBeyondLoopbackNeedsKey({ admin }: Config): ConfigProblem[] {
   return [problem('SUPERNODE_ADMIN_KEY', 'must be set where SUPERNODE_ADMIN_HOST is not a loopback address')];
 }
 
-/** Taken and ignored, it would give supernodes of which none knows the users of the others. */
-function clustersAreNotThereYet({ storage }: Config): ConfigProblem[] {
-  if (storage.redisUrl === undefined) return [];
-  return [
-    problem('REDIS_URL', 'is for clusters, which this version cannot form: run one supernode without it'),
-  ];
+/** Taken and ignored, they would give supernodes of which none knows the users of the others. */
+function clustersAreNotThereYet({ storage, cluster }: Config): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  if (storage.redisUrl !== undefined) {
+    problems.push(
+      problem('REDIS_URL', 'is for clusters, which this version cannot form: run one supernode without it'),
+    );
+  }
+  if (!cluster.roles.includes('index')) {
+    problems.push(
+      problem('SUPERNODE_ROLES', 'must name index: a supernode that only relays needs a cluster'),
+    );
+  }
+  return problems;
 }
 
 function relayRangeHoldsAllocations({ nat }: Config): ConfigProblem[] {

@@ -42,7 +42,7 @@ describe('loadConfig', () => {
       SUPERNODE_TRUST_PROXY: 'true',
       SUPERNODE_RELAY_PORT_RANGE: '50000-60000',
       SUPERNODE_RELAY_ALLOW_PEERS: '10.0.0.0/8,fc00::/7',
-      SUPERNODE_ROLES: 'relay',
+      SUPERNODE_ROLES: 'relay,index',
       SUPERNODE_JWKS_URL: 'https://keys.example/jwks.json',
       SUPERNODE_REGION: '',
     });
@@ -52,7 +52,7 @@ describe('loadConfig', () => {
       config: {
         edge: { hosts: ['192.0.2.1', '2001:db8::1'], port: 0, trustProxy: true },
         nat: { relayPortRange: { min: 50000, max: 60000 }, allowPeers: ['10.0.0.0/8', 'fc00::/7'] },
-        cluster: { roles: ['relay'], region: 'default' },
+        cluster: { roles: ['relay', 'index'], region: 'default' },
         identity: { jwksUrl: 'https://keys.example/jwks.json' },
       },
     });
@@ -123,6 +123,11 @@ describe('cross-field rules', () => {
       'a cluster, which cannot be formed',
       { REDIS_URL: 'rediss://r', DATABASE_URL: 'postgresql://d' },
       ['REDIS_URL is for clusters, which this version cannot form: run one supernode without it'],
+    ],
+    [
+      'a supernode that only relays',
+      { SUPERNODE_ROLES: 'relay' },
+      ['SUPERNODE_ROLES must name index: a supernode that only relays needs a cluster'],
     ],
     [
       'fewer relay ports than allocations',

@@ -2,6 +2,8 @@ import { LIMITS, type DeviceId, type SessionId, type TenantId } from '@parley/pr
 import type { BrokeredSession, SessionState } from './brokered-session.ts';
 import type { SessionBook } from './session-book.port.ts';
 
+const ANSWERED_SWEEP_MS = 60_000;
+
 const keyOf = (tenant: TenantId, id: SessionId | DeviceId): string => `${tenant} ${id}`;
 
 /** The sessions that one standalone supernode brokers. Bounded by the signed-in devices times their limits. */
@@ -9,6 +11,9 @@ export class MemorySessionBook implements SessionBook {
   private readonly sessions = new Map<string, BrokeredSession>();
   /** Sessions by each of their parties: the caller, and whoever answered. */
   private readonly byParty = new Map<string, Set<string>>();
+  /** Keys of what may expire within seconds, offers and calls: few, and looked through often. */
+  private readonly shortLived = new Set<string>();
+  private answeredSweepAt = 0;
   /** Session ids used within the replay window, in the order of their use, with the time of it. */
   private readonly used = new Map<string, number>();
 
@@ -17,8 +22,7 @@ export class MemorySessionBook implements SessionBook {
     const key = keyOf(session.tenant, session.sessionId);
     if (this.used.has(key) || this.sessions.has(key)) return Promise.resolve(false);
     this.used.set(key, now);
-    this.sessions.set(key, session);
-    this.index(session, key);
+    this.put(session, key);
     return Promise.resolve(true);
   }
 
@@ -36,10 +40,7 @@ export class MemorySessionBook implements SessionBook {
     const after = before && change(before);
     if (after === undefined) return Promise.resolve(undefined);
     if (after === null) this.drop(key);
-    else {
-      this.sessions.set(key, after);
-      this.index(after, key);
-    }
+    else this.put(after, key);
     return Promise.resolve(before);
   }
 
@@ -73,9 +74,24 @@ export class MemorySessionBook implements SessionBook {
   }
 
   takeExpired(now: number): Promise<readonly BrokeredSession[]> {
-    const expired = [...this.sessions].filter(([, session]) => session.expiresAt <= now);
-    for (const [key] of expired) this.drop(key);
-    return Promise.resolve(expired.map(([, session]) => session));
+    // Other answered sessions live for hours: looking through them once a minute is often enough.
+    const keys = now >= this.answeredSweepAt ? [...this.sessions.keys()] : [...this.shortLived];
+    if (now >= this.answeredSweepAt) this.answeredSweepAt = now + ANSWERED_SWEEP_MS;
+    const expired: BrokeredSession[] = [];
+    for (const key of keys) {
+      const session = this.sessions.get(key);
+      if (!session || session.expiresAt > now) continue;
+      expired.push(session);
+      this.drop(key);
+    }
+    return Promise.resolve(expired);
+  }
+
+  private put(session: BrokeredSession, key: string): void {
+    this.sessions.set(key, session);
+    if (session.state === 'offered' || isAnsweredCall(session)) this.shortLived.add(key);
+    else this.shortLived.delete(key);
+    this.index(session, key);
   }
 
   private sessionsOf(tenant: TenantId, party: DeviceId): BrokeredSession[] {
@@ -87,6 +103,7 @@ export class MemorySessionBook implements SessionBook {
     const session = this.sessions.get(key);
     if (!session) return;
     this.sessions.delete(key);
+    this.shortLived.delete(key);
     for (const party of partiesOf(session)) {
       const keys = this.byParty.get(party);
       keys?.delete(key);

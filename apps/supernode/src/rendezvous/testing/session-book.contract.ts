@@ -109,6 +109,13 @@ export function sessionBookContract(make: () => SessionBook): void {
     expect(await book.takeExpired(1000)).toEqual([]);
   });
 
+  it('takes out answered sessions too, if not to the millisecond', async () => {
+    const book = make();
+    await book.open(session(1, { state: 'answered' }), 0);
+    await book.takeExpired(1);
+    expect(await book.takeExpired(1000 + 120_000)).toHaveLength(1);
+  });
+
   it('keeps tenants apart', async () => {
     const book = make();
     await book.open(session(1), 0);
