@@ -70,9 +70,8 @@ export function safeFileName(name: string): string {
   // Separators of every system, control characters and those that turn text round, what Windows reads as streams or
   // patterns, hidden and reserved names.
   // eslint-disable-next-line no-control-regex -- control characters are exactly what is refused
-  const isUnsafe =
-    /[/\\:*?"<>|\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/.test(name) ||
-    /^[.\s]|[.\s]$/.test(name);
+  const unsafe = /[/\\:*?"<>|\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+  const isUnsafe = unsafe.test(name) || /^[.\s]|[.\s]$/.test(name);
   const isReserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name);
   if (name.length === 0 || isUnsafe || isReserved) throw edgeError('EDGE_FILE_NAME_UNSAFE');
   return name;

@@ -26,11 +26,14 @@ async function stillWorks({ caller, callee }: SessionPair): Promise<void> {
 describe('Session › packets that are not from the other end', () => {
   it('counts and forgets random bytes, and packets for unknown ids', async () => {
     const pair = await readyPair();
+    // A round trip later no repeated packet of the handshake is under way any more, which would be one too many.
+    await stillWorks(pair);
+    const before = pair.callee.stats().packetsRejected;
 
     for (let length = 0; length < 400; length += 1) pair.calleePath.inject(randomBytes(length));
 
     await stillWorks(pair);
-    expect(pair.callee.stats().packetsRejected).toBe(400);
+    expect(pair.callee.stats().packetsRejected - before).toBe(400);
   });
 
   it('counts and forgets packets with the right id and a wrong content', async () => {
