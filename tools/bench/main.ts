@@ -1,12 +1,13 @@
 import { calls } from './calls.bench.ts';
 import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { describeMachine } from './machine.ts';
+import { messages } from './messages.bench.ts';
 import { renderJson, renderReport } from './report.ts';
 import { session } from './session.bench.ts';
 import { setup } from './setup.bench.ts';
 import { stunCodec } from './stun-codec.bench.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [stunCodec, session, setup, calls];
+const BENCHMARKS: readonly Benchmark[] = [stunCodec, session, setup, messages, calls];
 
 /**
  * `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. Exit code 2: there is
