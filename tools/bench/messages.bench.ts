@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Arrivals, Sent } from './crowd/crowd-commands.ts';
-import { clockMs } from './crowd/machine-clock.ts';
+import { machineClockMs } from './machine-clock.ts';
 import { TwoCrowds, type CpuTimes } from './crowd/two-crowds.ts';
 import {
   BenchmarkUnavailableError,
@@ -85,7 +85,7 @@ function since(before: CpuTimes, after: CpuTimes): CpuTimes {
 /** The receivers come back to full mailboxes: rate and processor time from the first sign-in to the last message. */
 async function catchUp({ crowds }: Bench, rounds: readonly string[]): Promise<Measured> {
   const cpuBefore = await crowds.cpuTimes();
-  const beganAt = clockMs();
+  const beganAt = machineClockMs();
   await crowds.join('receivers');
   const arrivals: Arrivals[] = [];
   for (const round of rounds) arrivals.push(await crowds.receivers.run('arrivals', { round, count: COUNT }));

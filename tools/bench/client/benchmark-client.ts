@@ -4,6 +4,7 @@ import { EdgeClient, type Session, type SessionStream } from '@parley/edge-clien
 import { handleSchema, userIdSchema } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { cpuTimer } from '../cpu-timer.ts';
+import { machineClockMs } from '../machine-clock.ts';
 import { until } from '../../processes/until.ts';
 import type { ClientCommands, DatagramCount, StreamReceived } from './client-commands.ts';
 
@@ -41,14 +42,14 @@ export class BenchmarkClient {
     },
     waitForContact: ({ userId }) => this.#contactIs(userId, 'accepted'),
     signallingRoundTrip: async () => {
-      const began = clockMs();
+      const began = machineClockMs();
       await this.client.presence.set({ state: 'online' });
-      return { ms: clockMs() - began };
+      return { ms: machineClockMs() - began };
     },
     openSession: async ({ userId }) => {
-      const beganAt = clockMs();
+      const beganAt = machineClockMs();
       const session = await this.client.openSession(userIdSchema.parse(userId));
-      const openAt = clockMs();
+      const openAt = machineClockMs();
       const stream = session.openStream({ direction: 'unidirectional' });
       void stream.write(Uint8Array.of(1)).then(() => stream.end());
       this.#use(session);
@@ -59,7 +60,7 @@ export class BenchmarkClient {
       const session = await this.#incoming;
       this.#incoming = this.#nextSession(this.client);
       const bytes = await (await this.#nextStream()).read();
-      const firstByteAt = clockMs();
+      const firstByteAt = machineClockMs();
       if (bytes?.[0] !== 1) throw new TypeError('the first byte is not the one that was sent');
       return { firstByteAt, path: session.path };
     },
@@ -116,9 +117,9 @@ export class BenchmarkClient {
     this.#session = session;
     this.#streams = session.incomingStreams[Symbol.asyncIterator]();
     this.#directAt = new Promise((resolve) => {
-      if (session.path === 'direct') resolve(clockMs());
+      if (session.path === 'direct') resolve(machineClockMs());
       session.onPath((path) => {
-        if (path === 'direct') resolve(clockMs());
+        if (path === 'direct') resolve(machineClockMs());
       });
     });
   }
@@ -135,11 +136,6 @@ export class BenchmarkClient {
     );
     return null;
   }
-}
-
-/** The clock of the machine, not of the process: instants of two processes can be compared. */
-function clockMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 async function sendDatagrams(session: Session, bytes: number, ms: number): Promise<number> {

@@ -3,7 +3,7 @@ import { handleSchema, userIdSchema } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import type { CallCommands } from './call-commands.ts';
-import { machineClockMs } from './machine-clock.ts';
+import { machineClockMs } from '../machine-clock.ts';
 import { ObservedCall } from './observed-call.ts';
 
 /** An app on one device that calls and is called; every instant it reports is that of an event. */

@@ -1,5 +1,5 @@
 import type { Call, CallEnd } from '@parley/edge-client';
-import { machineClockMs } from './machine-clock.ts';
+import { machineClockMs } from '../machine-clock.ts';
 
 export class CallEndedEarlyError extends Error {
   override readonly name = 'CallEndedEarlyError';

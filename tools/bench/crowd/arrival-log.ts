@@ -1,5 +1,5 @@
 import { until } from '../../processes/until.ts';
-import { clockMs } from './machine-clock.ts';
+import { machineClockMs } from '../machine-clock.ts';
 import type { Arrivals, Tally } from './crowd-commands.ts';
 import { readText } from './numbered-text.ts';
 
@@ -17,7 +17,7 @@ export class ArrivalLog {
   readonly #rounds = new Map<string, Round>();
 
   note(client: number, text: string): void {
-    const now = clockMs();
+    const now = machineClockMs();
     const message = readText(text);
     const round = this.#round(message?.round ?? 'unreadable');
     const key = `${client} ${message?.number ?? ''}`;

@@ -6,7 +6,7 @@ import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { ArrivalLog } from './arrival-log.ts';
 import type { CrowdCommands, Sent } from './crowd-commands.ts';
-import { clockMs } from './machine-clock.ts';
+import { machineClockMs } from '../machine-clock.ts';
 import { writeText } from './numbered-text.ts';
 
 /** Messages of one client that are not stored yet. */
@@ -78,7 +78,7 @@ export class Crowd {
       return null;
     },
     flood: async ({ userIds, round, perClient }) => {
-      const beganAt = clockMs();
+      const beganAt = machineClockMs();
       const storedAfterMs: number[] = [];
       await this.#each(async (_client, client) => {
         let next = 0;
@@ -87,12 +87,12 @@ export class Crowd {
             const number = next;
             next += 1;
             const userId = userIds[client] ?? '';
-            storedAfterMs.push(await this.#send({ round, client, number, userId, dueAt: clockMs() }));
+            storedAfterMs.push(await this.#send({ round, client, number, userId, dueAt: machineClockMs() }));
           }
         };
         await Promise.all(Array.from({ length: WINDOW }, worker));
       });
-      return { beganAt, storedAt: clockMs(), storedAfterMs };
+      return { beganAt, storedAt: machineClockMs(), storedAfterMs };
     },
     pace: (params) => this.#pace(params),
     arrivals: ({ round, count }) => this.#log.waitFor(round, count),
@@ -104,11 +104,11 @@ export class Crowd {
   }
 
   async #pace({ userIds, round, perClient, perSecond }: CrowdCommands['pace']['params']): Promise<Sent> {
-    const beganAt = clockMs();
+    const beganAt = machineClockMs();
     const sendings: Promise<number>[] = [];
     const count = perClient * userIds.length;
     while (sendings.length < count) {
-      const due = Math.min(count, Math.ceil(((clockMs() - beganAt) * perSecond) / 1_000));
+      const due = Math.min(count, Math.ceil(((machineClockMs() - beganAt) * perSecond) / 1_000));
       while (sendings.length < due) {
         const client = sendings.length % userIds.length;
         const number = Math.floor(sendings.length / userIds.length);
@@ -119,7 +119,7 @@ export class Crowd {
       await delay(PACE_STEP_MS);
     }
     const storedAfterMs = await Promise.all(sendings);
-    return { beganAt, storedAt: clockMs(), storedAfterMs };
+    return { beganAt, storedAt: machineClockMs(), storedAfterMs };
   }
 
   /** Resolves when the message is stored: with the milliseconds since it was due. */
@@ -128,7 +128,7 @@ export class Crowd {
     if (!client) throw new TypeError('join first');
     const sent = await client.messages.send(userIdSchema.parse(userId), writeText(text));
     await sent.stored;
-    return clockMs() - text.dueAt;
+    return machineClockMs() - text.dueAt;
   }
 }
 
