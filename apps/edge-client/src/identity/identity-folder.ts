@@ -6,6 +6,7 @@ import { isMissing } from './file-errors.ts';
 import { lockFolder, type ReleaseLock } from './folder-lock.ts';
 import { decodeDocument, encodeDocument, type DocumentName, type DocumentOf } from './identity-format.ts';
 import type { IdentityStore } from './identity-store.ts';
+import { syncFolder } from './sync-folder.ts';
 
 /** An {@link IdentityStore} in a folder: 0700, files 0600, replaced atomically, locked against a second process. */
 export class IdentityFolder implements IdentityStore {
@@ -75,17 +76,6 @@ export class IdentityFolder implements IdentityStore {
 
   #file(name: DocumentName): string {
     return join(this.#path, `${name}.json`);
-  }
-}
-
-/** Makes the rename itself durable; systems that cannot open folders (Windows) do it on their own. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -16,6 +16,7 @@ import {
   type WorkingTable,
 } from './message-store.ts';
 import { keyOfMessage, type MessageKey, type StoredMessage } from './stored-message.ts';
+import { syncFolder } from '../identity/sync-folder.ts';
 
 interface Commit {
   readonly changes: readonly StoreChange[];
@@ -249,17 +250,6 @@ async function writeAll(file: FileHandle, bytes: Buffer, position: number): Prom
   let written = 0;
   while (written < bytes.length) {
     written += (await file.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
-  }
-}
-
-/** Makes a name in the folder durable; systems that cannot open folders (Windows) do it on their own. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 
