@@ -21,6 +21,7 @@ import type { IceLimits } from './ice-limits.ts';
 import type { IceRole, RoleClaim } from './ice-role.ts';
 import { LocalCandidates } from './local-candidates.ts';
 import { PathLiveness } from './path-liveness.ts';
+import type { RemoteNetwork } from './remote-network.ts';
 import { TriggeredCheckQueue } from './triggered-check-queue.ts';
 
 /** The path that carries data. */
@@ -67,6 +68,7 @@ export class AgentContext {
   /** Of the generation before a restart; its checks are still answered for a while. */
   formerCredentials: { readonly credentials: IceCredentials; readonly until: Instant } | undefined;
   remoteCredentials: IceCredentials | undefined;
+  remoteNetwork: RemoteNetwork = {};
 
   isDirectHeld: boolean;
   isLocalComplete = false;

@@ -209,6 +209,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
         agent.isLocalComplete = true;
         break;
       case 'remote-credentials':
+        if (input.network !== undefined) agent.remoteNetwork = input.network;
         begin(agent, input.credentials, now);
         for (const candidate of input.candidates ?? []) addRemoteCandidate(agent, candidate);
         checkRelayFirst(agent, now);

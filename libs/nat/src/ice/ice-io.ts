@@ -3,6 +3,7 @@ import type { CandidateBase, IceCandidate, LocalCandidate } from './candidate.ts
 import type { CandidatePairCause } from './candidate-pair-state.ts';
 import type { IceCredentials } from './ice-credentials.ts';
 import type { CandidateRefusal } from './remote-candidate-policy.ts';
+import type { RemoteNetwork } from './remote-network.ts';
 
 /** Which paths an agent may use: `relay-only` hides our addresses from the peer, `direct-only` never uses a relay. */
 export type IcePolicy = 'any' | 'relay-only' | 'direct-only';
@@ -67,6 +68,7 @@ export type IceInput =
       readonly kind: 'remote-credentials';
       readonly credentials: IceCredentials;
       readonly candidates?: readonly IceCandidate[];
+      readonly network?: RemoteNetwork;
     }
   | { readonly kind: 'remote-candidate'; readonly candidate: IceCandidate }
   | { readonly kind: 'end-of-candidates' }

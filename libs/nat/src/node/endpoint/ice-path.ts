@@ -10,6 +10,7 @@ import type {
   IceStateCause,
   PathLossCause,
 } from '../../ice/ice-io.ts';
+import type { RemoteNetwork } from '../../ice/remote-network.ts';
 import type { NatCrypto } from '../../crypto/crypto.port.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
 import type { Instant } from '../../time/instant.ts';
@@ -89,9 +90,21 @@ export class IcePath {
     return this.#agent.localCandidates();
   }
 
-  /** From the accepted offer or answer; the checks start. Candidates that can't be used are counted drops. */
-  setRemote(credentials: IceCredentials, candidates: readonly IceCandidate[] = []): void {
-    this.#input({ kind: 'remote-credentials', credentials, candidates });
+  /**
+   * From the accepted offer or answer; the checks start. Candidates that can't be used are counted drops. `network` lets the
+   * agent predict or guess ports, towards addresses at which a supernode observed the peer only.
+   */
+  setRemote(
+    credentials: IceCredentials,
+    candidates: readonly IceCandidate[] = [],
+    network?: RemoteNetwork,
+  ): void {
+    this.#input({
+      kind: 'remote-credentials',
+      credentials,
+      candidates,
+      ...(network === undefined ? {} : { network }),
+    });
   }
 
   addRemoteCandidate(candidate: IceCandidate): void {
