@@ -63,9 +63,14 @@ export class TurnLab {
     return EPOCH_SECONDS + Math.floor(this.now / 1000) + secondsFromNow;
   }
 
-  client(address = '198.41.0.4', port = 40_000, credential = this.credential()): LabClient {
+  client(
+    address = '198.41.0.4',
+    port = 40_000,
+    credential = this.credential(),
+    protocol: FiveTuple['protocol'] = 'udp',
+  ): LabClient {
     const client = transportAddress(address, port);
-    return new LabClient(this, { client, server: this.listener, protocol: 'udp' }, credential);
+    return new LabClient(this, { client, server: this.listener, protocol }, credential);
   }
 
   /** Moves the clock, running timers on the way, each at its instant. */

@@ -98,10 +98,10 @@ export class AllocateHandler {
     else this.state.refuse(opening.request, StunErrorCode.INSUFFICIENT_CAPACITY);
   }
 
-  /** Forgets the openings of credentials that were revoked meanwhile. */
-  cancel(isCancelled: (credentialId: string) => boolean): void {
+  /** Forgets openings whose credential was revoked, or whose connection ended, meanwhile. */
+  cancel(isCancelled: (request: AuthenticatedRequest) => boolean): void {
     for (const opening of [...this.openingsByTuple.values()]) {
-      if (!isCancelled(opening.request.authentication.credentialId)) continue;
+      if (!isCancelled(opening.request)) continue;
       this.forget(opening);
       for (const relay of opening.relays) releaseRelay(this.state, relay);
     }

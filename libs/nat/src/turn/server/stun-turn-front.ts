@@ -1,7 +1,8 @@
 /**
- * STUN Binding and TURN on one UDP port. ChannelData, by far the most frequent, is recognised by its first two bits before
+ * STUN Binding and TURN on one port. ChannelData, by far the most frequent, is recognised by its first two bits before
  * anything is parsed; a STUN message is decoded once and goes to one of the two servers by its method.
  */
+import type { FiveTuple } from '../../net/five-tuple.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
 import { decodeStunMessage } from '../../stun/message.ts';
 import { Method } from '../../stun/message-type.ts';
@@ -60,11 +61,10 @@ export class StunTurnFront implements Core<TurnServerInput, FrontOutput> {
     return group.stun.handleMessage(decoded.message, tuple.client, socket, now).map((output) => {
       if (output.kind === 'drop') return output;
       const server = group.sockets[output.socket] ?? tuple.server;
-      return {
-        kind: 'send',
-        to: { client: output.to, server, protocol: tuple.protocol },
-        bytes: output.bytes,
-      };
+      // The very tuple where the answer goes back the way it came: a stream is found by it.
+      const isBack = server === tuple.server && output.to === tuple.client;
+      const to = isBack ? tuple : { client: output.to, server, protocol: tuple.protocol };
+      return { kind: 'send', to, bytes: output.bytes };
     });
   }
 
@@ -74,6 +74,10 @@ export class StunTurnFront implements Core<TurnServerInput, FrontOutput> {
 
   nextTimeoutAt(): Instant | undefined {
     return this.turn.nextTimeoutAt();
+  }
+
+  holdsAllocation(tuple: FiveTuple): boolean {
+    return this.turn.holdsAllocation(tuple);
   }
 
   stats(): FrontStats {

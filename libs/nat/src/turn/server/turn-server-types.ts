@@ -55,8 +55,13 @@ export interface TurnServerOptions {
 }
 
 export type TurnServerInput =
-  /** `tuple.server` is given back by identity in `send`, so that a driver finds its socket without a key. */
+  /**
+   * `tuple.server` is given back by identity in `send`, so that a driver finds its socket without a key; where `protocol` is
+   * not UDP, `tuple` itself is.
+   */
   | { readonly kind: 'datagram'; readonly tuple: FiveTuple; readonly bytes: Uint8Array }
+  /** The TCP or TLS connection of the tuple has ended, and with it what was allocated over it. */
+  | { readonly kind: 'connection-closed'; readonly tuple: FiveTuple }
   | { readonly kind: 'relay-opened'; readonly relayId: RelayId }
   | { readonly kind: 'relay-failed'; readonly relayId: RelayId; readonly reason: 'address-in-use' | 'other' }
   | {
@@ -74,7 +79,7 @@ export type TurnServerInput =
   | { readonly kind: 'set-relay-addresses'; readonly addresses: readonly string[] };
 
 export type AllocationEndCause =
-  'expired' | 'released' | 'credential-expired' | 'credential-revoked' | 'relay-failed';
+  'expired' | 'released' | 'credential-expired' | 'credential-revoked' | 'relay-failed' | 'connection-closed';
 
 export type TurnServerEvent =
   | {

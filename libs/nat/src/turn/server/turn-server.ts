@@ -1,5 +1,5 @@
 /**
- * TURN server over UDP (RFC 8656) as a sans-io core. Relay sockets are outputs (`open-relay`, `close-relay`) and later inputs
+ * TURN server (RFC 8656) as a sans-io core; over TCP and TLS the driver cuts the stream into messages. Relay sockets are outputs (`open-relay`, `close-relay`) and later inputs
  * (`relay-opened`, `relay-failed`, `relay-datagram`). Nothing is kept of who has not proven, by a nonce sent to it, that it
  * receives at the address that it claims.
  */
@@ -64,6 +64,9 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
       case 'datagram':
         this.receive(input.tuple, input.bytes, now);
         break;
+      case 'connection-closed':
+        this.connectionClosed(fiveTupleKey(input.tuple));
+        break;
       case 'relay-datagram':
         handleRelayDatagram(this.state, input.relayId, input.from, input.bytes, now);
         break;
@@ -106,6 +109,10 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
     return this.state.nextTimeoutAt();
   }
 
+  holdsAllocation(tuple: FiveTuple): boolean {
+    return this.state.table.ofTuple(fiveTupleKey(tuple)) !== undefined;
+  }
+
   stats(): TurnServerStats {
     return this.state.counters.snapshot(this.state.table.size);
   }
@@ -127,8 +134,8 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
   private receiveMessage(message: StunMessage, tuple: FiveTuple, key: string, now: Instant): void {
     if (message.has(Fingerprint) && !verifyFingerprint(message, this.state.options.crypto)) {
       this.state.drop('bad-fingerprint');
-    } else if (this.state.table.isOwnRelay(tuple.client)) {
-      // A client behind an own relay: its answers would travel in a circle.
+    } else if (tuple.protocol === 'udp' && this.state.table.isOwnRelay(tuple.client)) {
+      // A client behind an own relay: its answers would travel in a circle. Relays are UDP: no stream comes from one.
       this.state.drop('from-own-relay');
     } else if (message.messageClass === 'request') {
       this.receiveRequest(message, tuple, key, now);
@@ -176,6 +183,12 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
     }
   }
 
+  private connectionClosed(key: string): void {
+    this.allocate.cancel((opening) => opening.key === key);
+    const allocation = this.state.table.ofTuple(key);
+    if (allocation !== undefined) endAllocation(this.state, allocation, 'connection-closed');
+  }
+
   private relayFailed(relayId: RelayId, reason: 'address-in-use' | 'other'): void {
     const allocation = this.state.table.ofRelay(relayId);
     if (allocation !== undefined) endAllocation(this.state, allocation, 'relay-failed');
@@ -187,7 +200,7 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
     state.authority.revoke(credentialId, untilEpochSeconds, now);
     const below = credentialId + CREDENTIAL_ID_SEPARATOR;
     const isCovered = (id: string): boolean => id === credentialId || id.startsWith(below);
-    this.allocate.cancel(isCovered);
+    this.allocate.cancel(({ authentication }) => isCovered(authentication.credentialId));
     for (const allocation of [...state.table.allAllocations()]) {
       if (!isCovered(allocation.credentialId) || allocation.expiry.epochSeconds > untilEpochSeconds) continue;
       endAllocation(state, allocation, 'credential-revoked');
