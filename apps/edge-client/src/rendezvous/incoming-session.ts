@@ -15,6 +15,7 @@ import type { Session } from '../session/session.ts';
 import { EstablishedSession } from './established-session.ts';
 import { decodeFlight, encodeFlight } from './flight-coding.ts';
 import type { PathNegotiation } from './path-negotiation.ts';
+import { askPatiently } from './patient-request.ts';
 import { dataKeyOf, negotiatePath, selfParty, type RendezvousContext } from './rendezvous-context.ts';
 import { sessionPathOf } from './session-path.ts';
 import type { Party, VerifiedParty } from './signed-session.ts';
@@ -131,7 +132,11 @@ export class IncomingSession implements SessionRequest {
   async reject(reason: 'rejected' | 'busy' = 'rejected'): Promise<void> {
     if (this.#phase !== 'offered') throw edgeError('EDGE_OFFER_INVALID');
     this.#abandon();
-    await this.#context.signalling.request('session.reject', { sessionId: this.sessionId, reason });
+    const { signalling, clock } = this.#context;
+    await askPatiently(() => signalling.request('session.reject', { sessionId: this.sessionId, reason }), {
+      clock,
+      isRepeatable: true,
+    });
   }
 
   candidates(event: EventOf<'session.candidates'>): void {
@@ -189,11 +194,12 @@ export class IncomingSession implements SessionRequest {
       },
     });
     const answer = this.#sign(negotiation, handshake);
-    await this.#context.signalling.request('session.answer', {
-      sessionId: this.sessionId,
-      answer,
-      flight: encodeFlight(handshake.flight.packets),
-    });
+    const { signalling, clock } = this.#context;
+    const flight = encodeFlight(handshake.flight.packets);
+    await askPatiently(
+      () => signalling.request('session.answer', { sessionId: this.sessionId, answer, flight }),
+      { clock, isWanted: () => this.#phase === 'accepting' },
+    );
     negotiation.open();
     onAnswered?.();
     await readyInTime(session);

@@ -20,6 +20,7 @@ import type { Session } from '../session/session.ts';
 import { EstablishedSession } from './established-session.ts';
 import { decodeFlight, encodeFlight } from './flight-coding.ts';
 import type { PathNegotiation } from './path-negotiation.ts';
+import { askPatiently } from './patient-request.ts';
 import { dataKeyOf, negotiatePath, selfParty, type RendezvousContext } from './rendezvous-context.ts';
 import { sessionPathOf } from './session-path.ts';
 import { checkAnswer, type Party, type VerifiedParty } from './signed-session.ts';
@@ -255,18 +256,19 @@ export class OutgoingSession {
       offer: leg.offer,
       flight: encodeFlight(leg.handshake.flight.packets),
     }));
-    this.#context.signalling
-      .request('session.offer', {
+    const { signalling, clock } = this.#context;
+    const offer = () =>
+      signalling.request('session.offer', {
         sessionId: this.id,
         to: this.#options.to,
         expiresInMs: this.#expiresInMs(),
         ...this.#callPart(),
         offers,
-      })
-      .then(
-        () => this.#legs.forEach((leg) => leg.negotiation.open()),
-        (thrown: unknown) => this.#fail(asEdgeError(thrown, 'EDGE_CONNECTION_LOST')),
-      );
+      });
+    askPatiently(offer, { clock, isWanted: () => this.#phase === 'offering' }).then(
+      () => this.#legs.forEach((leg) => leg.negotiation.open()),
+      (thrown: unknown) => this.#fail(asEdgeError(thrown, 'EDGE_CONNECTION_LOST')),
+    );
   }
 
   #establish(leg: Leg, session: Session): EstablishedSession {
@@ -310,10 +312,11 @@ export class OutgoingSession {
   }
 
   #dismantle(error: EdgeClientError): EdgeClientError {
-    const { signalling } = this.#context;
-    // The offers may be answered or unknown by now, or the supernode away; then their lifetime ends them.
+    const { signalling, clock } = this.#context;
+    const cancel = () => signalling.request('session.cancel', this.#cancellation());
+    // The offers may be answered or unknown by now, or the supernode away for long; then their lifetime ends them.
     if (this.#phase === 'offering')
-      signalling.request('session.cancel', this.#cancellation()).catch(() => undefined);
+      askPatiently(cancel, { clock, forMs: this.#expiresInMs(), isRepeatable: true }).catch(() => undefined);
     this.#phase = 'done';
     if (this.#established) {
       this.#established.session.abort(error);

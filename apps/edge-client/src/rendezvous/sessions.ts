@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   decodeBase64url,
   LIMITS,
@@ -57,6 +58,8 @@ interface SessionEvents {
 const REPLAY_CAPACITY = 4096;
 /** Offers in verification or waiting for the app. */
 const MAX_PENDING_OFFERS = LIMITS.maxOpenOffersPerDevice * 2;
+/** From a question for the caller's devices that could not be answered to the next one. */
+const LIST_RETRY_MS = 250;
 /** The clocks of two devices, both read from their supernode, differ by less than this. */
 const CLOCK_TOLERANCE_MS = 5000;
 
@@ -196,7 +199,7 @@ export class Sessions {
 
   async #verify(event: EventOf<'session.offered'>): Promise<IncomingSession | undefined> {
     const { drops, serverNow, isContact, clock } = this.#context;
-    const caller = await this.#verifiedCaller(event.from);
+    const caller = await this.#verifiedCaller(event);
     if (!caller) return undefined;
     const checked = checkOffer(event.offer, event.flight, {
       sessionId: event.sessionId,
@@ -235,19 +238,34 @@ export class Sessions {
     });
   }
 
-  async #verifiedCaller(from: Party): Promise<VerifiedParty | undefined> {
-    const { trust, signalling, drops } = this.#context;
-    try {
-      const known = findDevice(await trust.verified(from.userId, signalling.request), from.deviceId);
-      // A device that was added since we last asked is no ghost yet.
-      const device = known ?? findDevice(await trust.refresh(from.userId, signalling.request), from.deviceId);
-      if (device) return { ...from, key: device.key };
-      drops.count('offer-unknown-device');
-    } catch (thrown) {
-      if (!(thrown instanceof EdgeClientError)) throw thrown;
-      drops.count('offer-list-refused');
+  /**
+   * Asks again for as long as the offer stands: one that came just before the connection broke, or is replayed before this
+   * client is online again, does not come a second time.
+   */
+  async #verifiedCaller({
+    from,
+    expiresInMs,
+  }: EventOf<'session.offered'>): Promise<VerifiedParty | undefined> {
+    const { trust, signalling, drops, clock } = this.#context;
+    const until = clock.monotonic() + Math.min(expiresInMs, LIMITS.maxOfferLifetimeMs);
+    for (;;) {
+      try {
+        const known = findDevice(await trust.verified(from.userId, signalling.request), from.deviceId);
+        // A device that was added since we last asked is no ghost yet.
+        const device =
+          known ?? findDevice(await trust.refresh(from.userId, signalling.request), from.deviceId);
+        if (device) return { ...from, key: device.key };
+        drops.count('offer-unknown-device');
+        return undefined;
+      } catch (thrown) {
+        if (!(thrown instanceof EdgeClientError)) throw thrown;
+        if (!thrown.retryable || clock.monotonic() + LIST_RETRY_MS > until) {
+          drops.count('offer-list-refused');
+          return undefined;
+        }
+      }
+      await delay(LIST_RETRY_MS);
     }
-    return undefined;
   }
 
   #accepts(incoming: IncomingSession): boolean {
