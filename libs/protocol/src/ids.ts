@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decodeBase64url } from './encoding/base64url.ts';
+import { base64urlLength } from './encoding/base64url.ts';
 import { LIMITS } from './limits.ts';
 
 /** Base64url text that decodes to between `min` and `max` bytes. */
@@ -9,8 +9,8 @@ export function bytesSchema(max: number, min = 0) {
     .max(Math.ceil((max * 4) / 3))
     .refine(
       (text) => {
-        const bytes = decodeBase64url(text);
-        return bytes !== undefined && bytes.length >= min && bytes.length <= max;
+        const length = base64urlLength(text);
+        return length !== undefined && length >= min && length <= max;
       },
       `base64url of ${String(min)} to ${String(max)} bytes`,
     );

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { decodeBase64url, encodeBase64url } from './base64url.ts';
+import { base64urlLength, decodeBase64url, encodeBase64url } from './base64url.ts';
 
 describe('base64url', () => {
   it('agrees with the platform for every byte string', () => {
@@ -18,6 +18,16 @@ describe('base64url', () => {
         const bytes = decodeBase64url(text);
         if (bytes) expect(encodeBase64url(bytes)).toBe(text);
       }),
+    );
+  });
+
+  it('counts the bytes of exactly those texts that it decodes', () => {
+    const almost = fc.string({ unit: fc.constantFrom('A', 'B', 'Q', 'g', '_', '-', '='), maxLength: 9 });
+    fc.assert(
+      fc.property(fc.oneof(almost, fc.string({ maxLength: 40 })), (text) => {
+        expect(base64urlLength(text)).toBe(decodeBase64url(text)?.length);
+      }),
+      { numRuns: 2_000 },
     );
   });
 

@@ -42,3 +42,14 @@ export function decodeBase64url(text: string): Uint8Array | undefined {
   const unused = word & ((1 << bits) - 1);
   return unused === 0 ? bytes : undefined;
 }
+
+const DIGITS = /^[A-Za-z0-9_-]*$/;
+
+/** How many bytes `text` decodes to, or undefined where {@link decodeBase64url} gives none: without decoding them. */
+export function base64urlLength(text: string): number | undefined {
+  const tail = text.length % 4;
+  if (tail === 1 || !DIGITS.test(text)) return undefined;
+  const unusedBits = tail === 2 ? 4 : tail === 3 ? 2 : 0;
+  const last = VALUES.get(text.charAt(text.length - 1)) ?? 0;
+  return (last & ((1 << unusedBits) - 1)) === 0 ? Math.floor((text.length * 3) / 4) : undefined;
+}
