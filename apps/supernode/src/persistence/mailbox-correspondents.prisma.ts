@@ -8,6 +8,7 @@ import type {
   Correspondent,
   Correspondents,
 } from '../messaging/correspondents.port.ts';
+import { FrequentStatements } from './frequent-statements.ts';
 import type { ContactState } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
 
@@ -21,8 +22,8 @@ interface AccountRow {
 interface PairRow {
   readonly mine: ContactState | null;
   readonly theirs: ContactState | null;
-  readonly requests: bigint;
-  readonly others: bigint;
+  readonly requests: string;
+  readonly others: string;
 }
 
 const SIDES: Record<ContactState, Side> = {
@@ -32,22 +33,77 @@ const SIDES: Record<ContactState, Side> = {
   blocked: 'blocked',
 };
 
-/** Accounts, contacts and unread copies of many pairs of users, with two statements. */
+const NOBODY: CorrespondenceState = {
+  sender: undefined,
+  recipient: undefined,
+  sides: { mine: 'none', theirs: 'none' },
+  unread: { requests: 0, others: 0 },
+};
+const ACCOUNTS = {
+  name: 'mailbox-accounts',
+  text: `
+    SELECT u.tenant_id, u.user_id,
+           coalesce((SELECT max(version) FROM device_list l
+                      WHERE l.tenant_id = u.tenant_id AND l.user_id = u.user_id), 0) AS list_version,
+           ARRAY(SELECT device_id FROM device d
+                  WHERE d.tenant_id = u.tenant_id AND d.user_id = u.user_id AND d.state = 'active') AS devices
+      FROM unnest($1::text[], $2::text[]) AS named(tenant_id, user_id)
+      JOIN user_account u USING (tenant_id, user_id)
+     WHERE u.status = 'active'`,
+};
+/** Rows in the order of the pairs. Unread copies of strangers lie in few places: one sending and one receiving device each. */
+const PAIRS = {
+  name: 'mailbox-pairs',
+  text: `
+    SELECT mine.state AS mine, theirs.state AS theirs,
+           coalesce(unread.requests, 0) AS requests, coalesce(unread.others, 0) AS others
+      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS named(tenant_id, sender, recipient, at)
+      LEFT JOIN contact mine
+        ON mine.tenant_id = named.tenant_id AND mine.owner_id = sender AND mine.peer_id = recipient
+      LEFT JOIN contact theirs
+        ON theirs.tenant_id = named.tenant_id AND theirs.owner_id = recipient AND theirs.peer_id = sender
+      LEFT JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE c.is_request) AS requests, count(*) FILTER (WHERE NOT c.is_request) AS others
+          FROM device r
+          JOIN device s ON s.tenant_id = r.tenant_id AND s.user_id = named.sender
+          JOIN mailbox_copy c
+            ON c.tenant_id = r.tenant_id AND c.device_id = r.device_id AND c.sender_device_id = s.device_id
+         WHERE r.tenant_id = named.tenant_id AND r.user_id = named.recipient AND named.sender <> named.recipient
+           AND NOT (mine.state IS NOT DISTINCT FROM 'accepted' AND theirs.state IS NOT DISTINCT FROM 'accepted')
+      ) AS unread ON true
+     ORDER BY named.at`,
+};
+
+/** Accounts, contacts and unread copies of many pairs of users, with two statements; each pair is asked for once. */
 @Injectable()
 export class PrismaCorrespondents implements Correspondents {
-  constructor(private readonly prisma: PrismaService) {}
+  private readonly statements: FrequentStatements;
+
+  constructor(prisma: PrismaService) {
+    this.statements = new FrequentStatements(prisma.connections);
+  }
 
   async find(pairs: readonly Correspondence[]): Promise<readonly CorrespondenceState[]> {
-    const [accounts, rows] = await Promise.all([this.accounts(pairs), this.pairs(pairs)]);
-    return pairs.map(({ tenant, sender, recipient }, at) => {
-      const row = rows[at];
-      return {
-        sender: accounts.get(userKey(tenant, sender)),
-        recipient: accounts.get(userKey(tenant, recipient)),
-        sides: sidesOf(row),
-        unread: { requests: Number(row?.requests ?? 0), others: Number(row?.others ?? 0) },
-      };
-    });
+    const distinct = new Map(pairs.map((pair) => [pairKey(pair), pair]));
+    const [accounts, rows] = await Promise.all([
+      this.accounts([...distinct.values()]),
+      this.pairs([...distinct.values()]),
+    ]);
+    const states = new Map(
+      [...distinct].map(([key, { tenant, sender, recipient }], at): [string, CorrespondenceState] => {
+        const row = rows[at];
+        return [
+          key,
+          {
+            sender: accounts.get(userKey(tenant, sender)),
+            recipient: accounts.get(userKey(tenant, recipient)),
+            sides: sidesOf(row),
+            unread: { requests: Number(row?.requests ?? 0), others: Number(row?.others ?? 0) },
+          },
+        ];
+      }),
+    );
+    return pairs.map((pair) => states.get(pairKey(pair)) ?? NOBODY);
   }
 
   private async accounts(pairs: readonly Correspondence[]): Promise<ReadonlyMap<string, Correspondent>> {
@@ -57,16 +113,10 @@ export class PrismaCorrespondents implements Correspondents {
       ),
     );
     const named = [...users.values()];
-    const rows = await this.prisma.$queryRaw<AccountRow[]>`
-      SELECT u.tenant_id, u.user_id,
-             coalesce((SELECT max(version) FROM device_list l
-                        WHERE l.tenant_id = u.tenant_id AND l.user_id = u.user_id), 0) AS list_version,
-             ARRAY(SELECT device_id FROM device d
-                    WHERE d.tenant_id = u.tenant_id AND d.user_id = u.user_id AND d.state = 'active') AS devices
-        FROM unnest(${named.map(({ tenant }) => tenant)}::text[], ${named.map(({ userId }) => userId)}::text[])
-             AS named(tenant_id, user_id)
-        JOIN user_account u USING (tenant_id, user_id)
-       WHERE u.status = 'active'`;
+    const rows = await this.statements.run<AccountRow>(ACCOUNTS, [
+      named.map(({ tenant }) => tenant),
+      named.map(({ userId }) => userId),
+    ]);
     return new Map(
       rows.map((row) => [
         `${row.tenant_id} ${row.user_id}`,
@@ -78,29 +128,18 @@ export class PrismaCorrespondents implements Correspondents {
     );
   }
 
-  /** Rows in the order of the pairs. Unread copies of strangers lie in few places: one sending and one receiving device each. */
-  private async pairs(pairs: readonly Correspondence[]): Promise<readonly PairRow[]> {
-    return this.prisma.$queryRaw<PairRow[]>`
-      SELECT mine.state AS mine, theirs.state AS theirs,
-             coalesce(unread.requests, 0) AS requests, coalesce(unread.others, 0) AS others
-        FROM unnest(${pairs.map(({ tenant }) => tenant)}::text[], ${pairs.map(({ sender }) => sender)}::text[],
-                    ${pairs.map(({ recipient }) => recipient)}::text[])
-             WITH ORDINALITY AS named(tenant_id, sender, recipient, at)
-        LEFT JOIN contact mine
-          ON mine.tenant_id = named.tenant_id AND mine.owner_id = sender AND mine.peer_id = recipient
-        LEFT JOIN contact theirs
-          ON theirs.tenant_id = named.tenant_id AND theirs.owner_id = recipient AND theirs.peer_id = sender
-        LEFT JOIN LATERAL (
-          SELECT count(*) FILTER (WHERE c.is_request) AS requests, count(*) FILTER (WHERE NOT c.is_request) AS others
-            FROM device r
-            JOIN device s ON s.tenant_id = r.tenant_id AND s.user_id = named.sender
-            JOIN mailbox_copy c
-              ON c.tenant_id = r.tenant_id AND c.device_id = r.device_id AND c.sender_device_id = s.device_id
-           WHERE r.tenant_id = named.tenant_id AND r.user_id = named.recipient AND named.sender <> named.recipient
-             AND NOT (mine.state IS NOT DISTINCT FROM 'accepted' AND theirs.state IS NOT DISTINCT FROM 'accepted')
-        ) AS unread ON true
-       ORDER BY named.at`;
+  private pairs(pairs: readonly Correspondence[]): Promise<readonly PairRow[]> {
+    return this.statements.run<PairRow>(PAIRS, [
+      pairs.map(({ tenant }) => tenant),
+      pairs.map(({ sender }) => sender),
+      pairs.map(({ recipient }) => recipient),
+    ]);
   }
+}
+
+/** User ids have no spaces. */
+function pairKey({ tenant, sender, recipient }: Correspondence): string {
+  return `${tenant} ${sender} ${recipient}`;
 }
 
 function sidesOf(row: PairRow | undefined): Sides {

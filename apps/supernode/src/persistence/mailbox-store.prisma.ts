@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
   deviceIdSchema,
-  encodeBase64url,
   messageIdSchema,
   tenantIdSchema,
   userIdSchema,
@@ -24,13 +23,39 @@ import type {
   PageSize,
   StoredMark,
 } from '../messaging/mailbox-store.port.ts';
+import { FrequentStatements } from './frequent-statements.ts';
 import type { Prisma } from './generated/client.ts';
+import { appendAtOnce } from './mailbox-append.ts';
 import { PrismaService } from './prisma.service.ts';
 
 /** Together below the deadline of a request, so that a database that hangs is told as one that is away. */
 const TRANSACTION = { maxWait: 4_000, timeout: 8_000 };
 /** Mailboxes that one transaction of the retention looks after. */
 const SWEEP_MAILBOXES = 200;
+
+const ACKNOWLEDGE = {
+  name: 'mailbox-acknowledge',
+  text: 'SELECT mailbox_acknowledge($1::text[], $2::text[], $3::bigint[]) AS count',
+};
+/** The sum of sizes is taken before the copies are fetched: a page of large ones must not load them all. */
+const READ = {
+  name: 'mailbox-read',
+  text: `
+    WITH next AS (
+      SELECT cursor, sum(octet_length(sealed)) OVER (ORDER BY cursor) AS bytes,
+             row_number() OVER (ORDER BY cursor) AS place, count(*) OVER () AS found
+        FROM (SELECT cursor, sealed FROM mailbox_copy
+               WHERE tenant_id = $1 AND device_id = $2 AND cursor > $3::bigint
+               ORDER BY cursor LIMIT $4::integer + 1) AS window_of_copies)
+    SELECT m.dropped_through, next.found - count(next.cursor) OVER () AS remaining, c.cursor, c.sender_user_id,
+           c.sender_device_id, c.message_id, c.scheme, c.sealed, c.is_request, c.stored_at
+      FROM mailbox m
+      LEFT JOIN next ON next.place = 1 OR (next.place <= $4::integer AND next.bytes <= $5::bigint)
+      LEFT JOIN mailbox_copy c
+        ON c.tenant_id = m.tenant_id AND c.device_id = m.device_id AND c.cursor = next.cursor
+     WHERE m.tenant_id = $1 AND m.device_id = $2
+     ORDER BY c.cursor`,
+};
 
 interface StateRow {
   readonly tenant_id: string;
@@ -40,21 +65,22 @@ interface StateRow {
   readonly byte_count: bigint;
 }
 
+/** As the driver gives it: integers of 64 bits are text. */
 interface CopyRow {
-  readonly cursor: bigint;
+  readonly cursor: string;
   readonly sender_user_id: string;
   readonly sender_device_id: string;
   readonly message_id: string;
   readonly scheme: string;
-  readonly sealed: Uint8Array;
+  readonly sealed: Buffer;
   readonly is_request: boolean;
   readonly stored_at: Date;
 }
 
 /** A copy, or the one row without any that an empty page has. */
 type PageRow = { readonly [Column in keyof CopyRow]: CopyRow[Column] | null } & {
-  readonly dropped_through: bigint;
-  readonly remaining: bigint | null;
+  readonly dropped_through: string;
+  readonly remaining: string | null;
 };
 
 /**
@@ -63,9 +89,21 @@ type PageRow = { readonly [Column in keyof CopyRow]: CopyRow[Column] | null } & 
  */
 @Injectable()
 export class PrismaMailboxStore implements MailboxStore {
-  constructor(private readonly prisma: PrismaService) {}
+  private readonly statements: FrequentStatements;
 
+  constructor(private readonly prisma: PrismaService) {
+    this.statements = new FrequentStatements(prisma.connections);
+  }
+
+  /** In one round trip, but for the rare batch that may exceed a quota. */
   async append(copies: readonly MailboxCopy[], storedAt: number): Promise<readonly AppendOutcome[]> {
+    return (await appendAtOnce(this.statements, copies, storedAt)) ?? this.appendOneByOne(copies, storedAt);
+  }
+
+  private appendOneByOne(
+    copies: readonly MailboxCopy[],
+    storedAt: number,
+  ): Promise<readonly AppendOutcome[]> {
     return this.prisma.$transaction(async (transaction) => {
       const states = await lock(transaction, copies);
       const plan = planAppends(copies, states, await existing(transaction, copies), storedAt);
@@ -75,22 +113,8 @@ export class PrismaMailboxStore implements MailboxStore {
   }
 
   async read(mailbox: MailboxAddress, after: number, size: PageSize): Promise<MailboxPage | undefined> {
-    // The sum of sizes is taken before the copies are fetched: a page of large ones must not load them all.
-    const rows = await this.prisma.$queryRaw<PageRow[]>`
-      WITH next AS (
-        SELECT cursor, sum(octet_length(sealed)) OVER (ORDER BY cursor) AS bytes,
-               row_number() OVER (ORDER BY cursor) AS place, count(*) OVER () AS found
-          FROM (SELECT cursor, sealed FROM mailbox_copy
-                 WHERE tenant_id = ${mailbox.tenant} AND device_id = ${mailbox.deviceId} AND cursor > ${after}
-                 ORDER BY cursor LIMIT ${size.items + 1}) AS window_of_copies)
-      SELECT m.dropped_through, next.found - count(next.cursor) OVER () AS remaining, c.cursor, c.sender_user_id,
-             c.sender_device_id, c.message_id, c.scheme, c.sealed, c.is_request, c.stored_at
-        FROM mailbox m
-        LEFT JOIN next ON next.place = 1 OR (next.place <= ${size.items} AND next.bytes <= ${size.bytes})
-        LEFT JOIN mailbox_copy c
-          ON c.tenant_id = m.tenant_id AND c.device_id = m.device_id AND c.cursor = next.cursor
-       WHERE m.tenant_id = ${mailbox.tenant} AND m.device_id = ${mailbox.deviceId}
-       ORDER BY c.cursor`;
+    const { tenant, deviceId } = mailbox;
+    const rows = await this.statements.run<PageRow>(READ, [tenant, deviceId, after, size.items, size.bytes]);
     const [first] = rows;
     if (!first) return undefined;
     return {
@@ -104,21 +128,12 @@ export class PrismaMailboxStore implements MailboxStore {
     const named = acknowledgements.flatMap(({ tenant, deviceId, cursors }) =>
       cursors.map((cursor) => ({ tenant, deviceId, cursor })),
     );
-    return this.prisma.$transaction(async (transaction) => {
-      await lock(transaction, acknowledgements);
-      return transaction.$queryRaw<{ count: bigint }[]>`
-        WITH gone AS (
-          DELETE FROM mailbox_copy c
-           USING unnest(${named.map(({ tenant }) => tenant)}::text[], ${named.map(({ deviceId }) => deviceId)}::text[],
-                        ${named.map(({ cursor }) => cursor)}::bigint[]) AS named(tenant_id, device_id, cursor)
-           WHERE c.tenant_id = named.tenant_id AND c.device_id = named.device_id AND c.cursor = named.cursor
-          RETURNING c.tenant_id, c.device_id, octet_length(c.sealed) AS bytes),
-        freed AS (
-          UPDATE mailbox m SET item_count = m.item_count - g.items, byte_count = m.byte_count - g.bytes
-            FROM (SELECT tenant_id, device_id, count(*) AS items, sum(bytes) AS bytes FROM gone GROUP BY 1, 2) AS g
-           WHERE m.tenant_id = g.tenant_id AND m.device_id = g.device_id)
-        SELECT count(*) AS count FROM gone`.then(([row]) => Number(row?.count ?? 0));
-    }, TRANSACTION);
+    const [row] = await this.statements.run<{ readonly count: string }>(ACKNOWLEDGE, [
+      named.map(({ tenant }) => tenant),
+      named.map(({ deviceId }) => deviceId),
+      named.map(({ cursor }) => cursor),
+    ]);
+    return Number(row?.count ?? 0);
   }
 
   async dropExpired(storedBefore: number): Promise<number> {
@@ -190,7 +205,7 @@ async function existing(
   copies: readonly MailboxCopy[],
 ): Promise<ReadonlyMap<string, StoredMark>> {
   const rows = await transaction.$queryRaw<
-    (Pick<CopyRow, 'cursor' | 'stored_at' | 'is_request'> & { at: bigint })[]
+    (Pick<CopyRow, 'stored_at' | 'is_request'> & { cursor: bigint; at: bigint })[]
   >`
     SELECT named.at, c.cursor, c.stored_at, c.is_request
       FROM unnest(${copies.map(({ tenant }) => tenant)}::text[], ${copies.map(({ deviceId }) => deviceId)}::text[],
@@ -246,7 +261,7 @@ function toItem(row: CopyRow): MailboxItem {
       userId: userIdSchema.parse(row.sender_user_id),
       deviceId: deviceIdSchema.parse(row.sender_device_id),
     },
-    envelope: { scheme: row.scheme, sealed: encodeBase64url(row.sealed) },
+    envelope: { scheme: row.scheme, sealed: row.sealed.toString('base64url') },
     storedAt: row.stored_at.getTime(),
     isRequest: row.is_request,
   };
