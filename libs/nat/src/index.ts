@@ -20,6 +20,18 @@ export { DEFAULT_ICE_LIMITS, type IceLimits } from './ice/ice-limits.ts';
 export type { IceRole } from './ice/ice-role.ts';
 export type { NatReport, RemoteNetwork } from './ice/remote-network.ts';
 export * from './ice/reflexive-query.ts';
+export {
+  decodeFlowControl,
+  encodeFlowControl,
+  encodeRelayData,
+  FlowFrameType,
+  looksLikeFlowFrame,
+  RELAY_HEADER_BYTES,
+} from './flow/flow-frame.ts';
+export { DEFAULT_FLOW_LIMITS, type FlowLimits } from './flow/flow-limits.ts';
+export * from './flow/flow-registration.ts';
+export type * from './flow/flow-server-types.ts';
+export { FlowServer } from './flow/flow-server.ts';
 export * from './net/five-tuple.ts';
 export * from './net/ip-address.ts';
 export * from './net/source-prefix.ts';
@@ -57,6 +69,7 @@ export * from './stun/transaction-id.ts';
 export * from './turn/channel-data.ts';
 export * from './turn/client/turn-client.ts';
 export type * from './turn/client/turn-client-types.ts';
+export * from './turn/connection-limit.ts';
 export * from './turn/credentials.ts';
 export * from './turn/policy/ip-prefix.ts';
 export * from './turn/policy/peer-policy.ts';
