@@ -68,6 +68,7 @@ export {
   type Presence,
   type PresenceState,
 } from './messages/presence.ts';
+export type { FlowCredentials, RelayPairToken } from './messages/flow.ts';
 export type { RelayCredentials } from './messages/relay.ts';
 export { SESSION_END_REASONS } from './messages/rendezvous.ts';
 export { leadingZeroBits, puzzleInput } from './puzzle.ts';

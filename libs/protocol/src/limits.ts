@@ -19,6 +19,8 @@ export const LIMITS = {
   maxDeviceListsPerAnswer: 32,
   maxSignedPayloadBytes: 16 * 1024,
   maxCandidates: 32,
+  /** Of one device: one per address family today. */
+  maxObservedAddresses: 4,
   maxFlightPackets: 8,
   maxFlightPacketBytes: 1200,
   maxOpenOffersPerDevice: 32,
@@ -60,8 +62,13 @@ export const LIMITS = {
   resumeWindowMs: 120_000,
   /** Events kept for a device that may resume; beyond it the reply says `recovered: false`. */
   maxResumeEvents: 512,
-  /** All requests of one connection together, per second, with a burst of the same size times `requestBurstFactor`. */
+  /** All other requests of one connection together, per second, with a burst of the same size times `requestBurstFactor`. */
   requestsPerSecond: 50,
+  /**
+   * `message.send`, `mailbox.read` and `mailbox.acknowledge` of one connection together, with the same factor. Operators may
+   * set another rate, but none below that of the other requests.
+   */
+  messageRequestsPerSecond: 200,
   requestBurstFactor: 4,
   /** The same delay for every refusal that must not tell absent, blocked, invisible and offline apart. */
   unavailablePaddingMs: 750,

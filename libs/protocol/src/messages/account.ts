@@ -9,6 +9,7 @@ import {
 } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
 import { signedSchema } from '../signed/signed.ts';
+import { flowCredentialsSchema } from './flow.ts';
 import { relayCredentialsSchema } from './relay.ts';
 
 const tokenSchema = z.string().min(1).max(LIMITS.maxTokenBytes);
@@ -37,6 +38,8 @@ export const welcomeSchema = z.object({
   /** Transport addresses as `host:port` that answer STUN over UDP. */
   stunServers: z.array(z.string().max(256)).max(8),
   relay: relayCredentialsSchema.nullable(),
+  /** Not there, or null, where the supernode has no registered flows. A resume gives the same one again. */
+  flow: flowCredentialsSchema.nullable().optional(),
   serverTime: z.number().int(),
 });
 export type Welcome = z.infer<typeof welcomeSchema>;

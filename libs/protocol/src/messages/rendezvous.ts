@@ -3,6 +3,7 @@ import { bytesSchema, deviceIdSchema, sessionIdSchema, userIdSchema } from '../i
 import { LIMITS } from '../limits.ts';
 import { callDescriptionSchema } from '../signed/call.ts';
 import { signedSchema } from '../signed/signed.ts';
+import { observedAddressesSchema, relayPairSchema } from './flow.ts';
 
 const partySchema = z.object({ userId: userIdSchema, deviceId: deviceIdSchema });
 
@@ -35,6 +36,10 @@ export const sessionOfferedSchema = z.object({
   call: callDescriptionSchema.optional(),
   offer: signedSchema,
   flight: flightSchema,
+  /** Of the caller, where the two are contacts and the caller does not hide behind a relay. */
+  observedAddresses: observedAddressesSchema.optional(),
+  /** To be used once the answer was taken; not there where one of the two has no registered flow. */
+  relay: relayPairSchema.optional(),
 });
 
 export const sessionAnswer = {
@@ -46,6 +51,9 @@ export const sessionAnsweredSchema = z.object({
   from: partySchema,
   answer: signedSchema,
   flight: flightSchema,
+  /** Of the device that answered; only with an accepted answer. */
+  observedAddresses: observedAddressesSchema.optional(),
+  relay: relayPairSchema.optional(),
 });
 
 export const sessionCandidates = {
@@ -56,6 +64,8 @@ export const sessionCandidatesEventSchema = z.object({
   sessionId: sessionIdSchema,
   from: partySchema,
   candidates: signedSchema,
+  /** Of the sender now: it may be in another network than when it offered or answered. */
+  observedAddresses: observedAddressesSchema.optional(),
 });
 
 /** Why an offer or a brokered session ended, as the other side is told. */
@@ -80,7 +90,7 @@ export const sessionCancel = {
   }),
   response: z.object({}),
 };
-/** One device of the callee declines for all of them. */
+/** One device of the callee declines: for all of them, but a busy one only for itself while others can answer a call. */
 export const sessionReject = {
   request: z.object({ sessionId: sessionIdSchema, reason: z.enum(['rejected', 'busy']) }),
   response: z.object({}),
