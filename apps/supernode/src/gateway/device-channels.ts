@@ -219,6 +219,12 @@ export class DeviceChannels implements Notifier {
     return reached;
   }
 
+  resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
+    return [...(this.byUser.get(userKey(tenant, userId)) ?? [])]
+      .filter(({ isLinked }) => isLinked)
+      .map(({ device }) => device.deviceId);
+  }
+
   connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
     return [...(this.byUser.get(userKey(tenant, userId)) ?? [])]
       .filter((channel) => channel.isLinked && channel.connection !== undefined)

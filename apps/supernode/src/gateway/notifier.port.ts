@@ -29,6 +29,8 @@ export interface Notifier {
     payload: EventOf<Name>,
     except?: DeviceId,
   ): number;
+  /** Linked devices of a user that are connected, or may resume and then hear what they missed. */
+  resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
   /** Devices of a user with a live connection now. */
   connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
 }

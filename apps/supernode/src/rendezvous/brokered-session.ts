@@ -48,8 +48,13 @@ export interface BrokeredSession {
   readonly sessionId: SessionId;
   readonly state: SessionState;
   readonly caller: DeviceAddress;
-  /** Devices that were told of the offer. */
+  /** Devices that were told of the offer and may answer it. */
   readonly offered: readonly DeviceAddress[];
+  /**
+   * The callee wants nothing of it and the caller must not learn that: no device is told anything or may answer any more,
+   * and for the caller the offer stands until it expires.
+   */
+  readonly isMuted: boolean;
   readonly answeredBy: DeviceAddress | null;
   /** Whether each side has the other as an accepted contact. */
   readonly areContacts: boolean;
@@ -62,7 +67,7 @@ export interface BrokeredSession {
 }
 
 export function isOffered(session: BrokeredSession, device: DeviceAddress): boolean {
-  return session.offered.some(({ deviceId }) => deviceId === device.deviceId);
+  return !session.isMuted && session.offered.some(({ deviceId }) => deviceId === device.deviceId);
 }
 
 /** Whether the device called, or was offered the session. */

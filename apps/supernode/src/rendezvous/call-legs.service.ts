@@ -85,6 +85,22 @@ export class CallLegs implements ConnectionObserver {
     if (call) this.history.answered(call);
   }
 
+  /**
+   * A busy device takes only itself out of a call, as long as others of its user can answer: whether it does. Otherwise it
+   * speaks for all of them.
+   */
+  async isLeftTo({ tenant, sessionId }: BrokeredSession, busy: DeviceAddress): Promise<boolean> {
+    const connected = this.reachable.connectedOf(tenant, busy.userId);
+    const changed = await this.book.change(tenant, sessionId, (current) => {
+      if (!current.call || current.state !== 'offered' || !isOffered(current, busy)) return undefined;
+      const offered = current.offered.filter(({ deviceId }) => deviceId !== busy.deviceId);
+      return offered.some(({ deviceId }) => connected.includes(deviceId))
+        ? { ...current, offered }
+        : undefined;
+    });
+    return changed !== undefined;
+  }
+
   rejected(session: BrokeredSession, reason: 'rejected' | 'busy'): void {
     this.record(session, reason === 'busy' ? 'busy' : 'reject');
   }

@@ -47,19 +47,19 @@ export class CalleeReach {
   }
 
   private async ofOneself({ tenant, userId }: Caller): Promise<Reach> {
-    const { connected } = await this.reachable.of(tenant, userId);
-    return { devices: connected, areContacts: true, callerKnowsCallee: true };
+    const { devices } = await this.reachable.of(tenant, userId);
+    return { devices, areContacts: true, callerKnowsCallee: true };
   }
 
   private async ofOther({ tenant, userId }: Caller, callee: UserId): Promise<Reach> {
-    const [relations, { connected, isHidden }] = await Promise.all([
+    const [relations, { devices, isHidden }] = await Promise.all([
       this.contacts.relations(tenant, userId, [callee]),
       this.reachable.of(tenant, callee),
     ]);
     const sides = relations.get(callee);
     const isBlocked = sides?.theirs === 'blocked' || sides?.mine === 'blocked';
     return {
-      devices: isBlocked || isHidden ? [] : connected,
+      devices: isBlocked || isHidden ? [] : devices,
       areContacts: isMutual(sides),
       callerKnowsCallee: sides?.mine === 'accepted',
     };

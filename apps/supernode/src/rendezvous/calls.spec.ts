@@ -1,5 +1,6 @@
 import { LIMITS, type CallRecord } from '@parley/protocol';
 import { settled } from '../clock/testing/manual-time.ts';
+import { GRACE_MS } from '../presence/testing/presence-world.ts';
 import { EXPIRY_MS, rendezvousWorld } from './testing/rendezvous-world.ts';
 import { sessionId, signingCaller, type SigningCaller } from './testing/signed-halves.ts';
 
@@ -76,6 +77,28 @@ describe('calls › ringing', () => {
     await expect(calls.ringing(bob, { sessionId: ID })).rejects.toMatchObject(unknown);
   });
 
+  it('is offered to a device that is reconnecting, as long as its user counts as online', async () => {
+    const { call, connections, notifier, time } = await friends();
+    const away = async (device: SigningCaller) => {
+      notifier.disconnect(device);
+      await connections.deviceUnreachable(device);
+    };
+    const offeredTo = () =>
+      [bob, bobTablet].filter((device) => notifier.take(device, 'session.offered').length > 0);
+    await away(bob);
+    await call(alice, [bob, bobTablet], ID);
+    expect(offeredTo()).toEqual([bob, bobTablet]);
+    await away(bobTablet);
+    await call(alice, [bob, bobTablet], sessionId(2));
+    expect(offeredTo()).toEqual([bob, bobTablet]);
+    await time.advance(GRACE_MS);
+    const late = call(alice, [bob, bobTablet], sessionId(3)).catch((error: unknown) => error);
+    await settled();
+    await time.advance(LIMITS.unavailablePaddingMs);
+    expect(await late).toMatchObject({ code: 'PEER_UNAVAILABLE' });
+    expect(offeredTo()).toEqual([]);
+  });
+
   it('gives no sign of a callee who went into hiding after the offer came', async () => {
     const { call, calls, presence, notifier } = await friends();
     await call(alice, [bob], ID);
@@ -89,10 +112,37 @@ describe('calls › ends', () => {
   it('tells all devices of the callee why it stopped when one of them declined', async () => {
     const { call, service, notifier } = await friends();
     await call(alice, [bob, bobTablet], ID);
-    await service.reject(bob, { sessionId: ID, reason: 'busy' });
+    await service.reject(bob, { sessionId: ID, reason: 'rejected' });
     for (const device of [alice, bobTablet]) {
-      expect(notifier.take(device, 'session.ended')).toEqual([{ sessionId: ID, reason: 'busy' }]);
+      expect(notifier.take(device, 'session.ended')).toEqual([{ sessionId: ID, reason: 'rejected' }]);
     }
+  });
+
+  it('goes on for the other devices while one is busy, and is answered there', async () => {
+    const world = await friends();
+    const { call, answer, service, calls, notifier } = world;
+    await call(alice, [bob, bobTablet], ID);
+    await service.reject(bob, { sessionId: ID, reason: 'busy' });
+    for (const device of [alice, bobTablet]) expect(notifier.take(device, 'session.ended')).toEqual([]);
+    await expect(answer(bob, alice, ID)).rejects.toMatchObject({ code: 'SESSION_UNKNOWN' });
+    await calls.ringing(bobTablet, { sessionId: ID });
+    await answer(bobTablet, alice, ID);
+    // The busy device has heard nothing more: its leg was over.
+    expect(notifier.take(bob, 'session.ended')).toEqual([]);
+    expect(await gistsOf(world, bob)).toEqual(['incoming null']);
+  });
+
+  it.each<[string, (world: World) => unknown]>([
+    ['is busy too', ({ service }) => service.reject(bobTablet, { sessionId: ID, reason: 'busy' })],
+    ['has lost its connection', ({ notifier }) => notifier.disconnect(bobTablet)],
+  ])('is busy when each other device %s', async (_name, happen) => {
+    const world = await friends();
+    await world.call(alice, [bob, bobTablet], ID);
+    await happen(world);
+    await world.service.reject(bob, { sessionId: ID, reason: 'busy' });
+    expect(world.notifier.take(alice, 'session.ended')).toEqual([{ sessionId: ID, reason: 'busy' }]);
+    expect(await gistsOf(world, alice)).toEqual(['outgoing busy']);
+    expect(await gistsOf(world, bob)).toEqual(['incoming busy']);
   });
 
   it.each(['hung-up', 'lost', 'failed'] as const)(
@@ -217,7 +267,10 @@ describe('calls › history', () => {
     ],
     [
       'to somebody busy',
-      ({ service }) => service.reject(bob, { sessionId: ID, reason: 'busy' }),
+      async ({ service }) => {
+        for (const device of [bob, bobTablet])
+          await service.reject(device, { sessionId: ID, reason: 'busy' });
+      },
       ['outgoing busy'],
       ['incoming busy'],
     ],
@@ -388,11 +441,55 @@ describe('calls › nobody learns by calling who is there', () => {
     return seen;
   }
 
+  it.each(['block', 'remove'] as const)(
+    'ends at once for the callee who ends the relation while it rings, and for the caller as if nobody answered: %s',
+    async (action) => {
+      const world = await friends();
+      const { call, calls, answer, candidates, contactsService, notifier, time } = world;
+      await call(alice, [bob, bobTablet], ID);
+      await calls.ringing(bob, { sessionId: ID });
+      await contactsService[action](bob, { userId: alice.userId });
+      await settled();
+      for (const device of [bob, bobTablet]) {
+        expect(notifier.take(device, 'session.ended')).toEqual([{ sessionId: ID, reason: 'rejected' }]);
+        await expect(answer(device, alice, ID)).rejects.toMatchObject({ code: 'SESSION_UNKNOWN' });
+        await expect(calls.ringing(device, { sessionId: ID })).rejects.toMatchObject({
+          code: 'SESSION_UNKNOWN',
+        });
+      }
+      // What the caller may do is taken as before, and reaches nobody.
+      await expect(candidates(alice, bob, ID)).resolves.toEqual({});
+      expect(notifier.take(bob, 'session.candidates')).toEqual([]);
+      expect(notifier.take(alice, 'session.ended')).toEqual([]);
+      await time.advance(EXPIRY_MS + 1000);
+      expect(notifier.take(alice, 'session.ended')).toEqual([{ sessionId: ID, reason: 'expired' }]);
+      expect(notifier.take(bob, 'session.ended')).toEqual([]);
+      expect(await gistsOf(world, alice)).toEqual(['outgoing missed']);
+      expect(await gistsOf(world, bob)).toEqual([]);
+    },
+  );
+
+  it('is taken back when its caller blocks the callee while it rings', async () => {
+    const world = await friends();
+    await world.call(alice, [bob, bobTablet], ID);
+    await world.contactsService.block(alicePhone, { userId: bob.userId });
+    await settled();
+    for (const device of [alice, bob, bobTablet]) {
+      expect(world.notifier.take(device, 'session.ended')).toEqual([{ sessionId: ID, reason: 'cancelled' }]);
+    }
+    expect(await gistsOf(world, alice)).toEqual(['outgoing cancelled']);
+  });
+
+  it('leaves a call alone that goes on when one blocks the other', async () => {
+    const world = await answeredCall();
+    await world.contactsService.block(bob, { userId: alice.userId });
+    await settled();
+    for (const device of [alice, bobTablet]) expect(world.notifier.take(device, 'session.ended')).toEqual([]);
+  });
+
   const states: Record<string, (world: World) => Promise<void> | void> = {
     offline: ({ notifier }) => {
-      const connected = notifier.connectedDevices.bind(notifier);
-      notifier.connectedDevices = (tenant, userId) =>
-        userId === bob.userId ? [] : connected(tenant, userId);
+      for (const device of [bob, bobTablet]) notifier.forget(device);
     },
     hiding: async ({ presence }) => {
       await presence.set(bob, { state: 'invisible' });

@@ -4,7 +4,7 @@ import { NOTIFIER, type Notifier } from '../gateway/notifier.port.ts';
 import { coalesce } from '../presence/coalesce.ts';
 import { PRESENCE_STORE, type PresenceStore } from '../presence/presence-store.port.ts';
 
-/** A user's devices with a live connection, and whether the user wants to be seen. */
+/** A user's devices that can be told something now or in a moment, and whether the user wants to be seen. */
 @Injectable()
 export class ReachableDevices {
   constructor(
@@ -12,11 +12,18 @@ export class ReachableDevices {
     @Inject(NOTIFIER) private readonly notifier: Notifier,
   ) {}
 
+  connectedOf(tenant: TenantId, userId: UserId): readonly DeviceId[] {
+    return this.notifier.connectedDevices(tenant, userId);
+  }
+
   async of(
     tenant: TenantId,
     userId: UserId,
-  ): Promise<{ readonly connected: readonly DeviceId[]; readonly isHidden: boolean }> {
+  ): Promise<{ readonly devices: readonly DeviceId[]; readonly isHidden: boolean }> {
     const { state } = coalesce(await this.presence.devicesOf(tenant, userId));
-    return { connected: this.notifier.connectedDevices(tenant, userId), isHidden: state === 'invisible' };
+    // Who is seen online can be called: a device that is reconnecting hears of it when it is back.
+    const isThere = state !== 'offline' || this.notifier.connectedDevices(tenant, userId).length > 0;
+    const devices = isThere ? this.notifier.resumableDevices(tenant, userId) : [];
+    return { devices, isHidden: state === 'invisible' };
   }
 }

@@ -7,6 +7,7 @@ import { ChannelsModule } from '../gateway/channels.module.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
 import { CallLegs } from './call-legs.service.ts';
 import { CalleeReach } from './callee-reach.service.ts';
+import { EndedRelations } from './ended-relations.service.ts';
 import { OfferExpiry } from './offer-expiry.service.ts';
 import { ReachableDevices } from './reachable-devices.service.ts';
 import { RendezvousService } from './rendezvous.service.ts';
@@ -23,6 +24,7 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
     BackgroundTasks,
     CallLegs,
     CalleeReach,
+    EndedRelations,
     OfferExpiry,
     ReachableDevices,
     RendezvousService,

@@ -265,9 +265,7 @@ describe('RendezvousService › nobody learns by calling who is there', () => {
         return pass(device, event, payload);
       };
     },
-    'who is offline': ({ notifier }) => {
-      notifier.connectedDevices = () => [];
-    },
+    'who is offline': ({ notifier }) => notifier.forget(bob),
     'who hides': async ({ presence }) => {
       await presence.set(bob, { state: 'invisible' });
     },
@@ -287,9 +285,7 @@ describe('RendezvousService › nobody learns by calling who is there', () => {
   });
 
   const contacts: Record<string, (world: World) => Promise<void> | void> = {
-    offline: ({ notifier }) => {
-      notifier.connectedDevices = () => [];
-    },
+    offline: ({ notifier }) => notifier.forget(bob),
     hiding: async ({ presence }) => {
       await presence.set(bob, { state: 'invisible' });
     },

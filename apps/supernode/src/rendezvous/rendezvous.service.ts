@@ -69,6 +69,7 @@ export class RendezvousService implements ConnectionObserver {
       state: 'offered',
       caller: { tenant, userId, deviceId },
       offered: devices.map((device) => ({ tenant, userId: callee, deviceId: device })),
+      isMuted: false,
       answeredBy: null,
       areContacts,
       callerKnowsCallee,
@@ -109,7 +110,7 @@ export class RendezvousService implements ConnectionObserver {
     if (!to) throw new Refusal('SESSION_UNKNOWN');
     const expected = { sessionId, from: caller, to };
     checkSignedHalf('sessionCandidates', sessionCandidatesSchema, candidates, expected, this.clock.now());
-    this.news.candidates(to, caller, request);
+    if (!session.isMuted) this.news.candidates(to, caller, request);
     return {};
   }
 
@@ -130,10 +131,10 @@ export class RendezvousService implements ConnectionObserver {
     const { sessionId, reason } = request;
     const session = await this.sessionOf(caller, sessionId);
     if (!isOffered(session, caller)) throw new Refusal('SESSION_UNKNOWN');
+    if (reason === 'busy' && (await this.calls.isLeftTo(session, caller))) return {};
     const rejected = await this.book.change(caller.tenant, sessionId, (current) => {
       if (sessionTransition(current.state, 'reject') !== 'ended') return undefined;
-      // A stranger is not told: its offer stays, without anybody to answer it, until it expires.
-      return current.callerKnowsCallee ? null : { ...current, offered: [] };
+      return current.callerKnowsCallee ? null : { ...current, isMuted: true };
     });
     if (!rejected) throw new Refusal('SESSION_TAKEN');
     if (rejected.callerKnowsCallee) this.news.endedForCaller(rejected, reason);

@@ -1,4 +1,4 @@
-import { LIMITS, type DeviceId, type SessionId, type TenantId } from '@parley/protocol';
+import { LIMITS, type DeviceId, type SessionId, type TenantId, type UserId } from '@parley/protocol';
 import type { BrokeredSession, SessionState } from './brokered-session.ts';
 import type { SessionBook } from './session-book.port.ts';
 
@@ -71,6 +71,22 @@ export class MemorySessionBook implements SessionBook {
 
   callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]> {
     return Promise.resolve(this.sessionsOf(tenant, device).filter(isAnsweredCall));
+  }
+
+  offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]> {
+    const shortLived = Array.from(this.shortLived, (key) => this.sessions.get(key));
+    return Promise.resolve(
+      shortLived
+        .filter((session) => session !== undefined)
+        .filter(
+          (session) =>
+            session.tenant === tenant &&
+            session.state === 'offered' &&
+            !session.isMuted &&
+            session.caller.userId === caller &&
+            session.offered.some(({ userId }) => userId === callee),
+        ),
+    );
   }
 
   takeExpired(now: number): Promise<readonly BrokeredSession[]> {

@@ -1,4 +1,4 @@
-import type { DeviceId, SessionId, TenantId } from '@parley/protocol';
+import type { DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
 import type { BrokeredSession, SessionState } from './brokered-session.ts';
 
 /** Live state of brokered sessions; kept by the home supernode of the callee. */
@@ -23,6 +23,8 @@ export interface SessionBook {
   takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]>;
   /** Answered calls of which this device is a party, on either side. */
   callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]>;
+  /** Offers of one user's devices that devices of another user may still answer. */
+  offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]>;
   /** Takes out and gives all sessions whose time is over at `now`. */
   takeExpired(now: number): Promise<readonly BrokeredSession[]>;
 }

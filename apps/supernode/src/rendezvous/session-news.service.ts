@@ -40,6 +40,7 @@ export class SessionNews {
 
   /** To the devices that were offered the session, but not `except`. */
   endedForOffered(session: BrokeredSession, reason: EndReason, except?: DeviceAddress): void {
+    if (session.isMuted) return;
     for (const device of session.offered) {
       if (device.deviceId !== except?.deviceId) this.ended(device, session, reason);
     }
@@ -51,9 +52,8 @@ export class SessionNews {
 
   /** To everybody who still waits for, or takes part in, a session; but not to `ender`, who ended it. */
   endedForParties(session: BrokeredSession, reason: EndReason, ender?: DeviceAddress): void {
-    const parties = session.answeredBy
-      ? [session.caller, session.answeredBy]
-      : [session.caller, ...session.offered];
+    const others = session.isMuted ? [] : session.offered;
+    const parties = [session.caller, ...(session.answeredBy ? [session.answeredBy] : others)];
     for (const party of parties) {
       if (party.deviceId !== ender?.deviceId) this.ended(party, session, reason);
     }

@@ -11,10 +11,23 @@ export interface RecordedEvent {
 /** Keeps what services tell devices; only devices marked as connected are reached. */
 export class RecordingNotifier implements Notifier {
   readonly events: RecordedEvent[] = [];
-  private readonly connected: DeviceAddress[] = [];
+  private connected: DeviceAddress[] = [];
+  private resumable: DeviceAddress[] = [];
 
   connect(device: DeviceAddress): void {
     this.connected.push(device);
+  }
+
+  /** The connection is gone; the device may resume. */
+  disconnect(device: DeviceAddress): void {
+    this.resumable.push(device);
+    this.connected = this.connected.filter(({ deviceId }) => deviceId !== device.deviceId);
+  }
+
+  /** The device is gone for good. */
+  forget(device: DeviceAddress): void {
+    this.disconnect(device);
+    this.resumable = this.resumable.filter(({ deviceId }) => deviceId !== device.deviceId);
   }
 
   /** Takes out what a device was told, oldest first. */
@@ -55,6 +68,13 @@ export class RecordingNotifier implements Notifier {
     const devices = this.connectedDevices(tenant, userId).filter((deviceId) => deviceId !== except);
     for (const deviceId of devices) this.notifyDevice({ tenant, userId, deviceId }, event, payload);
     return devices.length;
+  }
+
+  resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
+    const ofUser = [...this.connected, ...this.resumable].filter(
+      (device) => device.tenant === tenant && device.userId === userId,
+    );
+    return ofUser.map(({ deviceId }) => deviceId);
   }
 
   connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {

@@ -7,6 +7,7 @@ import { Metrics } from '../../observability/metrics.ts';
 import { presenceWorld } from '../../presence/testing/presence-world.ts';
 import { CallLegs } from '../call-legs.service.ts';
 import { CalleeReach } from '../callee-reach.service.ts';
+import { EndedRelations } from '../ended-relations.service.ts';
 import { OfferExpiry } from '../offer-expiry.service.ts';
 import { ReachableDevices } from '../reachable-devices.service.ts';
 import { RendezvousService } from '../rendezvous.service.ts';
@@ -39,6 +40,7 @@ export function rendezvousWorld() {
   const outcomes = { record: (report: unknown) => void reports.push(report) };
   const service = new RendezvousService(book, outcomes, time, reach, news, calls);
   new OfferExpiry(book, time, time, news, calls, background).onModuleInit();
+  new EndedRelations(book, world.contactsService, news, calls, background).onModuleInit();
 
   const offer = (from: SigningCaller, to: SigningCaller[], id: SessionId, over: object = {}) =>
     service.offer(from, {

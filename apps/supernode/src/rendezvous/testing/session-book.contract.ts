@@ -13,6 +13,7 @@ const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSessio
   state: 'offered',
   caller: alice,
   offered: [bob],
+  isMuted: false,
   answeredBy: null,
   areContacts: true,
   callerKnowsCallee: true,
@@ -120,5 +121,18 @@ export function sessionBookContract(make: () => SessionBook): void {
     const book = make();
     await book.open(session(1), 0);
     expect(await book.find('other' as typeof alice.tenant, idOf(1))).toBeUndefined();
+  });
+
+  it('finds what one user offers another, as long as it may be answered', async () => {
+    const book = make();
+    await book.open(session(1), 0);
+    await book.open(session(2, { state: 'answered', answeredBy: bob }), 0);
+    await book.open(session(3, { isMuted: true }), 0);
+    await book.open(session(4, { caller: bob, offered: [alice] }), 0);
+    await book.open(session(5, { offered: [] }), 0);
+    const between = async (a: typeof alice, b: typeof alice) =>
+      (await book.offersBetween(alice.tenant, a.userId, b.userId)).map(({ sessionId }) => sessionId);
+    expect(await between(alice, bob)).toEqual([idOf(1)]);
+    expect(await between(bob, alice)).toEqual([idOf(4)]);
   });
 }
