@@ -43,7 +43,8 @@ export const REQUEST_DESCRIPTIONS: Readonly<Record<ClientRequestName, string>> =
   'session.answer': "The callee's signed answer. The first `accepted` one wins.",
   'session.candidates': 'Signed candidates after offer and answer, and new credentials for an ICE restart.',
   'session.cancel': 'The caller takes its offers back, or a party ends the brokered session.',
-  'session.reject': 'A device of the callee declines for all of them.',
+  'session.reject':
+    'A device of the callee declines for all of them. One that is busy takes only itself out of a call, as long as another connected device can answer.',
   'session.report': 'What became of it, for operators: no addresses.',
   'session.ringing': 'A device of the callee says that the call rings.',
   'call.end': 'A party ends an answered call, with its cause.',

@@ -74,6 +74,6 @@ export type OutgoingCall = Call;
 export interface IncomingCall extends Call {
   /** Resolves when the other end is connected. @throws EDGE_ANSWERED_ELSEWHERE, EDGE_CALL_OVER, EDGE_PATH_FAILED, … */
   accept(options?: CallVoiceOptions): Promise<Call>;
-  /** Declines for all devices of the user. */
+  /** Declines for all devices of the user; as `busy` for this one, and for the caller once no other can answer. */
   reject(reason?: 'rejected' | 'busy'): Promise<void>;
 }

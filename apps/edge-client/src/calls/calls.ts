@@ -61,7 +61,7 @@ export interface CallsOptions {
 
 /** Calls of this device: makes them, rings for those of contacts, and shows the history that all devices share. */
 export class Calls {
-  /** Declines what comes during a call as busy, for all devices of the user. */
+  /** Declines what comes during a call as busy; the user's other devices ring on. */
   isAutoBusy = true;
   readonly #options: CallsOptions;
   readonly #context: CallContext;
