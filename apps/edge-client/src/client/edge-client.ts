@@ -111,7 +111,11 @@ export class EdgeClient {
     this.#options = options;
     this.#identity = identity;
     this.#serverClock = new ServerClock(clock);
-    this.#trust = new DeviceTrust(identity, clock);
+    this.#trust = new DeviceTrust({
+      identity,
+      clock,
+      isKeptInformed: (userId) => this.#isKeptInformed(userId),
+    });
     this.#signIn = new SignIn(
       identity,
       new AccessToken(identity, clock, options.token),
@@ -307,10 +311,13 @@ export class EdgeClient {
     this.#connection.onGap(() => {
       this.#resync(this.#connection.request).catch(() => this.#connection.recycle());
     });
+    this.contacts.on('change', ({ userId, contact }) => {
+      if (contact?.state !== 'accepted') this.#trust.forget(userId);
+    });
     this.#connection.onEvent('account.devices-changed', ({ userId, version }) => {
       this.#trust.expire(userId, version);
       // Contacts are kept verified, so that a call needs no question first; a refusal is told by the alert.
-      if (userId !== this.#identity.account?.userId && !this.contacts.isAccepted(userId)) return;
+      if (!this.#isKeptInformed(userId)) return;
       this.#trust.refresh(userId, this.#connection.request).catch(() => undefined);
     });
     this.#connection.onEvent('go-away', ({ alternates }) => {
@@ -322,6 +329,12 @@ export class EdgeClient {
     this.sessions.on('request', (request) => this.#events.emit('session-request', request));
     this.sessions.on('session', (event) => this.#events.emit('session', event));
     this.sessions.on('failed', (event) => this.#events.emit('session-failed', event));
+  }
+
+  /** Changes of device lists are announced to the user's own devices and to contacts. */
+  #isKeptInformed(userId: UserId): boolean {
+    const isOwn = userId === this.#identity.account?.userId;
+    return this.#connection.isOnline && (isOwn || this.contacts.isAccepted(userId));
   }
 
   /** On a fresh channel: proves the device, then brings all state up to date before anybody sees `online`. */
@@ -337,7 +350,8 @@ export class EdgeClient {
 
   async #resync(request: SendRequest): Promise<void> {
     this.#trust.expireAll();
-    await this.contacts.resync(request);
+    for (const { userId, version } of await this.contacts.resync(request))
+      this.#trust.confirm(userId, version);
     await this.presence.resync(request);
     await this.resources.resync(request);
   }

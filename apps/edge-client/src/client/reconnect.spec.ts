@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { UserId } from '@parley/protocol';
 import type { ConnectionChange } from '../signalling/connection-state.ts';
 import { FakeSupernode } from '../testing/fake-supernode.ts';
 import { newClient, onlinePair, openClient, userIdOf } from '../testing/online-pair.ts';
@@ -55,6 +56,39 @@ describe('EdgeClient › reconnect, resume and tokens', () => {
       expect.arrayContaining(['contacts.list', 'presence.set', 'presence.subscribe', 'resource.announce']),
     );
     expect(alice.contacts.list()).toEqual([]);
+  });
+
+  it('asks nothing about the devices of contacts whose newest list it has, after lost events too', async () => {
+    await Promise.all([alice.devices(userIdOf(bob)), bob.devices(userIdOf(alice))]);
+    supernode.resumeAnswer = 'lost';
+    const online = Promise.all([nextOnline(alice), nextOnline(bob)]);
+    supernode.dropConnections();
+    await online;
+    const asked: unknown[] = [];
+    supernode.lies.responses.set('account.devices', (data, { userId }: { userId: UserId }) => {
+      asked.push(userId);
+      return data;
+    });
+
+    await alice.openSession(userIdOf(bob));
+
+    expect(asked).toEqual([]);
+  });
+
+  it('asks again where the supernode names another version than the pinned one', async () => {
+    supernode.resumeAnswer = 'lost';
+    supernode.lies.responses.set('contacts.list', (data: { deviceLists: object[] }) => ({
+      ...data,
+      deviceLists: [{ userId: userIdOf(bob), version: 2 }],
+    }));
+    const online = Promise.all([nextOnline(alice), nextOnline(bob)]);
+    supernode.dropConnections();
+    await online;
+    const before = supernode.requests.length;
+
+    await alice.openSession(userIdOf(bob));
+
+    expect(supernode.requests.slice(before)).toContain('account.devices');
   });
 
   it('signs in anew when the supernode refuses to resume', async () => {

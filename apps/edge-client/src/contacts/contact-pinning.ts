@@ -22,6 +22,7 @@ export class ContactPinning {
     this.#signalling = signalling;
     contacts.on('change', ({ userId, contact }) => {
       if (contact?.state === 'accepted' && !identity.pinOf(userId)) this.#waiting.add(userId);
+      else this.#waiting.delete(userId);
       void this.run();
     });
   }
@@ -30,16 +31,18 @@ export class ContactPinning {
   async run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    for (let userId = this.#next(); userId !== undefined; userId = this.#next()) {
-      this.#waiting.delete(userId);
-      // A refused list raises the alert of DeviceTrust; any other failure is met again at the first call.
+    const tried = new Set<UserId>();
+    for (let userId = this.#next(tried); userId !== undefined; userId = this.#next(tried)) {
+      tried.add(userId);
+      // A refused list raises the alert of DeviceTrust; who could not be asked is asked when the client is online again.
       await this.#trust.refresh(userId, this.#signalling.request).catch(() => undefined);
+      if (this.#identity.pinOf(userId)) this.#waiting.delete(userId);
     }
     this.#isRunning = false;
   }
 
-  #next(): UserId | undefined {
+  #next(tried: ReadonlySet<UserId>): UserId | undefined {
     if (!this.#signalling.isOnline) return undefined;
-    return [...this.#waiting].find((userId) => !this.#identity.pinOf(userId));
+    return [...this.#waiting].find((userId) => !this.#identity.pinOf(userId) && !tried.has(userId));
   }
 }

@@ -2,6 +2,11 @@ import type { Contact, ResponseOf, UserId } from '@parley/protocol';
 import { TypedEvents } from '../client/typed-events.ts';
 import type { SendRequest, Signalling } from '../signalling/signalling.ts';
 
+interface DeviceListVersion {
+  readonly userId: UserId;
+  readonly version: number;
+}
+
 interface ContactEvents {
   /** `contact` undefined: the user is no longer in the list. */
   readonly change: { readonly userId: UserId; readonly contact: Contact | undefined };
@@ -60,12 +65,13 @@ export class Contacts {
     return this.#change('contacts.unblock', userId);
   }
 
-  /** Reads the list anew and tells what differs. */
-  async resync(request: SendRequest): Promise<void> {
-    const { contacts } = await request('contacts.list', {});
+  /** Reads the list anew and tells what differs. Returns the newest versions of the accepted contacts' device lists. */
+  async resync(request: SendRequest): Promise<readonly DeviceListVersion[]> {
+    const { contacts, deviceLists = [] } = await request('contacts.list', {});
     const listed = new Map(contacts.map((contact) => [contact.userId, contact]));
     for (const userId of this.#contacts.keys()) if (!listed.has(userId)) this.#apply(userId, null);
     for (const [userId, contact] of listed) this.#apply(userId, contact);
+    return deviceLists.filter(({ userId }) => this.isAccepted(userId));
   }
 
   async #change(

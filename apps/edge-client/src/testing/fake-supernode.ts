@@ -253,7 +253,13 @@ export class FakeSupernode {
       waiting.socket.emit('link.approved', lie ? lie(event as never, deviceId) : event, { sequence: 0 });
       return { deviceListVersion: user.lists.length };
     },
-    'contacts.list': ({ user }) => ({ contacts: [...(user?.contacts.values() ?? [])] }),
+    'contacts.list': ({ user }) => {
+      const contacts = [...(user?.contacts.values() ?? [])];
+      const deviceLists = contacts
+        .filter(({ userId, state }) => state === 'accepted' && this.users.has(userId))
+        .map(({ userId }) => ({ userId, version: this.#userOf(userId).lists.length }));
+      return { contacts, deviceLists };
+    },
     'contacts.request': (connection, { userId }) =>
       this.#setContacts(connection, userId, 'pending-out', 'pending-in'),
     'contacts.accept': (connection, { userId }) =>

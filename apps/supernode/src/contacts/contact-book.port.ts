@@ -9,6 +9,11 @@ export interface ContactChange {
   readonly theirs: Contact | null;
 }
 
+export interface DeviceListVersion {
+  readonly userId: UserId;
+  readonly version: number;
+}
+
 /** Durable, consistent storage of contacts: refused when the store is out of reach, never guessed. */
 export interface ContactBook {
   list(tenant: TenantId, owner: UserId): Promise<readonly Contact[]>;
@@ -17,6 +22,8 @@ export interface ContactBook {
   countOf(tenant: TenantId, owner: UserId, states: readonly Side[]): Promise<number>;
   /** Users whose list has `user` as accepted while `user` has them accepted too. */
   mutualContacts(tenant: TenantId, user: UserId): Promise<readonly UserId[]>;
+  /** Of every user whom the owner has accepted, the newest version of the device list. */
+  deviceListVersions(tenant: TenantId, owner: UserId): Promise<readonly DeviceListVersion[]>;
   /**
    * Reads both sides, lets `decide` choose, writes both: atomic against every other change of the same pair. `no-account`
    * when there is no such peer, `refused` when `decide` gives undefined.

@@ -28,7 +28,10 @@ export class ContactsService {
   }
 
   async list(caller: Caller, _request: RequestOf<'contacts.list'>): Promise<ResponseOf<'contacts.list'>> {
-    return { contacts: [...(await this.book.list(caller.tenant, caller.userId))] };
+    const { tenant, userId } = caller;
+    // The versions first: one that changes between the two questions is announced, an older one is only asked for again.
+    const deviceLists = await this.book.deviceListVersions(tenant, userId);
+    return { contacts: [...(await this.book.list(tenant, userId))], deviceLists: [...deviceLists] };
   }
 
   async request(caller: Caller, request: OneUser): Promise<Changed> {

@@ -114,7 +114,7 @@ describe('sign-in with a token of the app', () => {
     const created = await connection.request('account.create', { deviceList, handle: 'frank' });
     expect(created).toEqual({ deviceListVersion: 1 });
     expect(await connection.refusal('account.create', { deviceList })).toBeUndefined();
-    expect(await connection.request('contacts.list', {})).toEqual({ contacts: [] });
+    expect(await connection.request('contacts.list', {})).toEqual({ contacts: [], deviceLists: [] });
     expect(edge.observed).toContain(`reachable ${device.deviceId} signed-in`);
   });
 
@@ -213,7 +213,7 @@ describe('connections of a device', () => {
 
     expect((await first.connection.event('go-away')).payload.reason).toBe('replaced');
     await first.connection.disconnected();
-    expect(await second.connection.request('contacts.list', {})).toEqual({ contacts: [] });
+    expect(await second.connection.request('contacts.list', {})).toEqual({ contacts: [], deviceLists: [] });
     expect(edge.channels.connectedDevices(DEFAULT_TENANT, first.account.userId)).toEqual([
       first.device.deviceId,
     ]);

@@ -50,6 +50,25 @@ describe('PrismaContactBook', () => {
     expect(await book.countOf(tenant, alice, ['blocked'])).toBe(1);
   });
 
+  it('tells the newest device list of accepted contacts only', async () => {
+    const { book, tenant } = await setUp();
+    const list = (version: number) => ({
+      tenantId: tenant,
+      userId: bob,
+      version,
+      payload: Buffer.from('list'),
+      signature: Buffer.alloc(64),
+      signerKey: Buffer.alloc(32),
+    });
+    await database.prisma.deviceList.createMany({ data: [list(1), list(2)] });
+    await act(book, tenant, alice, bob, 'request');
+    expect(await book.deviceListVersions(tenant, alice)).toEqual([]);
+
+    await act(book, tenant, bob, alice, 'accept');
+
+    expect(await book.deviceListVersions(tenant, alice)).toEqual([{ userId: 'bob', version: 2 }]);
+  });
+
   it('befriends two users who ask each other at the same moment', async () => {
     for (let round = 0; round < 5; round += 1) {
       const { book, tenant } = await setUp();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { handleSchema, userIdSchema, type Contact, type TenantId, type UserId } from '@parley/protocol';
-import type { ContactBook, ContactChange } from '../contacts/contact-book.port.ts';
+import type { ContactBook, ContactChange, DeviceListVersion } from '../contacts/contact-book.port.ts';
 import type { Side, Sides } from '../contacts/contact-transitions.ts';
 import { Prisma, type ContactState } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
@@ -77,6 +77,16 @@ export class PrismaContactBook implements ContactBook {
        WHERE mine.tenant_id = ${tenant} AND mine.owner_id = ${user}
          AND mine.state = 'accepted' AND theirs.state = 'accepted'`;
     return rows.map(({ peer }) => userIdSchema.parse(peer));
+  }
+
+  async deviceListVersions(tenant: TenantId, owner: UserId): Promise<readonly DeviceListVersion[]> {
+    const rows = await this.prisma.$queryRaw<{ peer: string; version: number }[]>`
+      SELECT contact.peer_id AS peer, max(list.version) AS version
+        FROM contact
+        JOIN device_list list ON list.tenant_id = contact.tenant_id AND list.user_id = contact.peer_id
+       WHERE contact.tenant_id = ${tenant} AND contact.owner_id = ${owner} AND contact.state = 'accepted'
+       GROUP BY contact.peer_id`;
+    return rows.map(({ peer, version }) => ({ userId: userIdSchema.parse(peer), version }));
   }
 
   async change(

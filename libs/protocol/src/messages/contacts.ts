@@ -20,6 +20,11 @@ export const contactsList = {
   request: z.object({}),
   response: z.object({
     contacts: z.array(contactSchema).max(LIMITS.maxContactsPerUser + LIMITS.maxPendingContactRequests),
+    /** The newest version of the device list of each accepted contact: who has pinned it needs not ask for it. */
+    deviceLists: z
+      .array(z.object({ userId: userIdSchema, version: z.number().int().positive() }))
+      .max(LIMITS.maxContactsPerUser)
+      .optional(),
   }),
 };
 /** Answers alike whether or not the other side has blocked the caller. */

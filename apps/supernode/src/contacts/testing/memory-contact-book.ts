@@ -1,5 +1,5 @@
 import type { Contact, TenantId, UserId } from '@parley/protocol';
-import type { ContactBook, ContactChange } from '../contact-book.port.ts';
+import type { ContactBook, ContactChange, DeviceListVersion } from '../contact-book.port.ts';
 import { isMutual } from '../contact-relation.ts';
 import type { Side, Sides } from '../contact-transitions.ts';
 
@@ -7,6 +7,8 @@ import type { Side, Sides } from '../contact-transitions.ts';
 export class MemoryContactBook implements ContactBook {
   private readonly sides = new Map<string, Side>();
   readonly absent = new Set<UserId>();
+  /** Users without an entry have version 1. */
+  readonly listVersions = new Map<UserId, number>();
 
   befriend(tenant: TenantId, a: UserId, b: UserId): void {
     this.setSide(tenant, a, b, 'accepted');
@@ -38,6 +40,13 @@ export class MemoryContactBook implements ContactBook {
     return contacts
       .map((contact) => contact.userId)
       .filter((peer) => isMutual(this.both(tenant, user, peer)));
+  }
+
+  async deviceListVersions(tenant: TenantId, owner: UserId): Promise<readonly DeviceListVersion[]> {
+    const contacts = await this.list(tenant, owner);
+    return contacts
+      .filter(({ state }) => state === 'accepted')
+      .map(({ userId }) => ({ userId, version: this.listVersions.get(userId) ?? 1 }));
   }
 
   change(
