@@ -5,11 +5,14 @@ export * from './stun-server-driver.ts';
 export type * from './endpoint/endpoint-types.ts';
 export type { IcePath, IcePathStats, IceStateChange } from './endpoint/ice-path.ts';
 export { UdpEndpoint } from './udp-endpoint.ts';
+export { TcpListener, type TcpListenerEvents, type TcpRefusal } from './tcp-listener.ts';
+export type { TurnListen } from './turn-listeners.ts';
+export type { StreamOptions, StreamStats } from './turn-stream-clients.ts';
 export {
   TurnServerDriver,
   type TurnDriverStats,
-  type TurnListen,
   type TurnListener,
   type TurnServerControl,
   type TurnServerDriverOptions,
 } from './turn-server-driver.ts';
+export type { FlowDriverStats } from './flow-server-driver.ts';

@@ -1,18 +1,12 @@
 import type { Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import type { Socket as StreamSocket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { NatCrypto } from '../crypto/crypto.port.ts';
-import { NatError } from '../errors.ts';
+import type { FiveTuple } from '../net/five-tuple.ts';
 import type { TransportAddress } from '../net/transport-address.ts';
 import { StunServer } from '../stun/stun-server.ts';
-import type { StunServerSocket } from '../stun/server-addresses.ts';
 import { instant, type Instant } from '../time/instant.ts';
-import {
-  StunTurnFront,
-  type FrontOutput,
-  type FrontStats,
-  type ListenerGroup,
-} from '../turn/server/stun-turn-front.ts';
+import { StunTurnFront, type FrontOutput, type FrontStats } from '../turn/server/stun-turn-front.ts';
 import type {
   RelayId,
   TurnServerEvent,
@@ -20,21 +14,23 @@ import type {
   TurnServerOptions,
 } from '../turn/server/turn-server-types.ts';
 import { TurnServer } from '../turn/server/turn-server.ts';
+import { ConnectionLimit, type ConnectionLimits } from '../turn/connection-limit.ts';
+import type { FlowServerControl } from '../flow/flow-server-types.ts';
+import {
+  FlowServerDriver,
+  type FlowDriverStats,
+  type FlowServerDriverOptions,
+} from './flow-server-driver.ts';
 import { nodeCrypto } from './node-crypto.ts';
+import type { TcpListener, TcpRefusal } from './tcp-listener.ts';
+import { openListeners, type BoundListeners, type TurnListen } from './turn-listeners.ts';
+import {
+  TurnStreamClients,
+  type StreamOptions,
+  type StreamServer,
+  type StreamStats,
+} from './turn-stream-clients.ts';
 import { newUdpSocket, senderOf } from './udp-socket.ts';
-
-/** One address to serve STUN and TURN at; with an alternate address or port also behaviour discovery (RFC 5780). */
-export interface TurnListen {
-  readonly address: string;
-  /** 0 takes a free one. */
-  readonly port: number;
-  /** What clients see in place of `address`; told in RFC 5780 attributes. @default `address` */
-  readonly publicAddress?: string;
-  /** A second address of this host, of the same family. */
-  readonly alternateAddress?: string;
-  /** A second port at each address; 0 takes a free one. */
-  readonly alternatePort?: number;
-}
 
 /** What of a {@link TurnListen} was bound. */
 export interface TurnListener {
@@ -48,6 +44,12 @@ export interface TurnServerDriverOptions {
   readonly onEvent?: (event: TurnServerEvent) => void;
   /** Asked of the system for every socket, which may give less. @default 4 MiB for listeners, 256 KiB for relays */
   readonly bufferBytes?: { readonly listener: number; readonly relay: number };
+  /** Connections over TCP, of all listeners together. @default 4096, 1024 of one source */
+  readonly connections?: ConnectionLimits;
+  /** Of every connection, over TCP and over TLS. */
+  readonly streams?: StreamOptions;
+  /** Registered flows and the relay between them, on the same sockets. */
+  readonly flow?: Pick<FlowServerDriverOptions, 'limits' | 'onEvent'>;
   readonly crypto?: NatCrypto;
 }
 
@@ -60,8 +62,11 @@ export type TurnServerControl = Extract<
 export interface TurnDriverStats extends FrontStats {
   /** Datagrams that the system refused to send. */
   readonly sendFailures: number;
+  readonly flow: FlowDriverStats;
+  readonly streams: StreamStats & { readonly refused: Readonly<Partial<Record<TcpRefusal, number>>> };
 }
 
+const DEFAULT_CONNECTIONS: ConnectionLimits = { connections: 4096, connectionsPerSource: 1024 };
 const DEFAULT_BUFFER_BYTES = { listener: 4 * 1024 * 1024, relay: 256 * 1024 };
 
 /** Sockets and timer of the STUN and TURN server core; decides nothing. */
@@ -72,6 +77,10 @@ export class TurnServerDriver {
   private readonly front: StunTurnFront;
   private readonly sockets: ReadonlyMap<TransportAddress, Socket>;
   private readonly relays = new Map<RelayId, Socket>();
+  private readonly flows: FlowServerDriver;
+  private readonly streams: TurnStreamClients;
+  private readonly tcpListeners: readonly TcpListener[];
+  private readonly refused: Partial<Record<TcpRefusal, number>> = {};
   private timer: NodeJS.Timeout | undefined;
   private armedAt: Instant | undefined;
   private sendFailures = 0;
@@ -79,49 +88,76 @@ export class TurnServerDriver {
 
   /** Binds all listeners. @throws NatError `NAT_BIND_FAILED` where one of them cannot be bound */
   static async open(options: TurnServerDriverOptions): Promise<TurnServerDriver> {
-    const listeners = new Map<TransportAddress, Socket>();
-    const groups: ListenerGroup[] = [];
-    try {
-      for (const listen of options.listen) groups.push(await openGroup(listen, options, listeners));
-    } catch (error) {
-      for (const socket of listeners.values()) socket.close();
-      throw error;
-    }
-    return new TurnServerDriver(options, groups, listeners);
+    const { listen, bufferBytes = DEFAULT_BUFFER_BYTES, crypto = nodeCrypto } = options;
+    const bound = await openListeners(listen, { crypto, bufferBytes: bufferBytes.listener });
+    return new TurnServerDriver(options, bound);
   }
 
-  private constructor(
-    options: TurnServerDriverOptions,
-    groups: readonly ListenerGroup[],
-    sockets: ReadonlyMap<TransportAddress, Socket>,
-  ) {
-    const turn = new TurnServer({ ...options.turn, crypto: options.crypto ?? nodeCrypto, epochMillisAt });
+  private constructor(options: TurnServerDriverOptions, { groups, udp, tcp }: BoundListeners) {
+    const crypto = options.crypto ?? nodeCrypto;
+    const turn = new TurnServer({ ...options.turn, crypto, epochMillisAt });
     this.options = options;
-    this.front = new StunTurnFront(turn, groups);
+    this.front = new StunTurnFront(turn, groups, new StunServer({ crypto }));
     this.listeners = groups.flatMap(({ sockets: { primary, 'alternate-port': alternate } }) =>
       primary === undefined ? [] : [{ primary, alternatePort: alternate?.port }],
     );
-    this.sockets = sockets;
-    for (const [server, socket] of sockets) {
+    this.sockets = udp;
+    this.flows = new FlowServerDriver({ ...options.flow, crypto, sockets: udp });
+    for (const [server, socket] of udp) {
       socket.on('message', (bytes, from) => {
+        if (this.flows.receive(bytes, from, server)) return;
         this.input({ kind: 'datagram', tuple: { client: senderOf(from), server, protocol: 'udp' }, bytes });
       });
       socket.on('error', () => (this.sendFailures += 1));
     }
+    const server: StreamServer = {
+      receive: (tuple, bytes) => {
+        this.input({ kind: 'datagram', tuple, bytes });
+      },
+      closed: (tuple) => {
+        this.input({ kind: 'connection-closed', tuple });
+      },
+      holdsAllocation: (tuple) => this.front.holdsAllocation(tuple),
+    };
+    this.streams = new TurnStreamClients(server, options.streams);
+    this.tcpListeners = tcp;
+    const limit = new ConnectionLimit(options.connections ?? DEFAULT_CONNECTIONS);
+    for (const listener of tcp) {
+      listener.serve('tcp', limit, {
+        onConnection: (socket, tuple) => {
+          this.acceptStream(socket, tuple);
+        },
+        onRefused: (reason) => (this.refused[reason] = (this.refused[reason] ?? 0) + 1),
+      });
+    }
+  }
+
+  /** Serves TURN on a connection of somebody else's listener, such as TLS; `head` is what was read of it already. */
+  acceptStream(socket: StreamSocket, tuple: FiveTuple, head?: Uint8Array): void {
+    if (this.isClosed) socket.destroy();
+    else this.streams.add(socket, tuple, head);
   }
 
   control(input: TurnServerControl): void {
     this.input(input);
   }
 
+  controlFlows(input: FlowServerControl): void {
+    this.flows.control(input);
+  }
+
   stats(): TurnDriverStats {
-    return { ...this.front.stats(), sendFailures: this.sendFailures };
+    const streams = { ...this.streams.stats(), refused: { ...this.refused } };
+    return { ...this.front.stats(), sendFailures: this.sendFailures, flow: this.flows.stats(), streams };
   }
 
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.flows.close();
     clearTimeout(this.timer);
+    for (const listener of this.tcpListeners) listener.close();
+    this.streams.close();
     await Promise.all([...this.sockets.values(), ...this.relays.values()].map(closeSocket));
     this.relays.clear();
   }
@@ -135,7 +171,8 @@ export class TurnServerDriver {
     for (const output of outputs) {
       switch (output.kind) {
         case 'send':
-          this.transmit(this.sockets.get(output.to.server), output.bytes, output.to.client);
+          if (output.to.protocol !== 'udp') this.streams.send(output.to, output.bytes);
+          else this.transmit(this.sockets.get(output.to.server), output.bytes, output.to.client);
           break;
         case 'relay':
           this.transmit(this.relays.get(output.relayId), output.bytes, output.peer);
@@ -216,58 +253,6 @@ function currentInstant(): Instant {
 
 function epochMillisAt(now: Instant): number {
   return Date.now() - (performance.now() - now);
-}
-
-async function openGroup(
-  listen: TurnListen,
-  options: TurnServerDriverOptions,
-  listeners: Map<TransportAddress, Socket>,
-): Promise<ListenerGroup> {
-  const { alternateAddress, alternatePort } = listen;
-  const family = isIPv6(listen.address) ? 'ipv6' : 'ipv4';
-  const sockets: Partial<Record<StunServerSocket, TransportAddress>> = {};
-  const bind = async (name: StunServerSocket, address: string, port: number): Promise<number> => {
-    const socket = newUdpSocket(family, (options.bufferBytes ?? DEFAULT_BUFFER_BYTES).listener);
-    const bound = await bindSocket(socket, address, port);
-    sockets[name] = bound;
-    listeners.set(bound, socket);
-    return bound.port;
-  };
-  const port = await bind('primary', listen.address, listen.port);
-  const otherPort =
-    alternatePort === undefined ? undefined : await bind('alternate-port', listen.address, alternatePort);
-  if (alternateAddress !== undefined) {
-    await bind('alternate-address', alternateAddress, port);
-    if (otherPort !== undefined) await bind('alternate-address-and-port', alternateAddress, otherPort);
-  }
-  const stun = new StunServer({
-    crypto: options.crypto ?? nodeCrypto,
-    addresses: {
-      primary: { family, address: listen.publicAddress ?? listen.address, port },
-      ...(alternateAddress === undefined ? {} : { alternateAddress }),
-      ...(otherPort === undefined ? {} : { alternatePort: otherPort }),
-    },
-  });
-  return { stun, sockets };
-}
-
-function bindSocket(socket: Socket, address: string, port: number): Promise<TransportAddress> {
-  return new Promise((resolve, reject) => {
-    const onError = (cause: Error): void => {
-      socket.close();
-      reject(new NatError('NAT_BIND_FAILED', `Cannot listen on ${address} port ${port}.`, { cause }));
-    };
-    socket.once('error', onError);
-    socket.bind(port, address, () => {
-      socket.off('error', onError);
-      const bound = socket.address();
-      resolve({
-        family: bound.family === 'IPv6' ? 'ipv6' : 'ipv4',
-        address: bound.address,
-        port: bound.port,
-      });
-    });
-  });
 }
 
 function closeSocket(socket: Socket): Promise<void> {

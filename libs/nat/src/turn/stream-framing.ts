@@ -13,7 +13,7 @@ const STUN_HEADER_BYTES = 20;
 /** Enough to know what a message is and how long: of ChannelData, of STUN. */
 const SHORT_PREFIX_BYTES = 4;
 const PREFIX_BYTES = 8;
-/** The longest message that its header can state: STUN with a length of 65,532. */
+/** The longest message that a header can state: STUN with a length of 65,532; ChannelData is a little shorter. */
 export const MAX_STREAM_MESSAGE_BYTES = STUN_HEADER_BYTES + 0xfffc;
 
 export type StreamFault = 'not-turn' | 'message-too-long';

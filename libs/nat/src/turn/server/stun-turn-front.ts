@@ -37,10 +37,13 @@ export class StunTurnFront implements Core<TurnServerInput, FrontOutput> {
   private readonly turn: TurnServer;
   private readonly groups: readonly ListenerGroup[];
   private readonly listeners = new Map<TransportAddress, Listener>();
+  private readonly streamStun: StunServer | undefined;
 
-  constructor(turn: TurnServer, groups: readonly ListenerGroup[]) {
+  /** `streamStun` answers over TCP and TLS, at whatever listener: without behaviour discovery, which is about UDP. */
+  constructor(turn: TurnServer, groups: readonly ListenerGroup[], streamStun?: StunServer) {
     this.turn = turn;
     this.groups = groups;
+    this.streamStun = streamStun;
     for (const group of groups) {
       for (const [socket, address] of Object.entries(group.sockets)) {
         this.listeners.set(address, { group, socket: socket as StunServerSocket });
@@ -51,7 +54,7 @@ export class StunTurnFront implements Core<TurnServerInput, FrontOutput> {
   handle(input: TurnServerInput, now: Instant): readonly FrontOutput[] {
     if (input.kind !== 'datagram' || looksLikeChannelData(input.bytes)) return this.turn.handle(input, now);
     const { tuple, bytes } = input;
-    const listener = this.listeners.get(tuple.server);
+    const listener = tuple.protocol === 'udp' ? this.listeners.get(tuple.server) : this.streamListener(tuple);
     const decoded = decodeStunMessage(bytes);
     // Malformed bytes and unknown listeners are counted by TURN, which has the counters for both.
     if (!decoded.ok || listener === undefined) return this.turn.handle(input, now);
@@ -81,6 +84,12 @@ export class StunTurnFront implements Core<TurnServerInput, FrontOutput> {
   }
 
   stats(): FrontStats {
-    return { turn: this.turn.stats(), stun: this.groups.map(({ stun }) => stun.stats()) };
+    const servers = [...this.groups.map(({ stun }) => stun), ...(this.streamStun ? [this.streamStun] : [])];
+    return { turn: this.turn.stats(), stun: servers.map((stun) => stun.stats()) };
+  }
+
+  private streamListener({ server }: FiveTuple): Listener | undefined {
+    if (this.streamStun === undefined) return undefined;
+    return { group: { stun: this.streamStun, sockets: { primary: server } }, socket: 'primary' };
   }
 }
