@@ -106,6 +106,9 @@ export abstract class CallLeg implements Call {
     if (!isOver) this.context.drops.count('impossible-end');
   }
 
+  /** The supernode may know nothing of an unanswered call any more: then nobody can answer it. Answered ones need no supernode. */
+  abstract forgotten(): Promise<void> | void;
+
   /** Whether the state table allowed it. */
   protected apply(cause: CallCause, error?: EdgeClientError): boolean {
     const change = callTransition(this.#state, cause);

@@ -353,6 +353,43 @@ describe('Calls', () => {
     }
   });
 
+  it.each(['ended', 'ringing'] as const)(
+    'is %s where the callee signs in anew, as the supernode knows of it',
+    async (state) => {
+      const { outgoing, atBob } = await ringing();
+      supernode.resumeAnswer = 'refused';
+      supernode.refusals.set('session.cancel', 'RATE_LIMITED');
+      if (state === 'ended') supernode.refusals.set('session.ringing', 'SESSION_UNKNOWN');
+      const asked = () => supernode.requests.filter((name) => name === 'session.ringing').length;
+      const before = asked();
+      supernode.dropConnections();
+
+      expect(await outgoing.ended).toMatchObject({
+        outcome: 'cancelled',
+        error: { code: 'EDGE_CONNECTION_LOST' },
+      });
+      while (asked() < before + 2) await nextTurn();
+      if (state === 'ended') expect(await atBob.ended).toMatchObject({ outcome: 'missed' });
+      expect(atBob.state).toBe(state);
+    },
+  );
+
+  it('leaves a call alone that was answered when the supernode has forgotten its clients', async () => {
+    const { outgoing, atBob } = await active();
+    supernode.resumeAnswer = 'refused';
+    const back = [alice, bob].map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          client.on('state', ({ to }) => to === 'online' && resolve());
+        }),
+    );
+    supernode.dropConnections();
+    await Promise.all(back);
+    await alice.directory.lookup({ handle: 'bob' });
+
+    expect([outgoing.state, atBob.state]).toEqual(['active', 'active']);
+  });
+
   it('does not ring where nobody listens', async () => {
     const outgoing = alice.calls.call(userIdOf(bob));
 

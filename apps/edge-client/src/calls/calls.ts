@@ -48,6 +48,8 @@ const RING_RETRY_MS = 1000;
 export interface CatchUp {
   readonly hasCaughtUp: boolean;
   onCaughtUp(listener: () => void): () => void;
+  /** Called when the supernode may have forgotten what this client had under way, as after its restart. */
+  onSignedInAnew(listener: () => void): () => void;
 }
 
 export interface CallsOptions {
@@ -83,6 +85,9 @@ export class Calls {
     );
     sessions.on('call', (incoming) => this.#offered(incoming));
     signalling.onEvent('session.ended', (event) => this.#endedByServer(event));
+    signalling.onSignedInAnew(() => {
+      for (const leg of this.#legs.values()) void leg.forgotten();
+    });
     signalling.onCaughtUp(() => {
       this.#ringWaiting();
       void endings.flush();

@@ -53,6 +53,16 @@ export class IncomingLeg extends CallLeg implements IncomingCall {
     return 'rings';
   }
 
+  override async forgotten(): Promise<void> {
+    if (this.state !== 'ringing' || this.isTaken) return;
+    try {
+      await this.context.signalling.request('session.ringing', { sessionId: this.id });
+    } catch (thrown) {
+      // Where it could not be asked, the offer ends when it expires.
+      if (!asEdgeError(thrown, 'EDGE_CONNECTION_LOST').retryable) this.#incoming.over('cancelled');
+    }
+  }
+
   accept(options: CallVoiceOptions = {}): Promise<Call> {
     if (this.#accepting) return this.#accepting;
     if (this.state === 'ended') return Promise.reject(edgeError('EDGE_CALL_OVER'));

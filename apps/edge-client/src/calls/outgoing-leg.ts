@@ -73,6 +73,10 @@ export class OutgoingLeg extends CallLeg implements OutgoingCall {
     }
   }
 
+  override forgotten(): void {
+    if (this.#outgoing) this.apply('cancel', edgeError('EDGE_CONNECTION_LOST'));
+  }
+
   async hangUp(): Promise<void> {
     if (this.#yieldedTo) await this.#yieldedTo.hangUp();
     else if (!this.apply('cancel')) await this.endAnswered();

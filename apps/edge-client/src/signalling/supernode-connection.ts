@@ -79,6 +79,13 @@ export class SupernodeConnection implements Signalling {
     return this.#changes.on('caught-up', listener);
   }
 
+  /** Online without a resume: the supernode may know nothing any more of what this client had under way. */
+  onSignedInAnew(listener: () => void): () => void {
+    return this.onChange(({ to, cause }) => {
+      if (to === 'online' && cause === 'signed-in') listener();
+    });
+  }
+
   drops(): Readonly<Partial<Record<ServerDropReason, number>>> {
     return this.#drops.snapshot();
   }
