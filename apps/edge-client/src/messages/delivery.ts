@@ -18,6 +18,8 @@ interface Waiting {
 interface Line {
   readonly waiting: Waiting[];
   isRunning: boolean;
+  /** Acknowledged by the app, and not committed yet. */
+  unconfirmed: number;
   attempts: number;
   cancelRetry: (() => void) | undefined;
 }
@@ -25,10 +27,13 @@ interface Line {
 export type MessageHandler = (message: StoredMessage, isRedelivery: boolean) => unknown;
 
 const BACKOFF = { baseMs: 1000, capMs: 60_000 };
+/** As many a crash may hand out once more than the app has acknowledged, per conversation. */
+const MAX_UNCONFIRMED = 32;
 
 /**
  * Hands messages to the app, one at a time per conversation. The promise of the app's handler is its acknowledgement: while
- * it is open the next message waits, and when it rejects the same one is handed out again later.
+ * it is open the next message waits, and when it rejects the same one is handed out again later. The next one does not wait
+ * until that is committed, so that acknowledgements share commits.
  */
 export class Delivery {
   readonly #context: Pick<MessagesContext, 'scheduler' | 'random'>;
@@ -37,6 +42,8 @@ export class Delivery {
   readonly #failed: (message: StoredMessage, thrown: unknown) => void;
   readonly #handlers = new Set<MessageHandler>();
   readonly #lines = new Map<ConversationId, Line>();
+  /** Acknowledgements that the store refused. */
+  readonly #retries = new Set<() => void>();
   #isClosed = false;
 
   constructor(
@@ -79,6 +86,7 @@ export class Delivery {
   close(): void {
     this.#isClosed = true;
     for (const { cancelRetry } of this.#lines.values()) cancelRetry?.();
+    for (const cancel of this.#retries) cancel();
   }
 
   #enqueue(message: StoredMessage, isRedelivery: boolean): void {
@@ -86,6 +94,7 @@ export class Delivery {
     const line = this.#lines.get(conversation) ?? {
       waiting: [],
       isRunning: false,
+      unconfirmed: 0,
       attempts: 0,
       cancelRetry: undefined,
     };
@@ -103,17 +112,18 @@ export class Delivery {
 
   async #deliverAll(conversation: ConversationId, line: Line): Promise<void> {
     for (let next = line.waiting[0]; next; next = line.waiting[0]) {
-      if (this.#isClosed || this.#handlers.size === 0) break;
+      if (this.#isClosed || this.#handlers.size === 0 || line.unconfirmed >= MAX_UNCONFIRMED) break;
       if (!(await this.#deliver(next))) {
         this.#retryLater(conversation, line);
         break;
       }
       line.attempts = 0;
       line.waiting.shift();
-      this.#acknowledged(keyOfMessage(next.message));
+      line.unconfirmed += 1;
+      void this.#confirm(conversation, line, next.message, 0);
     }
     line.isRunning = false;
-    if (line.waiting.length === 0) this.#lines.delete(conversation);
+    this.#forgetIdle(conversation, line);
   }
 
   async #deliver(next: Waiting): Promise<boolean> {
@@ -123,13 +133,42 @@ export class Delivery {
       await Promise.all(
         [...this.#handlers].map((handler) => Promise.resolve().then(() => handler(message, isRedelivery))),
       );
-      if (this.#isClosed) return false;
-      await this.#acknowledge(message);
-      return true;
+      return !this.#isClosed;
     } catch (thrown) {
       if (!this.#isClosed) this.#failed(message, thrown);
       return false;
     }
+  }
+
+  /** Until the store takes it; the app is not asked again. */
+  async #confirm(
+    conversation: ConversationId,
+    line: Line,
+    message: StoredMessage,
+    attempts: number,
+  ): Promise<void> {
+    try {
+      await this.#acknowledge(message);
+    } catch (thrown) {
+      if (this.#isClosed) return;
+      this.#failed(message, thrown);
+      const wait = fullJitter(attempts, this.#context.random, BACKOFF);
+      const cancel = this.#context.scheduler.after(wait, () => {
+        this.#retries.delete(cancel);
+        void this.#confirm(conversation, line, message, attempts + 1);
+      });
+      this.#retries.add(cancel);
+      return;
+    }
+    this.#acknowledged(keyOfMessage(message));
+    line.unconfirmed -= 1;
+    this.#run(conversation);
+    this.#forgetIdle(conversation, line);
+  }
+
+  #forgetIdle(conversation: ConversationId, line: Line): void {
+    if (line.waiting.length === 0 && line.unconfirmed === 0 && !line.isRunning)
+      this.#lines.delete(conversation);
   }
 
   #retryLater(conversation: ConversationId, line: Line): void {

@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdtemp,
+  open as openFile,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ConversationId, DeviceId, MessageId, UserId } from '@parley/protocol';
 import { FileMessageStore } from './file-message-store.ts';
 import type { StoreChange } from './message-store.ts';
@@ -21,6 +30,18 @@ function message(at: number, changes: Partial<StoredMessage> = {}): StoredMessag
     clock: at + 1,
     content: { kind: 'text', text: `text ${String(at)}` },
     ...{ state: 'arrived', storedAt: null, receipts: {}, isRead: false },
+    ...changes,
+  };
+}
+
+/** Of more messages than one byte tells apart. */
+function numbered(at: number, changes: Partial<StoredMessage> = {}): StoredMessage {
+  const messageId = Buffer.alloc(16);
+  messageId.writeUInt32BE(at);
+  return {
+    ...message(0),
+    messageId: messageId.toString('base64url') as MessageId,
+    clock: at + 1,
     ...changes,
   };
 }
@@ -148,6 +169,50 @@ describe('FileMessageStore', () => {
     expect(state.positions.get('mailbox')).toBe(39);
   });
 
+  it('syncs once for all commits that wait, and confirms none before', async () => {
+    const { store } = await opened();
+    const syncs = await spyOnSyncs(file);
+    try {
+      await Promise.all(Array.from({ length: 100 }, (_, at) => store.commit([put(message(at))])));
+
+      // One for what came in the first turn, one for what came during it.
+      expect(syncs).toHaveBeenCalledTimes(1);
+      let hasConfirmed = false;
+      const confirmed = store.commit([put(message(100))]).then(() => {
+        hasConfirmed = true;
+      });
+      const [durable] = await Promise.all([
+        new Promise<boolean>((resolve) => {
+          syncs.mockImplementationOnce(() => {
+            resolve(!hasConfirmed);
+            return Promise.resolve();
+          });
+        }),
+        confirmed,
+      ]);
+      expect(durable).toBe(true);
+      expect(await texts(store, 200)).toHaveLength(101);
+    } finally {
+      syncs.mockRestore();
+    }
+  });
+
+  it('has the newest value of every message, also of those that it does not hold in memory', async () => {
+    const { store } = await opened();
+    const commitAll = (values: readonly StoredMessage[]) =>
+      Promise.all(values.map((value) => store.commit([put(value)])));
+    const all = Array.from({ length: 400 }, (_, at) => numbered(at));
+    await commitAll(all);
+    await commitAll([numbered(3, { state: 'done' }), numbered(399, { state: 'done' })]);
+    await commitAll(all.slice(5, 395).map((one) => ({ ...one, isRead: true })));
+
+    expect((await store.find(keyOfMessage(numbered(3))))?.state).toBe('done');
+    expect((await store.find(keyOfMessage(numbered(4))))?.isRead).toBe(false);
+    expect((await store.find(keyOfMessage(numbered(10))))?.isRead).toBe(true);
+    expect((await store.find(keyOfMessage(numbered(394))))?.isRead).toBe(true);
+    expect((await store.find(keyOfMessage(numbered(399))))?.state).toBe('done');
+  });
+
   it('says so when it cannot be opened, and after it was closed', async () => {
     await expect(new FileMessageStore(join(folder, 'missing')).load()).rejects.toMatchObject({
       code: 'EDGE_MESSAGES_UNUSABLE',
@@ -158,6 +223,14 @@ describe('FileMessageStore', () => {
     await expect(store.commit([put(message(1))])).rejects.toMatchObject({ code: 'EDGE_CLIENT_CLOSED' });
   });
 });
+
+/** `datasync` of all open files. */
+async function spyOnSyncs(path: string) {
+  const handle = await openFile(path, 'r');
+  const prototype = Object.getPrototypeOf(handle) as typeof handle;
+  await handle.close();
+  return jest.spyOn(prototype, 'datasync');
+}
 
 function digestLine(value: unknown): string {
   const json = JSON.stringify(value);

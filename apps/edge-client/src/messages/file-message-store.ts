@@ -26,10 +26,12 @@ interface Commit {
 /** Changes beyond twice the living ones that a log may hold before it is written anew. */
 const COMPACTION_SLACK = 2000;
 const COMPACTION_BATCH = 64;
+/** Messages kept in memory as well: most are read once or twice soon after they were written, to be changed. */
+const MAX_RECENT = 256;
 
 /**
  * A {@link MessageStore} in one append-only file (0600): commits that wait at the same time share one fsync. Memory holds an
- * index of the messages; their contents are read from the file when they are asked for.
+ * index of the messages and the latest of them; the contents of others are read from the file when they are asked for.
  */
 export class FileMessageStore implements MessageStore {
   readonly #path: string;
@@ -37,6 +39,8 @@ export class FileMessageStore implements MessageStore {
   #size = 0;
   #state = emptyWorkingState();
   #index = new MessageIndex<LinePlace>();
+  /** As they are in the file, the one written longest ago first. */
+  readonly #recent = new Map<MessageKey, StoredMessage>();
   #changesInFile = 0;
   readonly #waiting: Commit[] = [];
   #flushing: Promise<void> | undefined;
@@ -156,7 +160,16 @@ export class FileMessageStore implements MessageStore {
       const length = lines[at]?.length ?? 0;
       this.#apply(changes, { offset: this.#size, length });
       this.#size += length;
+      for (const change of changes) if (change.table === 'messages') this.#noteRecent(change.value);
     }
+  }
+
+  #noteRecent(message: StoredMessage): void {
+    const key = keyOfMessage(message);
+    this.#recent.delete(key);
+    this.#recent.set(key, message);
+    const [oldest] = this.#recent.keys();
+    if (this.#recent.size > MAX_RECENT && oldest) this.#recent.delete(oldest);
   }
 
   #isDueForCompaction(): boolean {
@@ -229,6 +242,8 @@ export class FileMessageStore implements MessageStore {
   }
 
   async #message(key: MessageKey): Promise<StoredMessage> {
+    const recent = this.#recent.get(key);
+    if (recent) return recent;
     // Place and file are read in one turn: a compaction may change both between two.
     const changes = await usable(async () => {
       const place = this.#index.get(key)?.place;

@@ -1,16 +1,23 @@
 import type { Envelope, MessageId, UserId } from '@parley/protocol';
-import { edgeError, EdgeClientError } from '../errors.ts';
+import { asEdgeError, edgeError, EdgeClientError } from '../errors.ts';
 import { findDevice } from '../identity/device-list-chain.ts';
 import type { Party } from '../rendezvous/signed-session.ts';
-import { dueReceiptRow, type MessageBook } from './message-book.ts';
+import { deferred, type Deferred } from '../session/deferred.ts';
+import { InboxRows } from './inbox-rows.ts';
 import {
-  deviceIdOfListed,
-  FORGERIES,
-  MAX_MESSAGE_AGE_MS,
-  openMessage,
-  type OpenedMessage,
-} from './message-sealing.ts';
-import type { StoreChange } from './message-store.ts';
+  applyEarlyReceipts,
+  applyReceipt,
+  type IncomingReceipt,
+  type ReceiptNews,
+} from './incoming-receipts.ts';
+import {
+  dueReceiptRow,
+  type FindMessage,
+  type MessageBook,
+  type Transaction,
+  type WorkingChange,
+} from './message-book.ts';
+import { FORGERIES, MAX_MESSAGE_AGE_MS, openMessage, type OpenedMessage } from './message-sealing.ts';
 import type { MessageDropReason, MessagesContext } from './messages-context.ts';
 import { keyOfMessage, messageKey, type MessageKey, type StoredMessage } from './stored-message.ts';
 
@@ -35,27 +42,27 @@ export interface InboxListener {
   receipt(receipt: ReceiptNews): void;
 }
 
-/** Messages of this account that a device of the peer has, or that the user has read (elsewhere, when it is our own). */
-export interface ReceiptNews {
-  readonly from: Party;
-  readonly peer: UserId;
-  readonly receipt: 'delivered' | 'read';
-  readonly messages: readonly StoredMessage[];
-  readonly at: number;
-}
-
 /** Unanswered messages in the request box, of one stranger and of all. */
 const MAX_REQUESTS_PER_USER = 20;
 const MAX_REQUESTS = 500;
 
-/** What is to be done for one copy once its changes are committed. */
+/** What is to be done for one copy. */
 interface Judged {
   readonly outcome: TakeOutcome;
-  readonly changes: readonly StoreChange[];
-  readonly effect?: () => void;
+  readonly message?: StoredMessage;
+  readonly receipt?: IncomingReceipt;
+  readonly rows: readonly WorkingChange[];
 }
 
-const SETTLED: Judged = { outcome: 'settled', changes: [] };
+/** Copies that came together. */
+interface Call {
+  readonly copies: readonly IncomingCopy[];
+  readonly done: Deferred<readonly TakeOutcome[]>;
+}
+
+const SETTLED: Judged = { outcome: 'settled', rows: [] };
+/** Copies of one commit, so that the first of them do not wait for too many others. */
+const MAX_COPIES_AT_ONCE = 256;
 
 /** Takes copies in, by whichever road and however often they come: each message is kept once, then told once. */
 export class Inbox {
@@ -67,7 +74,8 @@ export class Inbox {
   /** Kept, and not acknowledged by the app. */
   readonly #waiting = new Set<MessageKey>();
   /** Copies are judged one after the other, so that two of one message cannot pass each other. */
-  #taking: Promise<unknown> = Promise.resolve();
+  readonly #calls: Call[] = [];
+  #taking: Promise<void> | undefined;
 
   constructor(context: MessagesContext, book: MessageBook, listener: InboxListener) {
     this.#context = context;
@@ -84,14 +92,16 @@ export class Inbox {
   }
 
   /**
-   * Takes copies in with one commit; the answer is in their order. After an error none of them was taken.
+   * Takes copies in with one commit, which copies of the same moment share; the answer is in their order. After an error
+   * none of them was taken.
    *
    * @throws what keeps device lists from being asked for, EDGE_MESSAGES_UNUSABLE
    */
   take(copies: readonly IncomingCopy[]): Promise<readonly TakeOutcome[]> {
-    const taking = this.#taking.then(() => this.#take(copies));
-    this.#taking = taking.catch(() => undefined); // the failure belongs to this caller
-    return taking;
+    const done = deferred<readonly TakeOutcome[]>();
+    this.#calls.push({ copies, done });
+    this.#taking ??= this.#takeAll();
+    return done.promise;
   }
 
   /** The app has acknowledged it: commits that, and the receipt that its sender gets. */
@@ -128,27 +138,105 @@ export class Inbox {
     return [...this.#requests.values()].flatMap((keys) => [...keys]);
   }
 
-  async #take(copies: readonly IncomingCopy[]): Promise<readonly TakeOutcome[]> {
-    const judged: Judged[] = [];
+  async #takeAll(): Promise<void> {
+    // A turn later, so that copies of one moment share the commit.
+    await Promise.resolve();
+    while (this.#calls.length > 0) await this.#takeTogether(this.#nextCalls());
+    this.#taking = undefined;
+  }
+
+  #nextCalls(): readonly Call[] {
+    let copies = 0;
+    let count = 0;
+    for (const call of this.#calls) {
+      copies += call.copies.length;
+      if (count > 0 && copies > MAX_COPIES_AT_ONCE) break;
+      count += 1;
+    }
+    return this.#calls.splice(0, count);
+  }
+
+  async #takeTogether(calls: readonly Call[]): Promise<void> {
+    const judged = new Map<Call, readonly Judged[]>();
     const inThisTurn = new Set<MessageKey>();
-    for (const copy of copies) {
-      const key = messageKey(copy.from.deviceId, copy.messageId);
-      if (this.#book.isKnown(key) || inThisTurn.has(key)) judged.push(this.#duplicate(key, inThisTurn));
-      else {
-        const verdict = await this.#judge(copy);
-        if (verdict.changes.length > 0) inThisTurn.add(key);
-        judged.push(verdict);
+    for (const call of calls) {
+      try {
+        judged.set(call, await this.#judgeAll(call.copies, inThisTurn));
+      } catch (thrown) {
+        call.done.reject(asError(thrown));
       }
     }
-    await this.#book.commit(judged.flatMap(({ changes }) => changes));
-    for (const { effect } of judged) effect?.();
-    return judged.map(({ outcome }) => outcome);
+    const all = [...judged.values()].flat();
+    let effects: readonly (() => void)[];
+    try {
+      effects = await this.#book.transact((find) => this.#changesOf(all, find));
+    } catch (thrown) {
+      this.#forgetRequests(all);
+      for (const { done } of judged.keys()) done.reject(asError(thrown));
+      return;
+    }
+    for (const effect of effects) effect();
+    for (const [{ done }, verdicts] of judged) done.resolve(verdicts.map(({ outcome }) => outcome));
+  }
+
+  async #judgeAll(copies: readonly IncomingCopy[], inThisTurn: Set<MessageKey>): Promise<readonly Judged[]> {
+    const judged: Judged[] = [];
+    const keys: MessageKey[] = [];
+    try {
+      for (const copy of copies) {
+        const key = messageKey(copy.from.deviceId, copy.messageId);
+        if (this.#book.isKnown(key) || inThisTurn.has(key)) {
+          judged.push(this.#duplicate(key, inThisTurn));
+          continue;
+        }
+        const verdict = await this.#judge(copy);
+        judged.push(verdict);
+        if (!verdict.message && !verdict.receipt) continue;
+        keys.push(key);
+        inThisTurn.add(key);
+      }
+      return judged;
+    } catch (thrown) {
+      // None of these is taken: the same copy in another call is no duplicate.
+      for (const key of keys) inThisTurn.delete(key);
+      this.#forgetRequests(judged);
+      throw thrown;
+    }
+  }
+
+  /** Messages first: a receipt may be about one that came with it. */
+  async #changesOf(
+    judged: readonly Judged[],
+    find: FindMessage,
+  ): Promise<Transaction<readonly (() => void)[]>> {
+    const rows = new InboxRows(this.#book, find);
+    const effects: (() => void)[] = [];
+    for (const { message } of judged) {
+      if (!message) continue;
+      const early = applyEarlyReceipts(this.#context, rows, message);
+      rows.put(early.message);
+      effects.push(() => this.#tell(early.message));
+      for (const news of early.news) effects.push(() => this.#listener.receipt(news));
+    }
+    for (const { receipt } of judged) {
+      const news = receipt && (await applyReceipt(this.#context, rows, receipt));
+      if (news) effects.push(() => this.#listener.receipt(news));
+    }
+    const others = judged.flatMap((one) => one.rows);
+    return { changes: [...rows.changes(), ...others], result: effects };
+  }
+
+  #tell(message: StoredMessage): void {
+    if (message.state === 'request') this.#listener.requested(message);
+    if (message.state !== 'arrived') return;
+    this.#waiting.add(keyOfMessage(message));
+    this.#listener.arrived(message);
   }
 
   #duplicate(key: MessageKey, inThisTurn: ReadonlySet<MessageKey>): Judged {
     this.#context.drops.count('duplicate');
     // A copy of a message that the app still has to acknowledge is as little acknowledged as the first one.
-    return this.#waiting.has(key) || inThisTurn.has(key) ? { outcome: 'waiting', changes: [] } : SETTLED;
+    return this.#waiting.has(key) || inThisTurn.has(key) ? { outcome: 'waiting', rows: [] } : SETTLED;
   }
 
   async #judge(copy: IncomingCopy): Promise<Judged> {
@@ -194,22 +282,11 @@ export class Inbox {
     };
     if (stored.state === 'request' && !this.#hasRoomForRequest(from.userId))
       return this.#drop('request-box-full');
+    // At once: the next copy of the same turn has to find the box fuller.
+    if (stored.state === 'request') this.#noteRequest(stored);
     const advance = this.#book.advanceClock(conversation, clock);
-    const changes: StoreChange[] = [{ table: 'messages', value: stored }, ...(advance ? [advance] : [])];
-    if (stored.state === 'unread') return { outcome: 'settled', changes };
-    if (stored.state === 'request') {
-      // At once: the next copy of the same turn has to find the box fuller.
-      this.#noteRequest(stored);
-      return { outcome: 'settled', changes, effect: () => this.#listener.requested(stored) };
-    }
-    return {
-      outcome: 'waiting',
-      changes,
-      effect: () => {
-        this.#waiting.add(keyOfMessage(stored));
-        this.#listener.arrived(stored);
-      },
-    };
+    const outcome = stored.state === 'arrived' ? 'waiting' : 'settled';
+    return { outcome, message: stored, rows: advance ? [advance] : [] };
   }
 
   /** The supernode's word on who is a stranger is not needed: the contact list says it. */
@@ -219,29 +296,23 @@ export class Inbox {
     return isKnown ? 'arrived' : 'request';
   }
 
-  /** One commit for the receipt and what it changes: it is applied once, and never lost. */
-  async #judgeReceipt(
+  /** Its row and what it changes are committed as one: it is applied once, and never lost. */
+  #judgeReceipt(
     { conversation, messageId, from, clock, sentAt, peer }: OpenedMessage,
-    {
-      receipt,
-      messageIds,
-    }: { readonly receipt: 'delivered' | 'read'; readonly messageIds: readonly MessageId[] },
-  ): Promise<Judged> {
-    const { self, lists, drops, now } = this.#context;
-    const isOwn = from.userId === self().userId;
-    const news = { from, peer: isOwn ? peer : from.userId, receipt, at: now() };
-    const senders = lists.known(isOwn ? news.peer : self().userId)?.devices ?? [];
-    const keys = messageIds.flatMap((id) => senders.map(({ key }) => messageKey(deviceIdOfListed(key), id)));
+    { receipt, messageIds }: Pick<IncomingReceipt, 'receipt' | 'messageIds'>,
+  ): Judged {
+    const { self, now } = this.#context;
+    const until = sentAt + MAX_MESSAGE_AGE_MS;
     const advance = this.#book.advanceClock(conversation, clock);
-    const seenKey = messageKey(from.deviceId, messageId);
-    const messages = await this.#book.change(
-      keys,
-      (message) => (message.peer === news.peer ? withReceipt(message, news, isOwn) : undefined),
-      [{ table: 'seen', key: seenKey, value: sentAt + MAX_MESSAGE_AGE_MS }, ...(advance ? [advance] : [])],
-    );
-    if (messages.length === 0) drops.count('receipt-without-news');
-    else this.#listener.receipt({ ...news, messages });
-    return SETTLED;
+    const seen = { table: 'seen' as const, key: messageKey(from.deviceId, messageId), value: until };
+    return {
+      outcome: 'settled',
+      receipt: {
+        ...{ from, receipt, messageIds, until, at: now() },
+        peer: from.userId === self().userId ? peer : from.userId,
+      },
+      rows: [seen, ...(advance ? [advance] : [])],
+    };
   }
 
   async #senderKey({ userId, deviceId }: Party): Promise<SenderKey> {
@@ -271,6 +342,12 @@ export class Inbox {
     this.#requests.set(message.peer, keys.add(keyOfMessage(message)));
   }
 
+  #forgetRequests(judged: readonly Judged[]): void {
+    for (const { message } of judged) {
+      if (message?.state === 'request') this.#requests.get(message.peer)?.delete(keyOfMessage(message));
+    }
+  }
+
   #drop(reason: MessageDropReason): Judged {
     this.#context.drops.count(reason);
     return SETTLED;
@@ -280,18 +357,6 @@ export class Inbox {
 type SenderKey =
   { readonly key: string } | { readonly key: undefined; readonly problem: 'held' | 'unknown-device' };
 
-function withReceipt(
-  message: StoredMessage,
-  { from, receipt, at }: Omit<ReceiptNews, 'messages'>,
-  isOwn: boolean,
-): StoredMessage | undefined {
-  // Our own other device says that the user has read what the peer wrote.
-  if (isOwn) return receipt === 'read' && !message.isRead ? { ...message, isRead: true } : undefined;
-  const before = message.receipts[from.deviceId] ?? { deliveredAt: null, readAt: null };
-  const after = {
-    deliveredAt: before.deliveredAt ?? at,
-    readAt: before.readAt ?? (receipt === 'read' ? at : null),
-  };
-  if (after.deliveredAt === before.deliveredAt && after.readAt === before.readAt) return undefined;
-  return { ...message, receipts: { ...message.receipts, [from.deviceId]: after } };
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION');
 }

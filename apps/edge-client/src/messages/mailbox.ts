@@ -9,6 +9,8 @@ import { messageKey, type MessageKey } from './stored-message.ts';
 export type CatchUp = 'pending' | 'complete' | 'gap';
 
 const BACKOFF = { baseMs: 250, capMs: 30_000 };
+/** More copies than this are read again instead of being kept until their turn. */
+const MAX_ANNOUNCED = 512;
 /** Acknowledgements of this time travel together. */
 const ACKNOWLEDGE_DELAY_MS = 20;
 
@@ -30,6 +32,8 @@ export class Mailbox {
   readonly #acknowledgeable = new Set<number>();
   #state: CatchUp = 'pending';
   #reading: Promise<void> | undefined;
+  /** Copies that arrived while others were taken in. */
+  readonly #announced: MailboxItem[] = [];
   #isStale = false;
   #attempts = 0;
   #cancelRetry: (() => void) | undefined;
@@ -65,20 +69,16 @@ export class Mailbox {
 
   offline(): void {
     this.#state = 'pending';
+    this.#announced.length = 0;
   }
 
   arrived(items: readonly MailboxItem[]): void {
-    const isNext = items.every(({ cursor }, at) => cursor === this.#position + 1 + at);
-    // A cursor that was passed, of a message never seen: the device was linked anew, and its mailbox begins at 1 again.
-    const isReset = items.some(
-      ({ cursor, from, messageId }) =>
-        cursor <= this.#position &&
-        !this.#kept.has(cursor) &&
-        !this.#book.isKnown(messageKey(from.deviceId, messageId)),
-    );
-    if (isReset && !this.#reading) this.#restart();
-    if (!isNext || this.#reading) this.#read();
-    else this.#run(this.#takeAll(items));
+    this.#announced.push(...items);
+    if (this.#announced.length > MAX_ANNOUNCED) {
+      this.#announced.length = 0;
+      this.#isStale = true;
+    }
+    if (!this.#reading) this.#run();
   }
 
   /** The app has the message: its copies may leave the mailbox. */
@@ -104,19 +104,15 @@ export class Mailbox {
 
   #read(): void {
     this.#isStale = true;
-    if (!this.#reading) this.#run(Promise.resolve());
+    if (!this.#reading) this.#run();
   }
 
-  /** One reader at a time; whoever asks meanwhile gets another round. */
-  #run(first: Promise<void>): void {
+  /** One reader at a time; what is asked for and what arrives meanwhile gets another round. */
+  #run(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
-    this.#reading = first
-      .then(async () => {
-        while (this.#isStale && this.#context.isOnline() && !this.#isClosed) {
-          this.#isStale = false;
-          await this.#readAll();
-        }
+    this.#reading = this.#followAll()
+      .then(() => {
         this.#attempts = 0;
       })
       .catch(() => {
@@ -125,8 +121,41 @@ export class Mailbox {
       })
       .finally(() => {
         this.#reading = undefined;
-        if (this.#isStale && this.#context.isOnline() && !this.#cancelRetry && !this.#isClosed) this.#read();
+        if (this.#hasWork() && !this.#cancelRetry) this.#run();
       });
+  }
+
+  #hasWork(): boolean {
+    const isAsked = this.#isStale || this.#announced.length > 0;
+    return isAsked && this.#context.isOnline() && !this.#isClosed;
+  }
+
+  async #followAll(): Promise<void> {
+    while (this.#hasWork()) {
+      if (!this.#isStale) {
+        await this.#takeAnnounced();
+        continue;
+      }
+      this.#isStale = false;
+      await this.#readAll();
+    }
+  }
+
+  /** Copies that follow what was looked at are taken as they came; of anything else the mailbox knows the order. */
+  async #takeAnnounced(): Promise<void> {
+    const items = this.#announced.splice(0);
+    // A cursor that was passed, of a message never seen: the device was linked anew, and its mailbox begins at 1 again.
+    const isReset = items.some(
+      ({ cursor, from, messageId }) =>
+        cursor <= this.#position &&
+        !this.#kept.has(cursor) &&
+        !this.#book.isKnown(messageKey(from.deviceId, messageId)),
+    );
+    if (isReset) this.#restart();
+    const unseen = items.filter(({ cursor }) => cursor > this.#position);
+    const isNext = unseen.every(({ cursor }, at) => cursor === this.#position + 1 + at);
+    if (isReset || !isNext) this.#isStale = true;
+    else if (unseen.length > 0) await this.#takeAll(unseen);
   }
 
   /** Lost connection, full disk, lists out of reach: nothing was acknowledged, all of it is still there. */

@@ -4,6 +4,7 @@ import {
   dueReceiptKey,
   emptyWorkingState,
   type DueReceipt,
+  type EarlyReceipts,
   type HistoryQuery,
   type MessageStore,
   type OutboxEntry,
@@ -16,6 +17,15 @@ const MAX_CLOCK_STEP = 2 ** 32;
 
 /** A change of anything but a message. */
 export type WorkingChange = Exclude<StoreChange, { table: 'messages' }>;
+
+/** Finds a message in its newest value. */
+export type FindMessage = (key: MessageKey) => Promise<StoredMessage | undefined>;
+
+/** What a {@link MessageBook.transact} commits, and what it tells its caller once that is done. */
+export interface Transaction<Result> {
+  readonly changes: readonly StoreChange[];
+  readonly result: Result;
+}
 
 /** What this device knows of its messages: the store, the working rows in memory, and changes that do not overtake each other. */
 export class MessageBook {
@@ -34,10 +44,11 @@ export class MessageBook {
 
   /** @throws EDGE_MESSAGES_CORRUPTED, EDGE_MESSAGES_NEWER, EDGE_MESSAGES_UNUSABLE */
   static async open(store: MessageStore): Promise<MessageBook> {
-    const { outbox, dueReceipts, seen, clocks, positions } = await store.load();
+    const { outbox, dueReceipts, earlyReceipts, seen, clocks, positions } = await store.load();
     return new MessageBook(store, {
       outbox: new Map(outbox),
       dueReceipts: new Map(dueReceipts),
+      earlyReceipts: new Map(earlyReceipts),
       seen: new Map(seen),
       clocks: new Map(clocks),
       positions: new Map(positions),
@@ -51,6 +62,10 @@ export class MessageBook {
 
   get dueReceipts(): readonly DueReceipt[] {
     return [...this.#state.dueReceipts.values()];
+  }
+
+  get earlyReceipts(): ReadonlyMap<string, EarlyReceipts> {
+    return this.#state.earlyReceipts;
   }
 
   get mailboxPosition(): number {
@@ -91,9 +106,13 @@ export class MessageBook {
   }
 
   /** Forgets what is too old to be taken again anyway. */
-  async forgetSeen(now: number): Promise<void> {
-    const old = [...this.#state.seen].filter(([, until]) => until < now).map(([key]) => key);
-    await this.commit(old.map((key) => ({ table: 'seen' as const, key, value: null })));
+  async forgetOld(now: number): Promise<void> {
+    const seen = [...this.#state.seen].filter(([, until]) => until < now);
+    const early = [...this.#state.earlyReceipts].filter(([, { until }]) => until < now);
+    await this.commit([
+      ...seen.map(([key]) => ({ table: 'seen' as const, key, value: null })),
+      ...early.map(([key]) => ({ table: 'earlyReceipts' as const, key, value: null })),
+    ]);
   }
 
   /** New messages and rows. Messages that are there already are changed by {@link change}. */
@@ -123,25 +142,33 @@ export class MessageBook {
     edit: (message: StoredMessage) => StoredMessage | undefined,
     rows: readonly WorkingChange[] = [],
   ): Promise<readonly StoredMessage[]> {
-    const reading = this.#reading.then(async () => {
+    return this.transact(async (find) => {
       const changed: StoredMessage[] = [];
       for (const key of keys) {
-        const message = this.#uncommitted.get(key) ?? (await this.#store.find(key));
+        const message = await find(key);
         const next = message && edit(message);
         if (next) changed.push(next);
       }
+      const changes = changed.map((value) => ({ table: 'messages' as const, value }));
+      return { changes: [...changes, ...rows], result: changed };
+    });
+  }
+
+  /** Commits what `work` makes of the newest values; no other change of a message comes between. */
+  async transact<Result>(work: (find: FindMessage) => Promise<Transaction<Result>>): Promise<Result> {
+    const reading = this.#reading.then(async () => {
+      const { changes, result } = await work(
+        async (key) => this.#uncommitted.get(key) ?? (await this.#store.find(key)),
+      );
       // The commit begins in this turn, so that the next change finds these values.
-      const commit = this.commit([
-        ...changed.map((value) => ({ table: 'messages' as const, value })),
-        ...rows,
-      ]);
+      const commit = this.commit(changes);
       commit.catch(() => undefined); // awaited below, outside of the queue
-      return { changed, commit };
+      return { result, commit };
     });
     this.#reading = reading.catch(() => undefined); // the failure belongs to this call
-    const { changed, commit } = await reading;
+    const { result, commit } = await reading;
     await commit;
-    return changed;
+    return result;
   }
 
   find(key: MessageKey): Promise<StoredMessage | undefined> {

@@ -1,5 +1,6 @@
 import {
   conversationIdSchema,
+  deviceIdSchema,
   messageIdSchema,
   messageSchema,
   userIdSchema,
@@ -33,12 +34,30 @@ export const dueReceiptSchema = z.object({
 });
 export type DueReceipt = z.infer<typeof dueReceiptSchema>;
 
+/** Receipts that came before the message that they are about: another device of this account sent or got it. */
+export const earlyReceiptsSchema = z.object({
+  peer: userIdSchema,
+  messageId: messageIdSchema,
+  receipts: z.array(
+    z.object({
+      from: z.object({ userId: userIdSchema, deviceId: deviceIdSchema }),
+      receipt: z.enum(['delivered', 'read']),
+      at: timeSchema,
+    }),
+  ),
+  /** When no copy can come any more. */
+  until: timeSchema,
+});
+export type EarlyReceipts = z.infer<typeof earlyReceiptsSchema>;
+
 /** The small tables: all of them are held in memory, by key. */
 export const WORKING_TABLES = {
   /** By message id. */
   outbox: outboxEntrySchema,
   /** By `dueReceiptKey`. */
   dueReceipts: dueReceiptSchema,
+  /** By `earlyReceiptsKey`. */
+  earlyReceipts: earlyReceiptsSchema,
   /** Taken and not in the history (receipts), by message key; the value is the instant at which it is too old by itself. */
   seen: timeSchema,
   /** The Lamport clock of a conversation. */
@@ -95,6 +114,7 @@ export function emptyWorkingState(): { readonly [Table in WorkingTable]: Map<str
   return {
     outbox: new Map(),
     dueReceipts: new Map(),
+    earlyReceipts: new Map(),
     seen: new Map(),
     clocks: new Map(),
     positions: new Map(),
@@ -105,6 +125,7 @@ export const storeChangeSchema = z.discriminatedUnion('table', [
   z.object({ table: z.literal('messages'), value: storedMessageSchema }),
   rowSchema('outbox'),
   rowSchema('dueReceipts'),
+  rowSchema('earlyReceipts'),
   rowSchema('seen'),
   rowSchema('clocks'),
   rowSchema('positions'),
@@ -130,4 +151,8 @@ export function applyToWorkingState(
 
 export function dueReceiptKey({ peer, messageId, receipt }: DueReceipt): string {
   return `${peer} ${messageId} ${receipt}`;
+}
+
+export function earlyReceiptsKey({ peer, messageId }: Pick<EarlyReceipts, 'peer' | 'messageId'>): string {
+  return `${peer} ${messageId}`;
 }

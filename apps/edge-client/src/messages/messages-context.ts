@@ -19,6 +19,7 @@ export type MessageDropReason =
   | 'request-box-full'
   | 'receipt-without-news'
   | 'receipt-to-a-stranger'
+  | 'early-receipts-full'
   | 'frame-malformed'
   | 'frame-unknown'
   | 'acknowledgement-not-delivered';

@@ -10,7 +10,8 @@ import {
   type ReceivedMessage,
 } from './chat-message.ts';
 import { Delivery } from './delivery.ts';
-import { Inbox, type IncomingCopy, type ReceiptNews } from './inbox.ts';
+import { Inbox, type IncomingCopy } from './inbox.ts';
+import type { ReceiptNews } from './incoming-receipts.ts';
 import { Mailbox, type CatchUp } from './mailbox.ts';
 import { dueReceiptRow, MessageBook, outboxRow } from './message-book.ts';
 import { MessageRequests, type ContactChanges } from './message-requests.ts';
@@ -146,7 +147,7 @@ export class Messages {
     contacts: ContactChanges,
   ): Promise<Messages> {
     const book = await MessageBook.open(store);
-    await book.forgetSeen(context.now());
+    await book.forgetOld(context.now());
     const messages = new Messages(context, book, contacts);
     messages.#delivery.restore(await messages.#inbox.restore());
     return messages;

@@ -51,16 +51,20 @@ export class Receipts {
   }
 
   async #flush(): Promise<void> {
-    if (this.#isFlushing || !this.#hasContacts || this.#context.isInvisible()) return;
-    this.#isFlushing = true;
-    try {
-      for (const group of groupsOf(this.#book.dueReceipts)) await this.#sendGroup(group);
-    } catch {
-      // The store refused; what is due stays due.
-      this.#flushAfter(RETRY_DELAY_MS);
-    } finally {
-      this.#isFlushing = false;
+    if (!this.#hasContacts || this.#context.isInvisible()) return;
+    if (this.#isFlushing) {
+      // What became due after the running flush had begun.
+      this.flushSoon();
+      return;
     }
+    this.#isFlushing = true;
+    // All at once, so that they share a commit.
+    const outcomes = await Promise.allSettled(
+      groupsOf(this.#book.dueReceipts).map((group) => this.#sendGroup(group)),
+    );
+    this.#isFlushing = false;
+    // The store refused; what is due stays due.
+    if (outcomes.some(({ status }) => status === 'rejected')) this.#flushAfter(RETRY_DELAY_MS);
   }
 
   async #sendGroup(group: readonly [DueReceipt, ...DueReceipt[]]): Promise<void> {
