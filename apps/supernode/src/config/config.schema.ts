@@ -1,3 +1,4 @@
+import { LIMITS } from '@parley/protocol';
 import {
   CIDR,
   FLAG,
@@ -67,6 +68,11 @@ export const CONFIG_SCHEMA = {
       default: 512,
       doc: 'Connections of edge clients at one time from one IPv4 address or IPv6 /64.',
     }),
+    messageRequestsPerSecond: option(integer({ min: LIMITS.requestsPerSecond, max: 1_000_000 }), {
+      env: 'SUPERNODE_MESSAGE_REQUESTS_PER_SECOND',
+      default: LIMITS.messageRequestsPerSecond,
+      doc: 'Messages, reads and acknowledgements of one connection per second; four times as many at once.',
+    }),
     drainSeconds: option(integer({ min: 0, max: 3600 }), {
       env: 'SUPERNODE_DRAIN_SECONDS',
       default: 10,
@@ -103,6 +109,16 @@ export const CONFIG_SCHEMA = {
       env: 'SUPERNODE_RELAY_MAX_ALLOCATIONS_PER_ADDRESS',
       default: 1024,
       doc: 'TURN allocations at one time from one IPv4 address or IPv6 /64; an office or a carrier NAT is one.',
+    }),
+    maxRelaysPerDevice: option(integer({ min: 1, max: 10_000 }), {
+      env: 'SUPERNODE_RELAY_MAX_RELAYS_PER_DEVICE',
+      default: 64,
+      doc: 'Relays between registered flows at one time for each device; in all as many as TURN allocations.',
+    }),
+    relayBytesPerSecond: option(integer({ min: 1000, max: 10_000_000_000 }), {
+      env: 'SUPERNODE_RELAY_BYTES_PER_SECOND',
+      default: 12_500_000,
+      doc: 'Bytes per second that each device may send through relays between registered flows.',
     }),
     allowPeers: option(list(CIDR), {
       env: 'SUPERNODE_RELAY_ALLOW_PEERS',

@@ -10,6 +10,9 @@ import { contactTransition, type ContactAction } from './contact-transitions.ts'
 /** Told when two users begin or cease to be entitled to see each other. */
 export type RelationListener = (tenant: TenantId, a: UserId, b: UserId, mutual: boolean) => void;
 
+/** Told when `blocker` begins to block `blocked`. */
+export type BlockListener = (tenant: TenantId, blocker: UserId, blocked: UserId) => void;
+
 type OneUser = RequestOf<'contacts.request'>;
 type Changed = ResponseOf<'contacts.request'>;
 
@@ -17,6 +20,7 @@ type Changed = ResponseOf<'contacts.request'>;
 @Injectable()
 export class ContactsService {
   private readonly listeners: RelationListener[] = [];
+  private readonly blockListeners: BlockListener[] = [];
 
   constructor(
     @Inject(CONTACT_BOOK) private readonly book: ContactBook,
@@ -25,6 +29,10 @@ export class ContactsService {
 
   onRelationChanged(listener: RelationListener): void {
     this.listeners.push(listener);
+  }
+
+  onBlocked(listener: BlockListener): void {
+    this.blockListeners.push(listener);
   }
 
   async list(caller: Caller, _request: RequestOf<'contacts.list'>): Promise<ResponseOf<'contacts.list'>> {
@@ -93,6 +101,9 @@ export class ContactsService {
     }
     if (change.before.theirs !== change.after.theirs) {
       this.notifier.notifyUser(tenant, peer, 'contacts.changed', { userId, contact: change.theirs });
+    }
+    if (change.after.mine === 'blocked' && change.before.mine !== 'blocked') {
+      for (const listener of this.blockListeners) listener(tenant, userId, peer);
     }
     const mutual = isMutual(change.after);
     if (mutual !== isMutual(change.before)) {

@@ -41,6 +41,7 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
     {
       stunServers: () => [],
       issue: () => Promise.resolve(undefined),
+      openFlow: () => undefined,
       revoke: () => Promise.resolve(),
       ...relay,
     },

@@ -28,7 +28,7 @@ export class EdgeSignIn {
     requireNobody(connection);
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.authenticate(connection, request);
-    const welcome = await this.welcome(signedIn);
+    const welcome = await this.welcome(signedIn, false);
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.open(connection, caller),
     );
@@ -46,7 +46,7 @@ export class EdgeSignIn {
       throw new Refusal('RESUME_REFUSED');
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.reauthorise(owner);
-    const welcome = await this.welcome(signedIn);
+    const welcome = await this.welcome(signedIn, true);
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.resume(connection, caller, request.token, request.lastSequence),
     );
@@ -89,7 +89,10 @@ export class EdgeSignIn {
   }
 
   /** Made before the device enters, so that nothing can fail after it did. */
-  private async welcome({ caller, handle, deviceListVersion }: SignedIn): Promise<Omit<Welcome, 'resume'>> {
+  private async welcome(
+    { caller, handle, deviceListVersion }: SignedIn,
+    isResumed: boolean,
+  ): Promise<Omit<Welcome, 'resume'>> {
     return {
       tenant: caller.tenant,
       userId: caller.userId,
@@ -99,6 +102,7 @@ export class EdgeSignIn {
       deviceListVersion,
       stunServers: [...this.relay.stunServers()],
       relay: (caller.linked ? await this.relay.issue(caller) : undefined) ?? null,
+      flow: (caller.linked ? this.relay.openFlow(caller, isResumed) : undefined) ?? null,
       serverTime: this.clock.now(),
     };
   }

@@ -9,6 +9,7 @@ import { DirectoryModule } from '../directory/directory.module.ts';
 import { ResourceIndexService } from '../directory/resource-index.service.ts';
 import { IdentityModule } from '../identity/identity.module.ts';
 import { MessagingModule } from '../messaging/messaging.module.ts';
+import { FlowRegistry } from '../nat/flow-registry.ts';
 import { NatModule } from '../nat/nat.module.ts';
 import { ConnectionPresence } from '../presence/connection-presence.service.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
@@ -68,7 +69,7 @@ import { SignInGateway } from './sign-in.gateway.ts';
     {
       provide: CONNECTION_OBSERVERS,
       useFactory: (...observers: ConnectionObserver[]) => observers,
-      inject: [ConnectionPresence, RendezvousService, CallLegs, ResourceIndexService],
+      inject: [ConnectionPresence, RendezvousService, CallLegs, ResourceIndexService, FlowRegistry],
     },
   ],
   exports: [ConnectionAdmission],

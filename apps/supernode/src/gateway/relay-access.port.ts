@@ -1,4 +1,4 @@
-import type { RelayCredentials } from '@parley/protocol';
+import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
 import type { DeviceAddress } from '../identity/caller.ts';
 
 /** What the gateway tells devices of STUN and TURN, and what a removed device loses. */
@@ -7,6 +7,8 @@ export interface RelayAccess {
   stunServers(): readonly string[];
   /** Undefined where this supernode does not relay. */
   issue(device: DeviceAddress): Promise<RelayCredentials | undefined>;
+  /** A registered flow, or with `isResumed` the one that the device has; undefined where this supernode does not relay. */
+  openFlow(device: DeviceAddress, isResumed: boolean): FlowCredentials | undefined;
   revoke(device: DeviceAddress): Promise<void>;
 }
 

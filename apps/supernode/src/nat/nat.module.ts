@@ -2,11 +2,13 @@ import { Module } from '@nestjs/common';
 import { ClockModule } from '../clock/clock.module.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
-import { CLUSTER_CONFIG, EDGE_CONFIG, NAT_CONFIG } from '../config/config.module.ts';
-import type { ClusterConfig, EdgeConfig, NatConfig } from '../config/config.schema.ts';
+import { CLUSTER_CONFIG, EDGE_CONFIG, IDENTITY_CONFIG, NAT_CONFIG } from '../config/config.module.ts';
+import type { ClusterConfig, EdgeConfig, IdentityConfig, NatConfig } from '../config/config.schema.ts';
 import { RELAY_ACCESS } from '../gateway/relay-access.port.ts';
 import { LOGGER, type Logger } from '../observability/logger.ts';
 import { PrismaTurnSecrets } from '../persistence/turn-secrets.prisma.ts';
+import { PEER_FLOWS } from '../rendezvous/peer-flows.port.ts';
+import { FlowRegistry } from './flow-registry.ts';
 import { NatService, RELAY_SUPERVISOR } from './nat.service.ts';
 import { RelayMetrics } from './relay-metrics.ts';
 import { relaySettings, type RelaySettings } from './relay-settings.ts';
@@ -30,6 +32,21 @@ const RELAY_SETTINGS = Symbol('RelaySettings');
     { provide: TURN_SECRETS, useClass: PrismaTurnSecrets },
     { provide: RELAY_THREAD_FACTORY, useValue: startRelayThread },
     {
+      provide: FlowRegistry,
+      inject: [NAT_CONFIG, IDENTITY_CONFIG, SCHEDULER],
+      useFactory: (
+        { maxAllocations, maxRelaysPerDevice }: NatConfig,
+        { turnCredentialSeconds }: IdentityConfig,
+        scheduler: Scheduler,
+      ) => {
+        const orphanMs = turnCredentialSeconds * 1000;
+        return new FlowRegistry(
+          { relays: maxAllocations, relaysPerDevice: maxRelaysPerDevice, orphanMs },
+          scheduler,
+        );
+      },
+    },
+    {
       provide: RELAY_SETTINGS,
       inject: [EDGE_CONFIG, NAT_CONFIG, CLUSTER_CONFIG],
       useFactory: ({ hosts, publicAddress }: EdgeConfig, nat: NatConfig, { roles }: ClusterConfig) =>
@@ -37,11 +54,12 @@ const RELAY_SETTINGS = Symbol('RelaySettings');
     },
     {
       provide: RELAY_SUPERVISOR,
-      inject: [RELAY_SETTINGS, RELAY_THREAD_FACTORY, TurnCredentials, CLOCK, SCHEDULER, LOGGER],
+      inject: [RELAY_SETTINGS, RELAY_THREAD_FACTORY, TurnCredentials, FlowRegistry, CLOCK, SCHEDULER, LOGGER],
       useFactory: (
         settings: RelaySettings | null,
         start: RelayThreadFactory,
         credentials: TurnCredentials,
+        flows: FlowRegistry,
         clock: Clock,
         scheduler: Scheduler,
         logger: Logger,
@@ -53,13 +71,18 @@ const RELAY_SETTINGS = Symbol('RelaySettings');
           scheduler,
           logger,
           replay: () => credentials.replay(),
+          replayFlows: () => flows.replay(),
+          onFlowEvent: (event) => flows.happened(event),
         };
-        return new RelaySupervisor(settings, parts);
+        const supervisor = new RelaySupervisor(settings, parts);
+        flows.connect((input) => supervisor.controlFlows(input));
+        return supervisor;
       },
     },
     { provide: STUN_LISTENERS, useExisting: NatService },
     { provide: RELAY_ACCESS, useExisting: NatService },
+    { provide: PEER_FLOWS, useExisting: FlowRegistry },
   ],
-  exports: [NatService, STUN_LISTENERS, RELAY_ACCESS],
+  exports: [NatService, FlowRegistry, STUN_LISTENERS, RELAY_ACCESS, PEER_FLOWS],
 })
 export class NatModule {}

@@ -1,11 +1,12 @@
 import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { formatTransportAddress, type TransportAddress } from '@parley/nat';
 import type { TurnDriverStats, TurnServerControl } from '@parley/nat/node';
-import type { RelayCredentials } from '@parley/protocol';
+import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
 import { NAT_CONFIG } from '../config/config.module.ts';
 import type { NatConfig } from '../config/config.schema.ts';
 import type { RelayAccess } from '../gateway/relay-access.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
+import { FlowRegistry } from './flow-registry.ts';
 import type { RelaySupervisor } from './relay-supervisor.ts';
 import type { StunListeners } from './stun-listeners.port.ts';
 import type { TurnCredentialOwner } from './turn-credential-ids.ts';
@@ -28,6 +29,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
   constructor(
     @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
     private readonly credentials: TurnCredentials,
+    private readonly flows: FlowRegistry,
     @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm'>,
   ) {}
 
@@ -80,7 +82,13 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
     return { username, password, realm, ttlSeconds, servers: [...this.stunServers()] };
   }
 
-  async revoke({ tenant, userId, deviceId }: DeviceAddress): Promise<void> {
+  openFlow(device: DeviceAddress, isResumed: boolean): FlowCredentials | undefined {
+    return this.relay === null ? undefined : this.flows.open(device, this.stunServers(), isResumed);
+  }
+
+  async revoke(device: DeviceAddress): Promise<void> {
+    this.flows.close(device);
+    const { tenant, userId, deviceId } = device;
     await this.revokeCredentials({ tenantId: tenant, userId, deviceId });
   }
 

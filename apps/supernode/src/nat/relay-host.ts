@@ -22,6 +22,9 @@ export class RelayHost {
       case 'control':
         driver.control(command.input);
         break;
+      case 'control-flows':
+        driver.controlFlows(command.input);
+        break;
       case 'stats':
         this.report({ kind: 'stats', requestId: command.requestId, stats: driver.stats() });
         break;
@@ -32,9 +35,16 @@ export class RelayHost {
   }
 
   private async open(): Promise<TurnServerDriver | undefined> {
-    const { listen, relay, realm, allowPeers, quotas } = this.settings;
+    const { listen, relay, realm, allowPeers, quotas, flowLimits } = this.settings;
     try {
-      const driver = await TurnServerDriver.open({ listen, turn: { relay, realm, allowPeers, quotas } });
+      const driver = await TurnServerDriver.open({
+        listen,
+        turn: { relay, realm, allowPeers, quotas },
+        flow: {
+          ...(flowLimits === undefined ? {} : { limits: flowLimits }),
+          onEvent: (event) => this.report({ kind: 'flow-event', event }),
+        },
+      });
       this.report({ kind: 'ready', ...this.boundBy(driver) });
       return driver;
     } catch (error) {

@@ -1,9 +1,10 @@
-import type { TransportAddress } from '@parley/nat';
+import type { FlowServerControl, FlowServerEvent, TransportAddress } from '@parley/nat';
 import type { TurnDriverStats, TurnServerControl } from '@parley/nat/node';
 
 /** From the main thread to the relay thread. */
 export type RelayCommand =
   | { readonly kind: 'control'; readonly input: TurnServerControl }
+  | { readonly kind: 'control-flows'; readonly input: FlowServerControl }
   | { readonly kind: 'stats'; readonly requestId: number }
   | { readonly kind: 'stop' };
 
@@ -22,4 +23,5 @@ export type RelayReport =
       readonly alternatePorts: readonly (number | undefined)[];
     }
   | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'flow-event'; readonly event: FlowServerEvent }
   | { readonly kind: 'stats'; readonly requestId: number; readonly stats: TurnDriverStats };

@@ -3,6 +3,7 @@ import type { TurnDriverStats } from '@parley/nat/node';
 import { SupernodeError } from '../errors.ts';
 import { HealthRegistry } from '../observability/health-registry.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { FlowRegistry } from './flow-registry.ts';
 import { RELAY_SUPERVISOR } from './nat.service.ts';
 import type { RelaySupervisor } from './relay-supervisor.ts';
 
@@ -13,6 +14,7 @@ export class RelayMetrics implements OnModuleInit {
 
   constructor(
     @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
+    private readonly flows: FlowRegistry,
     private readonly metrics: Metrics,
     private readonly health: HealthRegistry,
   ) {}
@@ -36,6 +38,22 @@ export class RelayMetrics implements OnModuleInit {
       gauge.set(stats.turn.allocations);
       this.countDrops(stats);
     });
+    this.metrics.gauge(
+      'relay_flows',
+      'Registered flows now whose client is at a known address',
+      [],
+      async (gauge) => {
+        const stats = await relay.stats();
+        if (stats !== undefined) gauge.set(stats.flow.registeredFlows);
+      },
+    );
+    this.metrics.gauge('relay_pairs', 'Relays between two registered flows now', [], async (gauge) => {
+      const stats = await relay.stats();
+      if (stats !== undefined) gauge.set(stats.flow.relayPairs);
+    });
+    this.metrics.gauge('relay_pairs_refused', 'Relays that a quota refused since the start', [], (gauge) =>
+      gauge.set(this.flows.refusedRelays),
+    );
     this.gaugeTraffic(
       relay,
       'relay_datagrams',
@@ -57,10 +75,12 @@ export class RelayMetrics implements OnModuleInit {
       if (stats === undefined) return;
       gauge.set({ direction: 'to-peers' }, stats.turn.toPeers[unit]);
       gauge.set({ direction: 'to-clients' }, stats.turn.toClients[unit]);
+      gauge.set({ direction: 'between-flows' }, stats.flow.forwarded[unit]);
     });
   }
 
-  private countDrops({ turn, stun }: TurnDriverStats): void {
+  private countDrops({ turn, stun, flow }: TurnDriverStats): void {
+    this.countDropsOf('flow', flow.drops);
     this.countDropsOf('turn', turn.drops);
     for (const [index, { drops }] of stun.entries()) this.countDropsOf('stun', drops, index);
   }

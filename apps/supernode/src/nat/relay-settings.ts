@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import type { PortRange, RelayAddress, TurnQuotas } from '@parley/nat';
+import type { FlowLimits, PortRange, RelayAddress, TurnQuotas } from '@parley/nat';
 import type { TurnListen } from '@parley/nat/node';
 import type { EdgeConfig, NatConfig } from '../config/config.schema.ts';
 
@@ -14,6 +14,7 @@ export interface RelaySettings {
   readonly realm: string;
   readonly allowPeers: readonly string[];
   readonly quotas: Partial<TurnQuotas>;
+  readonly flowLimits?: Partial<FlowLimits>;
 }
 
 /** What of the settings of a supernode the STUN and TURN servers use. */
@@ -72,6 +73,7 @@ export function relaySettings(
       allocationsPerCredential: nat.maxAllocationsPerUser,
       allocationsPerAddress: nat.maxAllocationsPerAddress,
     },
+    flowLimits: { bytesPerSecond: nat.relayBytesPerSecond },
   };
 }
 

@@ -51,6 +51,8 @@ function supervised() {
     scheduler: time,
     logger: { debug: note, info: note, warn: note, error: note },
     replay: () => [SECRET],
+    replayFlows: () => [],
+    onFlowEvent: () => undefined,
   });
   return { time, threads, supervisor, logged };
 }

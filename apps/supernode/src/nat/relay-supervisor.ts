@@ -1,4 +1,4 @@
-import type { TransportAddress } from '@parley/nat';
+import type { FlowServerControl, FlowServerEvent, TransportAddress } from '@parley/nat';
 import type { TurnDriverStats, TurnServerControl } from '@parley/nat/node';
 import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
@@ -15,6 +15,9 @@ export interface RelaySupervisorParts {
   readonly logger: Logger;
   /** What a new thread must be told: secrets, revocations. */
   readonly replay: () => readonly TurnServerControl[];
+  /** The same of registered flows and relays between them. */
+  readonly replayFlows: () => readonly FlowServerControl[];
+  readonly onFlowEvent: (event: FlowServerEvent) => void;
 }
 
 const FIRST_RESTART_DELAY_MS = 200;
@@ -81,6 +84,10 @@ export class RelaySupervisor {
     if (this.state === 'running') this.thread?.post({ kind: 'control', input });
   }
 
+  controlFlows(input: FlowServerControl): void {
+    if (this.state === 'running') this.thread?.post({ kind: 'control-flows', input });
+  }
+
   /** Undefined where the thread does not run or does not answer in time. */
   stats(): Promise<TurnDriverStats | undefined> {
     if (this.state !== 'running') return Promise.resolve(undefined);
@@ -113,6 +120,9 @@ export class RelaySupervisor {
       case 'failed':
         this.failed(report.message);
         break;
+      case 'flow-event':
+        this.parts.onFlowEvent(report.event);
+        break;
       case 'stats':
         this.answerStats(report.requestId, report.stats);
         break;
@@ -133,6 +143,7 @@ export class RelaySupervisor {
     };
     this.state = 'running';
     for (const input of this.parts.replay()) this.control(input);
+    for (const input of this.parts.replayFlows()) this.controlFlows(input);
     this.parts.logger.info({ listeners: listeners.length }, 'relay thread ready');
     this.firstStart?.resolve();
     this.firstStart = undefined;

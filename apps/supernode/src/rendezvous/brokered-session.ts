@@ -1,4 +1,4 @@
-import type { CallMedia, DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
+import type { CallMedia, DeviceId, SessionId, SessionOffer, TenantId, UserId } from '@parley/protocol';
 import type { CallFacts } from '../calls/call-facts.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 
@@ -62,6 +62,10 @@ export interface BrokeredSession {
   readonly callerKnowsCallee: boolean;
   /** Milliseconds since the epoch: end of the offer, or of the right to trickle after an answer. */
   readonly expiresAt: number;
+  /** How the caller wants it to travel. */
+  readonly policy: SessionOffer['policy'];
+  /** Ids of the relays that were minted with the offer, by the callee's device. */
+  readonly relays: ReadonlyMap<DeviceId, string>;
   /** Null for a session that is no call. */
   readonly call: BrokeredCall | null;
 }

@@ -26,6 +26,7 @@ import {
 import { ReachableDevices } from './reachable-devices.service.ts';
 import { SESSION_BOOK, type SessionBook } from './session-book.port.ts';
 import { SessionNews } from './session-news.service.ts';
+import { SessionRelays } from './session-relays.service.ts';
 
 const END_CAUSES = { 'hung-up': 'hang-up', lost: 'lost', failed: 'failed' } as const;
 
@@ -38,6 +39,7 @@ export class CallLegs implements ConnectionObserver {
     private readonly reachable: ReachableDevices,
     private readonly news: SessionNews,
     private readonly history: CallHistory,
+    private readonly relays: SessionRelays,
   ) {}
 
   /** @throws Refusal SESSION_UNKNOWN, SESSION_TAKEN: there is nothing to ring for */
@@ -62,6 +64,7 @@ export class CallLegs implements ConnectionObserver {
       return mayEnd && sessionTransition(current.state, 'hang-up') === 'ended' ? null : undefined;
     });
     if (session) {
+      this.relays.close(session);
       this.news.endedForParties(session, cause, caller);
       this.record(session, END_CAUSES[cause]);
     } else await this.endRemembered(caller, request);

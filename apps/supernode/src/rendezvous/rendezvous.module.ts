@@ -4,7 +4,9 @@ import { CallsModule } from '../calls/calls.module.ts';
 import { ClockModule } from '../clock/clock.module.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
+import { NatModule } from '../nat/nat.module.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
+import { BlockedRelays } from './blocked-relays.service.ts';
 import { CallLegs } from './call-legs.service.ts';
 import { CalleeReach } from './callee-reach.service.ts';
 import { EndedRelations } from './ended-relations.service.ts';
@@ -14,14 +16,16 @@ import { RendezvousService } from './rendezvous.service.ts';
 import { MemorySessionBook } from './session-book.memory.ts';
 import { SESSION_BOOK } from './session-book.port.ts';
 import { SessionNews } from './session-news.service.ts';
+import { SessionRelays } from './session-relays.service.ts';
 import { MetricSessionOutcomes } from './session-outcomes.metrics.ts';
 import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
 
 /** Brokering of sessions. */
 @Module({
-  imports: [CallsModule, ClockModule, ChannelsModule, ContactsModule, PresenceModule],
+  imports: [CallsModule, ClockModule, ChannelsModule, ContactsModule, NatModule, PresenceModule],
   providers: [
     BackgroundTasks,
+    BlockedRelays,
     CallLegs,
     CalleeReach,
     EndedRelations,
@@ -29,6 +33,7 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
     ReachableDevices,
     RendezvousService,
     SessionNews,
+    SessionRelays,
     { provide: SESSION_BOOK, useClass: MemorySessionBook },
     { provide: SESSION_OUTCOMES, useClass: MetricSessionOutcomes },
   ],

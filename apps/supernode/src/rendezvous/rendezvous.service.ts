@@ -8,6 +8,7 @@ import {
   type RequestOf,
   type ResponseOf,
   type SessionId,
+  type SessionOffer,
   type UserId,
 } from '@parley/protocol';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
@@ -27,6 +28,7 @@ import { CallLegs } from './call-legs.service.ts';
 import { CalleeReach } from './callee-reach.service.ts';
 import { SESSION_BOOK, type SessionBook } from './session-book.port.ts';
 import { SessionNews } from './session-news.service.ts';
+import { SessionRelays } from './session-relays.service.ts';
 import { SESSION_OUTCOMES, type SessionOutcomes } from './session-outcomes.port.ts';
 import { checkSignedHalf } from './signed-session-checks.ts';
 
@@ -43,15 +45,18 @@ export class RendezvousService implements ConnectionObserver {
     private readonly reach: CalleeReach,
     private readonly news: SessionNews,
     private readonly calls: CallLegs,
+    private readonly relays: SessionRelays,
   ) {}
 
   async offer(caller: Caller, request: RequestOf<'session.offer'>): Promise<ResponseOf<'session.offer'>> {
     const { sessionId, to: callee, offers } = request;
     const now = this.clock.now();
+    const policies: SessionOffer['policy'][] = [];
     for (const { deviceId, offer } of offers) {
       const expected = { sessionId, from: caller, to: { userId: callee, deviceId } };
       const half = checkSignedHalf('sessionOffer', sessionOfferSchema, offer, expected, now);
       requireSameCall(half.call, request.call);
+      policies.push(half.policy);
     }
     await this.requireRoom(caller);
     const named = offers.map(({ deviceId }) => deviceId);
@@ -63,17 +68,19 @@ export class RendezvousService implements ConnectionObserver {
       call ? { nobody: (isContact) => this.calls.unreached(caller, sessionId, call, isContact) } : undefined,
     );
     const { tenant, userId, deviceId } = caller;
+    const offered = devices.map((device) => ({ tenant, userId: callee, deviceId: device }));
     const session: BrokeredSession = {
       tenant,
       sessionId,
       state: 'offered',
       caller: { tenant, userId, deviceId },
-      offered: devices.map((device) => ({ tenant, userId: callee, deviceId: device })),
+      offered,
       isMuted: false,
       answeredBy: null,
       areContacts,
       callerKnowsCallee,
       expiresAt: now + request.expiresInMs,
+      ...this.relays.plan(caller, offered, policies),
       call,
     };
     if (!(await this.book.open(session, now))) throw new Refusal('OFFER_REPLAYED');
@@ -94,8 +101,11 @@ export class RendezvousService implements ConnectionObserver {
       this.clock.now(),
     );
     if (stage === 'early') requireEarlyAnswer(session);
-    else this.calls.answered(await this.claim(caller, sessionId));
-    this.news.answered(session, caller, request);
+    const answered = stage === 'early' ? session : await this.claim(caller, sessionId);
+    if (stage === 'accepted') this.calls.answered(answered);
+    // Before the caller hears of it: its first data comes at once.
+    this.relays.open(answered);
+    this.news.answered(answered, caller, request);
     if (stage === 'accepted') this.news.endedForOffered(session, 'answered-elsewhere', caller);
     return {};
   }
@@ -110,7 +120,7 @@ export class RendezvousService implements ConnectionObserver {
     if (!to) throw new Refusal('SESSION_UNKNOWN');
     const expected = { sessionId, from: caller, to };
     checkSignedHalf('sessionCandidates', sessionCandidatesSchema, candidates, expected, this.clock.now());
-    if (!session.isMuted) this.news.candidates(to, caller, request);
+    if (!session.isMuted) this.news.candidates(session, to, caller, request);
     return {};
   }
 
@@ -122,6 +132,7 @@ export class RendezvousService implements ConnectionObserver {
       isParty(current, caller) ? null : undefined,
     );
     if (!session) throw new Refusal('SESSION_UNKNOWN');
+    this.relays.close(session);
     this.news.endedForParties(session, 'cancelled', caller);
     await this.calls.cancelled(session, yieldsTo);
     return {};
@@ -145,7 +156,9 @@ export class RendezvousService implements ConnectionObserver {
   }
 
   async report(caller: Caller, request: RequestOf<'session.report'>): Promise<ResponseOf<'session.report'>> {
-    await this.sessionOf(caller, request.sessionId);
+    const session = await this.sessionOf(caller, request.sessionId);
+    // Only the end of a session is reported as anything else.
+    if (request.outcome !== 'direct') this.relays.close(session);
     this.outcomes.record(request);
     return {};
   }

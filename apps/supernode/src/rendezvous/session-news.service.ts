@@ -3,13 +3,17 @@ import type { EventOf, RequestOf } from '@parley/protocol';
 import { NOTIFIER, type Notifier } from '../gateway/notifier.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import type { BrokeredSession } from './brokered-session.ts';
+import { SessionRelays } from './session-relays.service.ts';
 
 export type EndReason = EventOf<'session.ended'>['reason'];
 
 /** Brings what one party did to the others. Signed things pass through as they came. */
 @Injectable()
 export class SessionNews {
-  constructor(@Inject(NOTIFIER) private readonly notifier: Notifier) {}
+  constructor(
+    @Inject(NOTIFIER) private readonly notifier: Notifier,
+    private readonly relays: SessionRelays,
+  ) {}
 
   offered(session: BrokeredSession, { offers, expiresInMs, call }: RequestOf<'session.offer'>): void {
     const { sessionId, areContacts: contact } = session;
@@ -19,19 +23,30 @@ export class SessionNews {
       if (!own) continue;
       const { offer, flight } = own;
       const event = { sessionId, from, contact, expiresInMs, ...(call && { call }), offer, flight };
-      this.notifier.notifyDevice(device, 'session.offered', event);
+      const network = this.relays.toCallee(session, device);
+      this.notifier.notifyDevice(device, 'session.offered', { ...event, ...network });
     }
   }
 
   answered(session: BrokeredSession, by: DeviceAddress, request: RequestOf<'session.answer'>): void {
     const { sessionId, answer, flight } = request;
-    const event = { sessionId, from: partyOf(by), answer, flight };
+    // An early answer is of a device whose user may still say no.
+    const network = session.state === 'answered' ? this.relays.toCaller(session, by) : {};
+    const event = { sessionId, from: partyOf(by), answer, flight, ...network };
     this.notifier.notifyDevice(session.caller, 'session.answered', event);
   }
 
-  candidates(to: DeviceAddress, from: DeviceAddress, request: RequestOf<'session.candidates'>): void {
-    const { sessionId, candidates } = request;
-    this.notifier.notifyDevice(to, 'session.candidates', { sessionId, from: partyOf(from), candidates });
+  candidates(
+    session: BrokeredSession,
+    to: DeviceAddress,
+    from: DeviceAddress,
+    { candidates }: RequestOf<'session.candidates'>,
+  ): void {
+    const event = { sessionId: session.sessionId, from: partyOf(from), candidates };
+    this.notifier.notifyDevice(to, 'session.candidates', {
+      ...event,
+      ...this.relays.ofSender(session, from),
+    });
   }
 
   endedForCaller(session: BrokeredSession, reason: EndReason): void {

@@ -35,7 +35,7 @@ export type FlowServerInput =
 export type FlowServerEvent =
   /** The IP addresses at which a client has proven to be; none: it is silent. */
   | { readonly kind: 'flow-observed'; readonly owner: string; readonly addresses: readonly string[] }
-  | { readonly kind: 'flow-ended'; readonly owner: string }
+  | { readonly kind: 'flow-ended'; readonly owner: string; readonly flowId: Uint8Array }
   | {
       readonly kind: 'relay-pair-ended';
       readonly relayId: Uint8Array;

@@ -163,7 +163,7 @@ export class FlowServer implements Core<FlowServerInput, FlowServerOutput> {
     if (row.timer !== undefined) this.#timers.remove(row.timer);
     this.#rows.delete(row.owner);
     this.#byFlowId.delete(keyOf(row.flowId));
-    this.#emit({ kind: 'flow-ended', owner: row.owner });
+    this.#emit({ kind: 'flow-ended', owner: row.owner, flowId: row.flowId });
   }
 
   #openPair(relayId: Uint8Array, owners: readonly [string, string], now: Instant): void {

@@ -78,6 +78,7 @@ export class EdgeHarness {
     const relay: RelayAccess = {
       stunServers: () => ['127.0.0.1:3478'],
       issue: () => Promise.resolve(CREDENTIALS),
+      openFlow: () => undefined,
       revoke: (device) => Promise.resolve(void revoked.push(device)),
     };
     const testing = await Test.createTestingModule({

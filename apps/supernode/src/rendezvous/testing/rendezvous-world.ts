@@ -13,6 +13,8 @@ import { ReachableDevices } from '../reachable-devices.service.ts';
 import { RendezvousService } from '../rendezvous.service.ts';
 import { MemorySessionBook } from '../session-book.memory.ts';
 import { SessionNews } from '../session-news.service.ts';
+import { SessionRelays } from '../session-relays.service.ts';
+import { MemoryPeerFlows } from './memory-peer-flows.ts';
 import {
   answerPayload,
   candidatesPayload,
@@ -30,15 +32,17 @@ export function rendezvousWorld() {
   const { time, notifier, background } = world;
   const metrics = new Metrics({ withProcess: false });
   const book = new MemorySessionBook();
-  const news = new SessionNews(notifier);
+  const flows = new MemoryPeerFlows();
+  const relays = new SessionRelays(flows);
+  const news = new SessionNews(notifier, relays);
   const reachable = new ReachableDevices(world.store, notifier);
   const reach = new CalleeReach(world.contacts, reachable, new PaddedRefusals(time, time));
   const log = new MemoryCallLog();
   const recorder = new CallRecorder(log, notifier, time, background, metrics);
   const history = new CallHistory(log, time, recorder, metrics);
-  const calls = new CallLegs(book, time, reachable, news, history);
+  const calls = new CallLegs(book, time, reachable, news, history, relays);
   const outcomes = { record: (report: unknown) => void reports.push(report) };
-  const service = new RendezvousService(book, outcomes, time, reach, news, calls);
+  const service = new RendezvousService(book, outcomes, time, reach, news, calls, relays);
   new OfferExpiry(book, time, time, news, calls, background).onModuleInit();
   new EndedRelations(book, world.contactsService, news, calls, background).onModuleInit();
 
@@ -99,6 +103,7 @@ export function rendezvousWorld() {
     recorder,
     metrics,
     reports,
+    flows,
     offer,
     call,
     answer,

@@ -16,6 +16,8 @@ const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSessio
   isMuted: false,
   answeredBy: null,
   areContacts: true,
+  policy: 'any',
+  relays: new Map(),
   callerKnowsCallee: true,
   expiresAt: 1000,
   call: null,

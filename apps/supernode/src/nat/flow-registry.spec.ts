@@ -1,0 +1,154 @@
+import type { FlowServerControl } from '@parley/nat';
+import { decodeBase64url, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
+import { ManualTime } from '../clock/testing/manual-time.ts';
+import { FlowRegistry } from './flow-registry.ts';
+
+const SERVERS = ['198.51.100.7:3478'];
+const deviceOf = (user: string, device = `${user}-phone`) => ({
+  tenant: 'default' as TenantId,
+  userId: user as UserId,
+  deviceId: device as DeviceId,
+});
+const alice = deviceOf('alice');
+const bob = deviceOf('bob');
+
+function registry(quotas = {}) {
+  const time = new ManualTime();
+  const told: FlowServerControl[] = [];
+  const flows = new FlowRegistry({ relays: 10, relaysPerDevice: 2, orphanMs: 1000, ...quotas }, time);
+  flows.connect((input) => told.push(input));
+  const signIn = (device: typeof alice, isResumed = false) => {
+    const credentials = flows.open(device, SERVERS, isResumed);
+    flows.deviceReachable(device);
+    return credentials!;
+  };
+  const ownerOf = (device: typeof alice) => `${device.tenant} ${device.userId} ${device.deviceId}`;
+  const observe = (device: typeof alice, ...addresses: string[]) =>
+    flows.happened({ kind: 'flow-observed', owner: ownerOf(device), addresses });
+  const kinds = () => told.splice(0).map(({ kind }) => kind);
+  return { time, told, flows, signIn, observe, ownerOf, kinds };
+}
+
+/** Both signed in and registered, with one relay between them. */
+function relayed() {
+  const world = registry();
+  for (const device of [alice, bob]) {
+    world.signIn(device);
+    world.observe(device, '203.0.113.1');
+  }
+  const id = world.flows.mintRelay(alice, bob)!;
+  world.flows.openRelay(id, alice, bob);
+  world.kinds();
+  return { ...world, id };
+}
+
+describe('FlowRegistry', () => {
+  it('gives every sign-in fresh keys and a resume the ones that it has', () => {
+    const { signIn, kinds } = registry();
+    const first = signIn(alice);
+    const second = signIn(alice);
+
+    expect(second).not.toEqual(first);
+    expect(signIn(alice, true)).toEqual(second);
+    expect(first).toMatchObject({ servers: SERVERS });
+    expect([decodeBase64url(first.id)?.length, decodeBase64url(first.key)?.length]).toEqual([8, 32]);
+    expect(kinds()).toEqual([
+      'open-flow',
+      'limit-flow',
+      'limit-flow',
+      'open-flow',
+      'limit-flow',
+      'limit-flow',
+      'limit-flow',
+    ]);
+  });
+
+  it('lets the flow of a sign-in that came to nothing end by itself', () => {
+    const { flows, told } = registry();
+    flows.open(alice, SERVERS, false);
+    expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: 60_000 });
+    flows.deviceReachable(alice);
+    expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: null });
+  });
+
+  it('keeps the flow of a device whose connection expired for a while, and ends it where the device left', () => {
+    const { flows, told, signIn, observe } = registry();
+    signIn(alice);
+    observe(alice, '203.0.113.1');
+    flows.deviceGone(alice, 'expired');
+    expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: 1000 });
+    expect(flows.observedAddresses(alice)).toEqual(['203.0.113.1']);
+
+    flows.deviceGone(alice, 'signed-off');
+    expect(told.at(-1)).toMatchObject({ kind: 'close-flow' });
+    expect(flows.observedAddresses(alice)).toEqual([]);
+  });
+
+  it('does not take the end of a former flow for that of the present one', () => {
+    const { flows, signIn, observe, ownerOf } = registry();
+    const former = signIn(alice);
+    signIn(alice);
+    observe(alice, '203.0.113.1');
+    flows.happened({ kind: 'flow-ended', owner: ownerOf(alice), flowId: decodeBase64url(former.id)! });
+    expect(flows.observedAddresses(alice)).toEqual(['203.0.113.1']);
+  });
+
+  it('mints relays between registered devices only, and no more than the quotas allow', () => {
+    const { flows, signIn, observe } = registry();
+    signIn(alice);
+    signIn(bob);
+    observe(alice, '203.0.113.1');
+    expect(flows.mintRelay(alice, bob)).toBeUndefined();
+    expect(flows.refusedRelays).toBe(0);
+    observe(bob, '203.0.113.2');
+    for (let count = 0; count < 2; count += 1) flows.openRelay(flows.mintRelay(alice, bob)!, alice, bob);
+
+    expect(flows.mintRelay(alice, bob)).toBeUndefined();
+    expect(flows.refusedRelays).toBe(1);
+  });
+
+  it('gives a relay some time for farewells, counts it until then, and may be asked twice', async () => {
+    const { flows, time, kinds, id } = relayed();
+    flows.closeRelay(id);
+    flows.closeRelay(id);
+    await time.advance(2999);
+    expect(kinds()).toEqual([]);
+    await time.advance(1);
+    expect(kinds()).toEqual(['close-relay-pair']);
+    expect(flows.replay().map(({ kind }) => kind)).toEqual(['open-flow', 'open-flow']);
+  });
+
+  it('ends what is between two users at once, and nothing else', () => {
+    const { flows, kinds, signIn, observe } = relayed();
+    const carol = deviceOf('carol');
+    signIn(carol);
+    observe(carol, '203.0.113.3');
+    flows.openRelay(flows.mintRelay(alice, carol)!, alice, carol);
+    kinds();
+    flows.closeRelaysBetween(alice.tenant, ['bob', 'alice']);
+
+    expect(kinds()).toEqual(['close-relay-pair']);
+    expect(flows.replay().filter(({ kind }) => kind === 'open-relay-pair')).toHaveLength(1);
+  });
+
+  it('forgets the relays of a flow that ended, and those that the relay thread ended', () => {
+    const { flows, id } = relayed();
+    flows.happened({ kind: 'relay-pair-ended', relayId: decodeBase64url(id)!, cause: 'idle' });
+    expect(flows.replay().map(({ kind }) => kind)).toEqual(['open-flow', 'open-flow']);
+    flows.openRelay(id, alice, bob);
+    flows.close(bob);
+    expect(flows.replay().map(({ kind }) => kind)).toEqual(['open-flow']);
+  });
+
+  it('tells a new relay thread everything, which then tells where devices are', () => {
+    const { flows, observe } = relayed();
+    expect(flows.replay().map(({ kind }) => kind)).toEqual(['open-flow', 'open-flow', 'open-relay-pair']);
+    expect(flows.observedAddresses(alice)).toEqual([]);
+    observe(alice, '203.0.113.9');
+    expect(flows.observedAddresses(alice)).toEqual(['203.0.113.9']);
+  });
+
+  it('gives nothing where there is no server for it', () => {
+    expect(registry().flows.open(alice, [], false)).toBeUndefined();
+  });
+});

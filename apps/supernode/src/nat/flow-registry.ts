@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto';
+import type { FlowServerControl, FlowServerEvent } from '@parley/nat';
+import { decodeBase64url, encodeBase64url, type FlowCredentials } from '@parley/protocol';
+import type { Scheduler } from '../clock/scheduler.port.ts';
+import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
+import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
+import type { PeerFlows } from '../rendezvous/peer-flows.port.ts';
+
+const FLOW_ID_BYTES = 8;
+const FLOW_KEY_BYTES = 32;
+const RELAY_ID_BYTES = 8;
+/** From the welcome until the device is there; a sign-in that comes to nothing leaves no flow behind. */
+const ADMISSION_MS = 60_000;
+/** For the last datagrams of a session that ended. */
+const RELAY_LINGER_MS = 3000;
+
+/** What operators set. */
+export interface FlowQuotas {
+  readonly relays: number;
+  readonly relaysPerDevice: number;
+  /** How long a device whose connection is gone for good may go on to be relayed: as long as a TURN credential lasts. */
+  readonly orphanMs: number;
+}
+
+interface Flow {
+  readonly device: DeviceAddress;
+  readonly flowId: Uint8Array;
+  readonly key: Uint8Array;
+  addresses: readonly string[];
+  readonly relays: Set<string>;
+}
+
+interface Relay {
+  readonly devices: readonly [DeviceAddress, DeviceAddress];
+  cancelClosing?: () => void;
+}
+
+/**
+ * Which devices have a flow and which two are relayed, on the main thread; the relay thread is told and tells where devices
+ * are. Bounded by the devices that are signed in, and by the quotas.
+ */
+export class FlowRegistry implements PeerFlows, ConnectionObserver {
+  private readonly flows = new Map<string, Flow>();
+  private readonly relays = new Map<string, Relay>();
+  private refused = 0;
+  private control: (input: FlowServerControl) => void = () => undefined;
+
+  constructor(
+    private readonly quotas: FlowQuotas,
+    private readonly scheduler: Scheduler,
+  ) {}
+
+  /** Whom to tell. Nobody is where there is no relay; what happened before is in {@link replay}. */
+  connect(control: (input: FlowServerControl) => void): void {
+    this.control = control;
+  }
+
+  /** Relays that were not given because of a quota. */
+  get refusedRelays(): number {
+    return this.refused;
+  }
+
+  /** A flow with fresh keys, or with `isResumed` the one that the device has. */
+  open(device: DeviceAddress, servers: readonly string[], isResumed: boolean): FlowCredentials | undefined {
+    if (servers.length === 0) return undefined;
+    const owner = deviceKey(device);
+    const known = this.flows.get(owner);
+    const flow = isResumed && known ? known : this.admit(device, known);
+    return {
+      id: encodeBase64url(flow.flowId),
+      key: encodeBase64url(flow.key),
+      servers: [...servers],
+    };
+  }
+
+  /** Ends the flow and its relays at once. */
+  close(device: DeviceAddress): void {
+    const owner = deviceKey(device);
+    if (this.flows.has(owner)) this.control({ kind: 'close-flow', owner });
+    this.forget(owner);
+  }
+
+  deviceReachable(device: DeviceAddress): void {
+    this.limit(device, null);
+  }
+
+  /** A path needs no supernode but this one's relay: a device that only lost its signalling keeps it for a while. */
+  deviceGone(device: DeviceAddress, cause: 'signed-off' | 'expired' | 'revoked'): void {
+    if (cause === 'expired') this.limit(device, this.quotas.orphanMs);
+    else this.close(device);
+  }
+
+  observedAddresses(device: DeviceAddress): readonly string[] {
+    return this.flows.get(deviceKey(device))?.addresses ?? [];
+  }
+
+  mintRelay(a: DeviceAddress, b: DeviceAddress): string | undefined {
+    const flows = [a, b].map((device) => this.flows.get(deviceKey(device)));
+    if (!flows.every((flow) => flow !== undefined && flow.addresses.length > 0)) return undefined;
+    const isFull =
+      this.relays.size >= this.quotas.relays ||
+      flows.some((flow) => (flow?.relays.size ?? 0) >= this.quotas.relaysPerDevice);
+    if (!isFull) return encodeBase64url(randomBytes(RELAY_ID_BYTES));
+    this.refused += 1;
+    return undefined;
+  }
+
+  openRelay(id: string, a: DeviceAddress, b: DeviceAddress): void {
+    const devices: [DeviceAddress, DeviceAddress] = [a, b];
+    for (const device of devices) this.flows.get(deviceKey(device))?.relays.add(id);
+    this.relays.set(id, { devices });
+    this.control(openPair(id, devices));
+  }
+
+  closeRelay(id: string): void {
+    const relay = this.relays.get(id);
+    if (!relay || relay.cancelClosing) return;
+    relay.cancelClosing = this.scheduler.after(RELAY_LINGER_MS, () => this.endRelay(id));
+  }
+
+  closeRelaysBetween(tenant: DeviceAddress['tenant'], users: readonly [string, string]): void {
+    for (const [id, { devices }] of [...this.relays]) {
+      const isBetween = devices.every((device) => device.tenant === tenant && users.includes(device.userId));
+      if (isBetween && devices[0].userId !== devices[1].userId) this.endRelay(id);
+    }
+  }
+
+  /** Everything that a relay thread which knows nothing must be told; it will tell anew where devices are. */
+  replay(): readonly FlowServerControl[] {
+    for (const flow of this.flows.values()) flow.addresses = [];
+    return [
+      ...[...this.flows].map(([owner, { flowId, key }]) => openFlow(owner, flowId, key)),
+      ...[...this.relays].map(([id, { devices }]) => openPair(id, devices)),
+    ];
+  }
+
+  happened(event: FlowServerEvent): void {
+    switch (event.kind) {
+      case 'flow-observed': {
+        const flow = this.flows.get(event.owner);
+        if (flow) flow.addresses = event.addresses;
+        break;
+      }
+      case 'flow-ended': {
+        const flow = this.flows.get(event.owner);
+        // A device that came back meanwhile has another one.
+        if (flow && encodeBase64url(flow.flowId) === encodeBase64url(event.flowId)) this.forget(event.owner);
+        break;
+      }
+      case 'relay-pair-ended':
+        this.forgetRelay(encodeBase64url(event.relayId));
+        break;
+    }
+  }
+
+  private admit(device: DeviceAddress, known: Flow | undefined): Flow {
+    const owner = deviceKey(device);
+    const flow: Flow = {
+      device,
+      flowId: randomBytes(FLOW_ID_BYTES),
+      key: randomBytes(FLOW_KEY_BYTES),
+      addresses: known?.addresses ?? [],
+      relays: known?.relays ?? new Set(),
+    };
+    this.flows.set(owner, flow);
+    this.control(openFlow(owner, flow.flowId, flow.key));
+    this.limit(device, ADMISSION_MS);
+    return flow;
+  }
+
+  private limit(device: DeviceAddress, forMs: number | null): void {
+    const owner = deviceKey(device);
+    if (this.flows.has(owner)) this.control({ kind: 'limit-flow', owner, forMs });
+  }
+
+  private endRelay(id: string): void {
+    const relayId = decodeBase64url(id);
+    if (this.relays.has(id) && relayId) this.control({ kind: 'close-relay-pair', relayId });
+    this.forgetRelay(id);
+  }
+
+  private forget(owner: string): void {
+    const flow = this.flows.get(owner);
+    this.flows.delete(owner);
+    for (const id of [...(flow?.relays ?? [])]) this.forgetRelay(id);
+  }
+
+  private forgetRelay(id: string): void {
+    const relay = this.relays.get(id);
+    this.relays.delete(id);
+    relay?.cancelClosing?.();
+    for (const device of relay?.devices ?? []) this.flows.get(deviceKey(device))?.relays.delete(id);
+  }
+}
+
+function openFlow(owner: string, flowId: Uint8Array, key: Uint8Array): FlowServerControl {
+  return { kind: 'open-flow', owner, flowId, key };
+}
+
+function openPair(id: string, [a, b]: Relay['devices']): FlowServerControl {
+  return {
+    kind: 'open-relay-pair',
+    relayId: decodeBase64url(id) ?? new Uint8Array(RELAY_ID_BYTES),
+    owners: [deviceKey(a), deviceKey(b)],
+  };
+}
