@@ -1,3 +1,4 @@
+import { isUserSpace, type NatBehaviour } from './behaviour.ts';
 import type { Topology } from './topology.ts';
 
 /** Named nftables counters; what they hold is documented at {@link LabCounters}. */
@@ -6,6 +7,9 @@ export const ROUTER_COUNTERS = ['server_in', 'server_out', 'direct_in', 'direct_
 
 /** The UDP ports on which a supernode serves clients by default; every other UDP port of it is a relay port. */
 const STUN_PORTS = '{ 3478, 3479 }';
+
+/** Where traffic goes that only has to pass a NAT (RFC 863); it is not counted and not answered. */
+export const DISCARD_PORT = 9;
 
 function declarations(names: readonly string[]): string {
   return names.map((name) => `  counter ${name} { }\n`).join('');
@@ -17,6 +21,7 @@ export function serverCounterRules(): string {
 ${declarations(SERVER_COUNTERS)}
   chain arriving {
     type filter hook input priority filter;
+    iifname "eth0" udp dport ${DISCARD_PORT} drop
     iifname "eth0" udp dport ${STUN_PORTS} counter name stun_in return
     iifname "eth0" meta l4proto udp counter name relay_in
     iifname "eth0" meta l4proto tcp counter name tcp_in
@@ -33,17 +38,26 @@ ${declarations(SERVER_COUNTERS)}
 
 /**
  * Counts UDP that passes the router, after its filter has let it pass, by the remote address: at the forward hook
- * that is the real one in both directions (the inside address is not yet, or no longer, translated).
+ * that is the real one in both directions (the inside address is not yet, or no longer, translated). Where a program translates,
+ * packets pass twice, and what it lets in comes from its device.
  */
-export function routerCounterRules({ server }: Topology): string {
-  const addresses = `{ ${server.addresses.join(', ')} }`;
-  return `table ip traffic {
+export function routerCounterRules({ server }: Topology, behaviour: NatBehaviour): string {
+  const arrives = isUserSpace(behaviour) ? 'iifname != "wan" oifname "lan"' : 'iifname "wan"';
+  const families = [
+    { family: 'ip', addresses: server.addresses },
+    { family: 'ip6', addresses: server.ipv6Addresses },
+  ].filter(({ addresses }) => addresses.length > 0);
+  const toServer = (direction: 'saddr' | 'daddr', rule: (match: string) => string): string =>
+    families
+      .map(({ family, addresses }) => `    ${rule(`${family} ${direction} { ${addresses.join(', ')} }`)}`)
+      .join('\n');
+  return `table inet traffic {
 ${declarations(ROUTER_COUNTERS)}
   chain passing {
     type filter hook forward priority filter + 10;
-    iifname "wan" meta l4proto udp ip saddr ${addresses} counter name server_in return
-    iifname "wan" meta l4proto udp counter name direct_in
-    oifname "wan" meta l4proto udp ip daddr ${addresses} counter name server_out return
+${toServer('saddr', (match) => `${arrives} meta l4proto udp ${match} counter name server_in return`)}
+    ${arrives} meta l4proto udp counter name direct_in
+${toServer('daddr', (match) => `oifname "wan" meta l4proto udp ${match} counter name server_out return`)}
     oifname "wan" meta l4proto udp counter name direct_out
   }
 }

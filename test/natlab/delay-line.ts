@@ -1,9 +1,12 @@
 /** What happens to a packet on its way between two hosts of the lab's internet. */
-export interface LinkImpairment {
+export interface Impairment {
   /** One way, milliseconds. */
   readonly delayMs: number;
   /** Share of packets that get lost, 0 to 1. */
   readonly loss: number;
+}
+
+export interface LinkImpairment extends Impairment {
   /** The same seed loses the same packets. */
   readonly seed: number;
 }
@@ -17,8 +20,8 @@ interface Held {
 export class DelayLine {
   /** Packets that were lost on purpose. */
   lost = 0;
-  readonly #delayMs: number;
-  readonly #loss: number;
+  #delayMs: number;
+  #loss: number;
   readonly #random: () => number;
   #held: Held[] = [];
   /** What lies before is gone; moved in bulk, since `shift` of a long array is slow. */
@@ -28,6 +31,12 @@ export class DelayLine {
     this.#delayMs = delayMs;
     this.#loss = loss;
     this.#random = seededRandom(seed);
+  }
+
+  /** For packets that come from now on; one that is held stays in front of them. */
+  change({ delayMs, loss }: Impairment): void {
+    this.#delayMs = delayMs;
+    this.#loss = loss;
   }
 
   /** Takes a packet that arrived at `now`, or loses it. */

@@ -76,9 +76,10 @@ export class NamespaceHolder {
     await administer('nsenter', [...this.#enterInternet(), '--mount', 'sh', '-eu'], { input: script });
   }
 
-  /** Runs an administration tool in the network namespace of `host` and returns what it printed. */
-  async administer(host: string, command: string, args: readonly string[]): Promise<string> {
-    return administer('nsenter', [...this.#enter(host), command, ...args]);
+  /** Runs an administration tool in the network namespace of `host`, gives it `input`, and returns what it printed. */
+  async administer(host: string, command: string, args: readonly string[], input?: string): Promise<string> {
+    const given = input === undefined ? {} : { input };
+    return administer('nsenter', [...this.#enter(host), command, ...args], given);
   }
 
   /**

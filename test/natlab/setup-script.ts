@@ -1,17 +1,26 @@
-import { natRules } from './behaviour.ts';
+import { isUserSpace } from './behaviour.ts';
 import { routerCounterRules, serverCounterRules } from './counter-rules.ts';
-import { type LabSide, PUBLIC_PREFIX_LENGTH, type Topology } from './topology.ts';
+import {
+  INTERNET_LINK_ADDRESS,
+  type InternetKind,
+  internetScript,
+  SERVER_LINK_ADDRESS,
+} from './internet-script.ts';
+import { carrierRules, IPV6_FIREWALL, natRules, USER_SPACE_MARK } from './nat-rules.ts';
+import { batch, inHost, NO_RULES_FOR_BRIDGED, rules } from './shell.ts';
+import {
+  IPV6_NETWORK,
+  type LabCarrier,
+  type LabClient,
+  type LabSide,
+  PUBLIC_PREFIX_LENGTH,
+  type Topology,
+} from './topology.ts';
 
-/** The device through which everything that crosses an internet with distances goes. */
-export const DISTANCE_DEVICE = 'distance';
-const DISTANCE_TABLE = 100;
-/** Bursts of several sessions; what overflows is lost. */
-const DISTANCE_QUEUE_PACKETS = 10_000;
-/** The internet's own address, on every port of it; asked for by nobody. */
-const INTERNET_ADDRESS = '198.18.255.254';
-
-/** How the machines on the internet reach each other: at once, or through a device that holds every packet back. */
-export type InternetKind = 'bridged' | 'routed-through-distance';
+/** The device of the program that translates in place of the kernel. */
+export const USER_SPACE_DEVICE = 'translator';
+const LAN_LINK_ADDRESS = 'fe80::1';
+const USER_SPACE_TABLE = 101;
 
 /**
  * The whole lab as one shell script for the namespace that plays the internet: all links in one `ip -batch`, then
@@ -19,126 +28,139 @@ export type InternetKind = 'bridged' | 'routed-through-distance';
  */
 export function setupScript(topology: Topology, kind: InternetKind = 'bridged'): string {
   return [
-    ...(kind === 'bridged' ? [batch(bridgedInternet(topology))] : routedInternet(topology)),
-    inHost(topology.server.host, [batch(serverAddresses(topology)), rules(serverCounterRules())]),
+    internetScript(topology, kind),
+    serverScript(topology),
+    ...topology.carriers.map((carrier) => carrierScript(carrier, topology)),
     ...topology.sides.flatMap((side) => [
-      inHost(side.router, [
-        batch(routerAddresses(side, topology)),
-        'echo 1 > /proc/sys/net/ipv4/ip_forward',
-        rules(natRules(side.behaviour, side.wanAddress) + routerCounterRules(topology)),
-      ]),
-      ...side.clients.map(({ host, address }) =>
-        inHost(host, [batch(clientAddresses(address, side.lanAddress))]),
-      ),
+      routerScript(side, topology),
+      ...side.clients.map((client) => clientScript(client, side)),
     ]),
   ].join('\n');
 }
 
-function bridgedInternet(topology: Topology): string[] {
-  return [
+function serverScript(topology: Topology): string {
+  const { host, addresses, ipv6Addresses } = topology.server;
+  const configured = [
     'link set lo up',
-    'link add internet type bridge',
-    'link set internet up',
-    ...createLinks(topology),
-    ...portsOf(topology).map(({ port }) => `link set ${port} master internet up`),
-  ];
-}
-
-/**
- * What comes in at a port is routed into the device, whatever its destination; what comes back from there goes to its
- * destination. The machines believe in one common network as before: the internet answers ARP for all of them.
- */
-function routedInternet(topology: Topology): string[] {
-  const ports = portsOf(topology);
-  const settings = ports.flatMap(({ port }) => [
-    `echo 1 > /proc/sys/net/ipv4/conf/${port}/proxy_arp`,
-    // the default is about a second of random waiting, meant for real networks
-    `echo 0 > /proc/sys/net/ipv4/neigh/${port}/proxy_delay`,
-    `echo 0 > /proc/sys/net/ipv4/conf/${port}/rp_filter`,
-  ]);
-  const routes = ports.flatMap(({ port, networks }) => [
-    `link set ${port} up`,
-    `address add ${INTERNET_ADDRESS}/32 dev ${port}`,
-    `rule add iif ${port} lookup ${DISTANCE_TABLE}`,
-    ...networks.map(({ network, via }) =>
-      via === undefined
-        ? `route add ${network} dev ${port}`
-        : `route add ${network} via ${via} dev ${port} onlink`,
-    ),
-  ]);
-  const device = [
-    `tuntap add dev ${DISTANCE_DEVICE} mode tun`,
-    `link set ${DISTANCE_DEVICE} txqueuelen ${DISTANCE_QUEUE_PACKETS} up`,
-    `route add default dev ${DISTANCE_DEVICE} table ${DISTANCE_TABLE}`,
-  ];
-  return [
-    batch(['link set lo up', ...createLinks(topology), ...device, ...routes]),
-    'echo 1 > /proc/sys/net/ipv4/ip_forward',
-    'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter',
-    `echo 0 > /proc/sys/net/ipv4/conf/${DISTANCE_DEVICE}/rp_filter`,
-    ...settings,
-  ];
-}
-
-/** The ports of the internet, and what lies behind each. */
-function portsOf({ server, sides }: Topology): InternetPort[] {
-  return [
-    { port: `port-${server.host}`, networks: server.addresses.map((address) => ({ network: address })) },
-    ...sides.map(({ router, wanAddress, behaviour, lanNetwork }) => ({
-      port: `port-${router}`,
-      networks: [
-        { network: wanAddress },
-        ...(behaviour === 'none' ? [{ network: lanNetwork, via: wanAddress }] : []),
-      ],
-    })),
-  ];
-}
-
-interface InternetPort {
-  readonly port: string;
-  readonly networks: readonly { readonly network: string; readonly via?: string }[];
-}
-
-function createLinks({ server, sides }: Topology): string[] {
-  return [
-    ...attach(server.host, 'eth0'),
-    ...sides.flatMap((side) => [...attach(side.router, 'wan'), ...createLan(side)]),
-  ];
-}
-
-/** A namespace whose `device` leads to a port of the internet. */
-function attach(host: string, device: string): string[] {
-  return [`netns add ${host}`, `link add port-${host} type veth peer name ${device} netns ${host}`];
-}
-
-/** The clients' ends are made here and the other ends sent into the router, where its `lan` bridge joins them. */
-function createLan({ router, clients }: LabSide): string[] {
-  return clients.flatMap(({ host }) => [
-    `netns add ${host}`,
-    `link add to-${host} type veth peer name eth0 netns ${host}`,
-    `link set to-${host} netns ${router}`,
-  ]);
-}
-
-function serverAddresses(topology: Topology): string[] {
-  return [
-    'link set lo up',
-    ...topology.server.addresses.map((address) => `address add ${address}/${PUBLIC_PREFIX_LENGTH} dev eth0`),
-    'link set eth0 up',
+    ...addresses.map((address) => `address add ${address}/${PUBLIC_PREFIX_LENGTH} dev eth0`),
+    'link set eth0 addrgenmode none up',
     ...routesToPublicSides(topology),
   ];
+  const ipv6 = [
+    `address add ${SERVER_LINK_ADDRESS}/64 dev eth0 nodad`,
+    ...ipv6Addresses.map((address) => `address add ${address}/128 dev eth0 nodad`),
+    `route add ${IPV6_NETWORK} via ${INTERNET_LINK_ADDRESS} dev eth0`,
+  ];
+  return inHost(host, [
+    batch(configured),
+    ...(ipv6Addresses.length > 0 ? [batch(ipv6, '-6 ')] : []),
+    rules(serverCounterRules()),
+  ]);
+}
+
+function carrierScript(carrier: LabCarrier, topology: Topology): string {
+  const customers = topology.sides.filter((side) => side.carrier === carrier);
+  return inHost(carrier.router, [
+    NO_RULES_FOR_BRIDGED,
+    batch([
+      'link set lo up',
+      'link add lan type bridge',
+      // homes reach each other through the carrier's NAT only
+      ...customers.flatMap(({ router }) => [
+        `link set to-${router} master lan up`,
+        `link set to-${router} type bridge_slave isolated on`,
+      ]),
+      `address add ${carrier.wanAddress}/${PUBLIC_PREFIX_LENGTH} dev wan`,
+      `address add ${carrier.customerAddress}/24 dev lan`,
+      'link set lan up',
+      'link set wan up',
+      ...routesToPublicSides(topology),
+    ]),
+    'echo 1 > /proc/sys/net/ipv4/ip_forward',
+    // between two customers there is no shorter way that they could take
+    'echo 0 > /proc/sys/net/ipv4/conf/all/send_redirects',
+    'echo 0 > /proc/sys/net/ipv4/conf/lan/send_redirects',
+    rules(carrierRules(carrier.wanAddress, carrier.hairpinning)),
+  ]);
+}
+
+function routerScript(side: LabSide, topology: Topology): string {
+  const { behaviour, wanAddress, openWan, ipv6, mappingLifetimeSeconds } = side;
+  const nat = natRules({ behaviour, wan: wanAddress, openWan });
+  const firewall = ipv6?.filter === 'stateful-firewall' ? IPV6_FIREWALL : '';
+  return inHost(side.router, [
+    NO_RULES_FOR_BRIDGED,
+    batch(routerAddresses(side, topology)),
+    'echo 1 > /proc/sys/net/ipv4/ip_forward',
+    ...(isUserSpace(behaviour) ? userSpaceRoutes() : []),
+    ...(ipv6 === undefined
+      ? []
+      : ['echo 1 > /proc/sys/net/ipv6/conf/all/forwarding', batch(ipv6Routes(side), '-6 ')]),
+    rules(nat + firewall + routerCounterRules(topology, behaviour)),
+    ...(mappingLifetimeSeconds === undefined ? [] : mappingLifetime(mappingLifetimeSeconds)),
+  ]);
+}
+
+/** The kernel knows these settings once rules of the namespace track connections. */
+function mappingLifetime(seconds: number): string[] {
+  return ['udp_timeout', 'udp_timeout_stream'].map(
+    (name) => `echo ${seconds} > /proc/sys/net/netfilter/nf_conntrack_${name}`,
+  );
 }
 
 function routerAddresses(side: LabSide, topology: Topology): string[] {
+  const { carrier, wanAddress } = side;
+  const toInternet =
+    carrier === undefined
+      ? [
+          `address add ${wanAddress}/${PUBLIC_PREFIX_LENGTH} dev wan`,
+          'link set wan addrgenmode none up',
+          ...routesToPublicSides(topology, side),
+        ]
+      : [
+          `address add ${wanAddress}/24 dev wan`,
+          'link set wan addrgenmode none up',
+          `route add default via ${carrier.customerAddress}`,
+        ];
   return [
     'link set lo up',
     'link add lan type bridge',
     ...side.clients.map(({ host }) => `link set to-${host} master lan up`),
-    `address add ${side.wanAddress}/${PUBLIC_PREFIX_LENGTH} dev wan`,
     `address add ${side.lanAddress}/24 dev lan`,
-    'link set lan up',
-    'link set wan up',
-    ...routesToPublicSides(topology, side),
+    'link set lan addrgenmode none up',
+    ...toInternet,
+  ];
+}
+
+/**
+ * Marked packets go to the program, also those for the router's own address, which is why its table is no longer the first one;
+ * what comes back may carry the router's own address as its source.
+ */
+function userSpaceRoutes(): string[] {
+  const settings = `/proc/sys/net/ipv4/conf/${USER_SPACE_DEVICE}`;
+  return [
+    batch([
+      `tuntap add dev ${USER_SPACE_DEVICE} mode tun`,
+      `link set ${USER_SPACE_DEVICE} up`,
+      `route add default dev ${USER_SPACE_DEVICE} table ${USER_SPACE_TABLE}`,
+      `rule add pref 50 fwmark ${USER_SPACE_MARK} lookup ${USER_SPACE_TABLE}`,
+      'rule add pref 100 lookup local',
+      'rule delete pref 0',
+    ]),
+    'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter',
+    `echo 0 > ${settings}/rp_filter`,
+    `echo 1 > ${settings}/accept_local`,
+  ];
+}
+
+function ipv6Routes({ ipv6 }: LabSide): string[] {
+  if (ipv6 === undefined) return [];
+  return [
+    `address add ${ipv6.linkAddress}/64 dev wan nodad`,
+    `address add ${ipv6.lanAddress}/64 dev lan nodad`,
+    // without one the kernel asks for no neighbour on behalf of others
+    `address add ${LAN_LINK_ADDRESS}/64 dev lan nodad`,
+    `route add ${IPV6_NETWORK} via ${INTERNET_LINK_ADDRESS} dev wan`,
   ];
 }
 
@@ -149,23 +171,36 @@ function routesToPublicSides({ sides }: Topology, except?: LabSide): string[] {
     .map((side) => `route add ${side.lanNetwork} via ${side.wanAddress}`);
 }
 
-function clientAddresses(address: string, gateway: string): string[] {
+function clientScript(client: LabClient, side: LabSide): string {
+  return inHost(client.host, [
+    batch(['link set lo up', 'link set eth0 addrgenmode none up']),
+    ...clientAddresses(client, side),
+  ]);
+}
+
+function clientAddresses({ address, ipv6Address }: LabClient, { lanAddress, ipv6 }: LabSide): string[] {
   return [
-    'link set lo up',
-    `address add ${address}/24 dev eth0`,
-    'link set eth0 up',
-    `route add default via ${gateway}`,
+    batch([`address add ${address}/24 dev eth0`, `route add default via ${lanAddress}`]),
+    ...(ipv6 === undefined || ipv6Address === undefined
+      ? []
+      : [
+          batch(
+            [
+              `address add ${ipv6Address}/64 dev eth0 nodad`,
+              `route add default via ${ipv6.lanAddress} dev eth0`,
+            ],
+            '-6 ',
+          ),
+        ]),
   ];
 }
 
-function batch(lines: readonly string[]): string {
-  return `ip -batch - <<'BATCH'\n${lines.join('\n')}\nBATCH`;
-}
-
-function rules(text: string): string {
-  return `nft -f - <<'RULES'\n${text}RULES`;
-}
-
-function inHost(host: string, commands: readonly string[]): string {
-  return `nsenter --net=/run/netns/${host} sh -eu <<'HOST'\n${commands.join('\n')}\nHOST`;
+/** Takes the cable of a machine out of one router and puts it into another, where the machine gets other addresses. */
+export function moveScript(guest: LabClient, from: LabSide, to: LabSide): string {
+  const cable = `to-${guest.host}`;
+  return [
+    inHost(from.router, [`ip link set ${cable} netns ${to.router}`]),
+    inHost(to.router, [`ip link set ${cable} master lan up`]),
+    inHost(guest.host, ['ip address flush dev eth0 scope global', ...clientAddresses(guest, to)]),
+  ].join('\n');
 }

@@ -14,6 +14,7 @@ const IFREQ_FLAGS_AT = 16;
 const POLLIN = 0x0001;
 const POLLFD_BYTES = 8;
 const POLLFD_EVENTS_AT = 4;
+const POLLFD_RETURNED_AT = 6;
 /** Of asm-generic/errno.h. */
 const RETRY: readonly number[] = [koffi.os.errno['EAGAIN'] ?? 11, koffi.os.errno['EINTR'] ?? 4];
 
@@ -24,13 +25,14 @@ const RETRY: readonly number[] = [koffi.os.errno['EAGAIN'] ?? 11, koffi.os.errno
  */
 export class TunDevice {
   readonly #descriptor: number;
-  readonly #pollSet = Buffer.alloc(POLLFD_BYTES);
+  /** The device, and whatever else is waited for with it. */
+  readonly #pollSet = Buffer.alloc(2 * POLLFD_BYTES);
   readonly #calls = systemCalls();
 
   private constructor(descriptor: number) {
     this.#descriptor = descriptor;
+    for (const at of [0, POLLFD_BYTES]) this.#pollSet.writeInt16LE(POLLIN, at + POLLFD_EVENTS_AT);
     this.#pollSet.writeInt32LE(descriptor, 0);
-    this.#pollSet.writeInt16LE(POLLIN, POLLFD_EVENTS_AT);
   }
 
   /** @throws LabError `LAB_SETUP_FAILED` */
@@ -43,10 +45,16 @@ export class TunDevice {
     return device;
   }
 
-  /** Waits, blocking the whole process, until there is a packet or the time is over; no limit means for ever. */
-  wait(limitMs: number | undefined): void {
+  /**
+   * Waits, blocking the whole process, until there is a packet, or something to read from `other`, or the time is over; no limit
+   * means for ever. True: there is something to read from `other`, or its end.
+   */
+  wait(limitMs: number | undefined, other: number): boolean {
     const limit = limitMs === undefined ? null : timespec(limitMs);
-    if (this.#calls.ppoll(this.#pollSet, 1, limit, null) < 0) mustBeRetry('ppoll');
+    this.#pollSet.writeInt32LE(other, POLLFD_BYTES);
+    this.#pollSet.writeInt16LE(0, POLLFD_BYTES + POLLFD_RETURNED_AT);
+    if (this.#calls.ppoll(this.#pollSet, 2, limit, null) < 0) mustBeRetry('ppoll');
+    return this.#pollSet.readInt16LE(POLLFD_BYTES + POLLFD_RETURNED_AT) !== 0;
   }
 
   /** Reads one packet into `room`; its length, or 0 when there is none. */

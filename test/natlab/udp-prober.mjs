@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
  * optionally, address and port of the only peer, which makes the kernel report its refusals.
  */
 const [address, port, peerAddress, peerPort] = process.argv.slice(2);
-const socket = createSocket('udp4');
+const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
 const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
 socket.on('message', (bytes, { address, port }) =>

@@ -1,7 +1,7 @@
 export type { FirewallBehaviour } from './firewall-table.ts';
 export type { LinkOptions } from './link.ts';
 export { NatBox, type NatBoxOptions } from './nat-box.ts';
-export type { NatBehaviour, PortAllocation } from './nat-table.ts';
+export { NatTable, type InboundResult, type NatBehaviour, type PortAllocation } from './nat-table.ts';
 export type { Packet, PacketDropReason, PacketEvent } from './packet.ts';
 export { seededCrypto } from './seeded-crypto.ts';
 export { SeededRandom } from './seeded-random.ts';

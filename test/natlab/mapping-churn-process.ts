@@ -1,0 +1,28 @@
+import { createSocket } from 'node:dgram';
+
+/**
+ * Another user of the same NAT: opens so many mappings per second, each with a socket of its own, and says how many it opened
+ * when its standard input ends. Arguments: address and port of the destination, mappings per second, and most in all.
+ */
+const [address, port, perSecond, most] = process.argv.slice(2);
+const intervalMs = 1_000 / Number(perSecond);
+const beganAt = performance.now();
+let opened = 0;
+
+function openOne(): void {
+  const socket = createSocket('udp4');
+  socket.send('x', Number(port), address, () => socket.close());
+  opened += 1;
+}
+
+const timer = setInterval(
+  () => {
+    const due = Math.min(Number(most), Math.floor((performance.now() - beganAt) / intervalMs));
+    while (opened < due) openOne();
+  },
+  Math.max(1, intervalMs / 2),
+);
+process.stdin.resume().on('end', () => {
+  clearInterval(timer);
+  process.stdout.write(`${opened}\n`);
+});
