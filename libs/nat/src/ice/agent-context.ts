@@ -7,6 +7,8 @@ import type { CandidatePair } from './candidate-pair.ts';
 import { CheckTransactions } from './check-transactions.ts';
 import { Checklist } from './checklist.ts';
 import type { ReceivedCheck } from './connectivity-check.ts';
+import { ProbeBudget } from './hard-nat/probe-budget.ts';
+import { ProbingState } from './hard-nat/probing-state.ts';
 import { newIceCredentials, type IceCredentials } from './ice-credentials.ts';
 import {
   ICE_STATE_TRANSITIONS,
@@ -21,7 +23,7 @@ import type { IceLimits } from './ice-limits.ts';
 import type { IceRole, RoleClaim } from './ice-role.ts';
 import { LocalCandidates } from './local-candidates.ts';
 import { PathLiveness } from './path-liveness.ts';
-import type { RemoteNetwork } from './remote-network.ts';
+import type { NatReport, RemoteNetwork } from './remote-network.ts';
 import { TriggeredCheckQueue } from './triggered-check-queue.ts';
 
 /** The path that carries data. */
@@ -44,6 +46,9 @@ export interface AgentCounters {
   checksSent: number;
   checksReceived: number;
   checksAnswered: number;
+  predictedChecksSent: number;
+  guessesSent: number;
+  extraSocketsOpened: number;
   readonly drops: Map<IceDropReason, number>;
 }
 
@@ -54,6 +59,7 @@ export interface AgentContextOptions {
   readonly role: IceRole;
   readonly tiebreaker: bigint | undefined;
   readonly holdDirect: boolean;
+  readonly probeBudget: ProbeBudget | undefined;
 }
 
 /** Everything that an agent knows. The modules beside it are its rules; only they change it. */
@@ -69,6 +75,7 @@ export class AgentContext {
   formerCredentials: { readonly credentials: IceCredentials; readonly until: Instant } | undefined;
   remoteCredentials: IceCredentials | undefined;
   remoteNetwork: RemoteNetwork = {};
+  localNat: NatReport | undefined;
 
   isDirectHeld: boolean;
   isLocalComplete = false;
@@ -88,6 +95,8 @@ export class AgentContext {
   /** Set when the relay first carried data without a check, in this generation. */
   provisionalUntil: Instant | undefined;
   readonly liveness: PathLiveness;
+  readonly probing = new ProbingState();
+  readonly probeBudget: ProbeBudget;
 
   state: IceState = 'new';
   nextCheckAt: Instant | undefined;
@@ -102,6 +111,9 @@ export class AgentContext {
     checksSent: 0,
     checksReceived: 0,
     checksAnswered: 0,
+    predictedChecksSent: 0,
+    guessesSent: 0,
+    extraSocketsOpened: 0,
     drops: new Map(),
   };
   #outputs: IceOutput[] = [];
@@ -118,6 +130,7 @@ export class AgentContext {
     this.checklist = new Checklist(options.limits.maxPairs);
     this.transactions = new CheckTransactions(options.limits.maxTransactions);
     this.liveness = new PathLiveness(options.limits);
+    this.probeBudget = options.probeBudget ?? new ProbeBudget();
     this.seekWaitMs = options.limits.seekMinMs;
   }
 

@@ -26,7 +26,8 @@ export type CandidatePairCause =
   | 'base-lost'
   | 'consent-expired'
   | 'path-dead'
-  | 'sought-again';
+  | 'sought-again'
+  | 'hopeless';
 
 export function canTransition(from: CandidatePairState, to: CandidatePairState): boolean {
   const allowed: readonly CandidatePairState[] = CANDIDATE_PAIR_TRANSITIONS[from];

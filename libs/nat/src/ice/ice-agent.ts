@@ -2,11 +2,16 @@ import type { NatCrypto } from '../crypto/crypto.port.ts';
 import { sameTransportAddress, type TransportAddress } from '../net/transport-address.ts';
 import { decodeStunMessage } from '../stun/message.ts';
 import { Method } from '../stun/message-type.ts';
+import { transactionIdKey } from '../stun/transaction-id.ts';
 import type { Core } from '../time/core.ts';
 import { after, type Instant } from '../time/instant.ts';
 import { AgentContext, reportPath } from './agent-context.ts';
 import type { CandidateBase, IceCandidate } from './candidate.ts';
 import type { CandidatePairState } from './candidate-pair-state.ts';
+import { forgetExtraSocket } from './hard-nat/extra-sockets.ts';
+import { receivePortSample } from './hard-nat/port-sampling.ts';
+import type { ProbeBudget } from './hard-nat/probe-budget.ts';
+import { beginAgain, closeProbing, forgetAttempts, probe } from './hard-nat/probing.ts';
 import { areValidIceCredentials, newIceCredentials, type IceCredentials } from './ice-credentials.ts';
 import type {
   IceDropReason,
@@ -56,12 +61,20 @@ export interface IceAgentOptions {
   /** @default random */
   readonly tiebreaker?: bigint;
   readonly limits?: Partial<IceLimits>;
+  /** What all agents of an endpoint may send to predicted and guessed ports. @default one of its own */
+  readonly probeBudget?: ProbeBudget;
 }
 
 export interface IceAgentStats {
   readonly checksSent: number;
   readonly checksReceived: number;
   readonly checksAnswered: number;
+  /** Checks to ports that the peer's sequential NAT may have given; not among `checksSent`. */
+  readonly predictedChecksSent: number;
+  /** Checks to random ports of a peer; not among `checksSent`. */
+  readonly guessesSent: number;
+  /** Sockets that were opened to be met by the peer's guesses. */
+  readonly extraSocketsOpened: number;
   readonly drops: ReadonlyMap<IceDropReason, number>;
   readonly pairs: Readonly<Record<CandidatePairState, number>>;
   readonly remoteCandidates: number;
@@ -84,6 +97,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
       role: options.role,
       tiebreaker: options.tiebreaker,
       holdDirect: options.holdDirect ?? false,
+      probeBudget: options.probeBudget,
     });
   }
 
@@ -117,7 +131,10 @@ export class IceAgent implements Core<IceInput, IceOutput> {
 
   /** Whether a response with this id is for this agent. */
   ownsTransaction(transactionId: Uint8Array): boolean {
-    return this.#agent.transactions.find(transactionId) !== undefined;
+    const { transactions, probing } = this.#agent;
+    return (
+      transactions.find(transactionId) !== undefined || probing.sent.has(transactionIdKey(transactionId))
+    );
   }
 
   /** Where the next data datagram goes: nowhere without a path, on the relay too while the path is suspect. */
@@ -190,6 +207,9 @@ export class IceAgent implements Core<IceInput, IceOutput> {
       checksSent: counters.checksSent,
       checksReceived: counters.checksReceived,
       checksAnswered: counters.checksAnswered,
+      predictedChecksSent: counters.predictedChecksSent,
+      guessesSent: counters.guessesSent,
+      extraSocketsOpened: counters.extraSocketsOpened,
       drops: new Map(counters.drops),
       pairs,
       remoteCandidates: remote.size,
@@ -220,6 +240,16 @@ export class IceAgent implements Core<IceInput, IceOutput> {
       case 'end-of-candidates':
         agent.isRemoteComplete = true;
         break;
+      case 'local-nat':
+        agent.localNat = input.nat;
+        break;
+      case 'remote-network':
+        agent.remoteNetwork = { ...agent.remoteNetwork, ...input.network };
+        beginAgain(agent);
+        break;
+      case 'port-sample':
+        receivePortSample(agent, input.sample, input.address);
+        break;
       case 'release-direct':
         releaseDirect(agent);
         break;
@@ -246,6 +276,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
     if (this.#agent.state !== 'closed') {
       leaveOutlived(this.#agent, now);
       choosePath(this.#agent, now);
+      probe(this.#agent, now);
       sendPacedChecks(this.#agent, now);
       scheduleConsent(this.#agent, now);
       watchForFailure(this.#agent, now);
@@ -302,6 +333,7 @@ function begin(agent: AgentContext, credentials: IceCredentials, now: Instant): 
 
 function loseBase(agent: AgentContext, base: CandidateBase, now: Instant): void {
   removeBase(agent, base);
+  forgetExtraSocket(agent, base);
   if (agent.current?.pair.base.id === base.id) losePath(agent, 'base-lost');
   seekSoon(agent, now);
 }
@@ -315,6 +347,7 @@ function restart(agent: AgentContext, now: Instant): void {
   agent.localCredentials = newIceCredentials(agent.crypto);
   agent.remoteCredentials = undefined;
   agent.isRemoteComplete = false;
+  forgetAttempts(agent);
   agent.remote.clear();
   agent.checklist.clear();
   agent.triggered.clear();
@@ -337,5 +370,6 @@ function close(agent: AgentContext): void {
   agent.triggered.clear();
   agent.transactions.clear();
   agent.checklist.clear();
+  closeProbing(agent);
   agent.setState('closed', 'closed');
 }

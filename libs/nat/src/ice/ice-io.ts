@@ -3,7 +3,7 @@ import type { CandidateBase, IceCandidate, LocalCandidate } from './candidate.ts
 import type { CandidatePairCause } from './candidate-pair-state.ts';
 import type { IceCredentials } from './ice-credentials.ts';
 import type { CandidateRefusal } from './remote-candidate-policy.ts';
-import type { RemoteNetwork } from './remote-network.ts';
+import type { NatReport, RemoteNetwork } from './remote-network.ts';
 
 /** Which paths an agent may use: `relay-only` hides our addresses from the peer, `direct-only` never uses a relay. */
 export type IcePolicy = 'any' | 'relay-only' | 'direct-only';
@@ -72,6 +72,12 @@ export type IceInput =
     }
   | { readonly kind: 'remote-candidate'; readonly candidate: IceCandidate }
   | { readonly kind: 'end-of-candidates' }
+  /** What is known about the NAT in front of us, whenever that changes. */
+  | { readonly kind: 'local-nat'; readonly nat: NatReport }
+  /** The peer's network anew: its ports were sampled again. */
+  | { readonly kind: 'remote-network'; readonly network: RemoteNetwork }
+  /** The mapping of the throw-away socket that a `sample-port` asked for. */
+  | { readonly kind: 'port-sample'; readonly sample: number; readonly address: TransportAddress }
   /** The callee accepted: direct candidates may be told and used (see {@link IceAgentOptions.holdDirect}). */
   | { readonly kind: 'release-direct' }
   /** The relay refused to talk to this peer address. */
@@ -94,6 +100,11 @@ export type IceOutput =
   | { readonly kind: 'permit'; readonly base: CandidateBase; readonly peer: TransportAddress }
   /** Nothing comes back at this base: the network may be another one, the allocation may be gone. Ask the servers. */
   | { readonly kind: 'suspect'; readonly base: CandidateBase }
+  /** Open sockets of the family on free ports, bound as the main one; a base that cannot be opened is lost. */
+  | { readonly kind: 'open-sockets'; readonly bases: readonly CandidateBase[] }
+  | { readonly kind: 'close-sockets'; readonly bases: readonly CandidateBase[] }
+  /** Ask a server from a socket that was not used before; the request leaves before the next output is performed. */
+  | { readonly kind: 'sample-port'; readonly sample: number }
   /** Tell the peer about this candidate. */
   | { readonly kind: 'local-candidate'; readonly candidate: IceCandidate }
   | { readonly kind: 'path'; readonly path: IcePathReport }

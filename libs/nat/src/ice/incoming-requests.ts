@@ -17,6 +17,7 @@ import {
   unknownCheckAttributes,
   type CheckErrorCode,
 } from './connectivity-check.ts';
+import { adoptExtraSocket } from './hard-nat/extra-sockets.ts';
 import type { IceCredentials } from './ice-credentials.ts';
 import { otherRole, resolveRoleConflict } from './ice-role.ts';
 import { triggerCheck } from './outgoing-checks.ts';
@@ -88,6 +89,7 @@ export function acceptCheck(agent: AgentContext, { base, from, check }: EarlyChe
   const pair = pairOf(agent, base, from, check.priority);
   if (pair === undefined) return;
   pair.isRequestedByPeer = true;
+  agent.probing.isPeerHeard = true;
   triggerCheck(agent, pair, now);
   if (check.nomination !== undefined && agent.role === 'controlled')
     nominateByPeer(agent, pair, check.nomination, now);
@@ -101,7 +103,8 @@ export function switchRole(agent: AgentContext): void {
   agent.checklist.sort();
 }
 
-function pairOf(
+/** The pair of what was heard at a base, made if need be. */
+export function pairOf(
   agent: AgentContext,
   base: CandidateBase,
   from: TransportAddress,
@@ -109,7 +112,7 @@ function pairOf(
 ): CandidatePair | undefined {
   const known = agent.checklist.find(base, from);
   if (known !== undefined) return known;
-  const local = agent.local.representativeOf(base);
+  const local = agent.local.representativeOf(base) ?? adoptExtraSocket(agent, base);
   if (local === undefined) {
     agent.drop('unknown-base');
     return undefined;

@@ -6,14 +6,16 @@ import { shortTermKey } from '../stun/credentials.ts';
 import { StunErrorCode } from '../stun/error-code.ts';
 import { verifyFingerprint } from '../stun/fingerprint.ts';
 import { verifyMessageIntegrity } from '../stun/integrity.ts';
+import { transactionIdKey } from '../stun/transaction-id.ts';
 import { after, type Instant } from '../time/instant.ts';
 import { newTiebreaker, type AgentContext } from './agent-context.ts';
 import type { LocalCandidate } from './candidate.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import { peerReflexivePriority } from './candidate-priority.ts';
 import type { CheckTransaction } from './check-transactions.ts';
-import { switchRole, type ReceivedMessage } from './incoming-requests.ts';
-import { hastenChecks, sendCheck } from './outgoing-checks.ts';
+import type { SentProbe } from './hard-nat/probing-state.ts';
+import { pairOf, switchRole, type ReceivedMessage } from './incoming-requests.ts';
+import { hastenChecks, sendCheck, triggerCheck } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
 import { nominateByPeer } from './path-choice.ts';
 
@@ -21,7 +23,8 @@ export function handleResponse(agent: AgentContext, received: ReceivedMessage, n
   const { base, from, message } = received;
   const transaction = agent.transactions.find(message.transactionId);
   const remote = agent.remoteCredentials;
-  if (transaction === undefined || remote === undefined) {
+  const probe = agent.probing.sent.get(transactionIdKey(message.transactionId));
+  if ((transaction === undefined && probe === undefined) || remote === undefined) {
     agent.drop('unknown-transaction');
     return;
   }
@@ -31,6 +34,10 @@ export function handleResponse(agent: AgentContext, received: ReceivedMessage, n
   }
   if (!verifyFingerprint(message, agent.crypto)) {
     agent.drop('bad-fingerprint');
+    return;
+  }
+  if (transaction === undefined) {
+    if (probe !== undefined) handleProbeAnswer(agent, probe, received, now);
     return;
   }
   const { pair } = transaction;
@@ -65,6 +72,25 @@ export function handleResponse(agent: AgentContext, received: ReceivedMessage, n
   if (pair.state !== 'succeeded') succeed(agent, pair, now);
 }
 
+/** A port that nobody told us is the peer's: what a check of the peer from there would tell, too. */
+function handleProbeAnswer(
+  agent: AgentContext,
+  probe: SentProbe,
+  { base, from, message }: ReceivedMessage,
+  now: Instant,
+): void {
+  if (base.id !== probe.base.id || !sameTransportAddress(from, probe.to)) {
+    agent.drop('asymmetric-response');
+    return;
+  }
+  agent.probing.sent.delete(transactionIdKey(message.transactionId));
+  if (message.messageClass !== 'success') return;
+  // What the peer's own check would say is unknown yet; both sides' sockets are alike.
+  const priority = peerReflexivePriority(agent.probing.attempt?.local.priority ?? 1);
+  const pair = pairOf(agent, base, from, priority);
+  if (pair !== undefined) triggerCheck(agent, pair, now);
+}
+
 function succeed(agent: AgentContext, pair: CandidatePair, now: Instant): void {
   agent.triggered.remove(pair);
   agent.transactions.cancel(pair, now, agent.limits.finalWaitMs);
@@ -89,6 +115,8 @@ function mappedCandidate(agent: AgentContext, pair: CandidatePair, mapped: Trans
     foundation: `own${agent.local.all.length}`,
     base: pair.base,
   };
+  // An extra socket has this one pair: it is no base for others.
+  if (agent.probing.extraSockets.has(pair.base.id)) return candidate;
   if (agent.local.isFull) agent.drop('local-candidate-limit');
   else agent.local.add(candidate);
   return candidate;

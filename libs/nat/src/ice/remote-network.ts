@@ -21,6 +21,8 @@ export interface NatReport {
 export interface RemoteNetwork {
   /** As the peer signed it. */
   readonly nat?: NatReport | undefined;
+  /** How long ago the peer signed it, in milliseconds: other hosts behind its NAT have taken ports since. */
+  readonly ageMs?: number | undefined;
   /** IP addresses, in canonical text, at which a supernode observed the authenticated peer. No guess goes anywhere else. */
   readonly observedAddresses?: readonly string[] | undefined;
 }

@@ -2,6 +2,7 @@
 import { after, earliest, type Instant } from '../time/instant.ts';
 import type { AgentContext } from './agent-context.ts';
 import type { CandidatePair } from './candidate-pair.ts';
+import { nextProbeAt } from './hard-nat/probing.ts';
 import type { IceFailureCause } from './ice-io.ts';
 import { handleDueTransaction, nextPacedCheckAt, sendCheck } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
@@ -30,6 +31,7 @@ export function seek(agent: AgentContext, now: Instant): void {
     (pair) =>
       pair.state === 'failed' &&
       pair.cause !== 'relay-refused' &&
+      pair.cause !== 'hopeless' &&
       (isWanted(agent, pair) || (needsRelay && pair.isRelayed)),
   );
   for (const pair of candidates.slice(0, agent.limits.seekPairs)) {
@@ -73,6 +75,7 @@ export function nextUpkeepAt(agent: AgentContext, now: Instant): Instant | undef
   const instants: (Instant | undefined)[] = [
     agent.transactions.nextAt(),
     nextPacedCheckAt(agent),
+    nextProbeAt(agent, now),
     agent.reviewAt,
     agent.giveUpAt,
   ];

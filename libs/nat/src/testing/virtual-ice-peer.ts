@@ -4,7 +4,9 @@ import type { CandidateBase, IceCandidate, LocalCandidate } from '../ice/candida
 import { FoundationTable } from '../ice/candidate-foundation.ts';
 import { candidatePriority, MAX_LOCAL_PREFERENCE } from '../ice/candidate-priority.ts';
 import { IceAgent, type IceAgentOptions } from '../ice/ice-agent.ts';
+import type { IceCredentials } from '../ice/ice-credentials.ts';
 import type { IceInput, IceOutput, IcePathReport } from '../ice/ice-io.ts';
+import type { NatReport, RemoteNetwork } from '../ice/remote-network.ts';
 import { looksLikeStun } from '../stun/message.ts';
 import type { Segment } from './segment.ts';
 import type { VirtualClock, VirtualTimer } from './virtual-clock.ts';
@@ -17,6 +19,19 @@ export interface VirtualIcePeerOptions extends IceAgentOptions {
   readonly relay?: VirtualRelay;
   /** Whether the relayed candidate is offered. @default true */
   readonly useRelay?: boolean;
+  /** What is known of the NAT in front; the latest port of a sequential one is sampled when it is told. */
+  readonly nat?: NatReport;
+  /** What a supernode observed of this peer, which others are told. */
+  readonly observedAddresses?: readonly string[];
+}
+
+/** What an offer or an answer says. */
+interface Half {
+  readonly credentials: IceCredentials;
+  readonly candidates: readonly IceCandidate[];
+  readonly isComplete: boolean;
+  readonly network: RemoteNetwork;
+  readonly signedAt: number;
 }
 
 const ALLOCATE_RETRY_MS = 200;
@@ -38,6 +53,8 @@ export class VirtualIcePeer {
   private readonly clock: VirtualClock;
   private readonly timer: VirtualTimer;
   private readonly sockets = new Map<string, VirtualSocket>();
+  private readonly extra = new Map<string, VirtualSocket>();
+  private nat: NatReport | undefined;
   private readonly foundations = new FoundationTable();
   private relayBase: CandidateBase = { id: 'relay', kind: 'relay', family: 'ipv4' };
   private mapped: TransportAddress | undefined;
@@ -86,6 +103,77 @@ export class VirtualIcePeer {
     });
   }
 
+  /** The offer, and the peer's answer: each takes `delayMs`, with fresh samples just before. */
+  call(callee: VirtualIcePeer, delayMs = 0): void {
+    this.refreshNat(() => {
+      const offer = this.describe();
+      this.clock.schedule(delayMs, () => {
+        callee.answer(this, offer, delayMs);
+      });
+    });
+  }
+
+  /** Sockets that are open now beside those of the candidates. */
+  get extraSocketCount(): number {
+    return this.extra.size;
+  }
+
+  private answer(caller: VirtualIcePeer, offer: Half, delayMs: number): void {
+    this.refreshNat(() => {
+      this.begin(caller, offer, delayMs);
+      const answer = this.describe();
+      this.clock.schedule(delayMs, () => {
+        caller.begin(this, answer, delayMs);
+      });
+    });
+  }
+
+  private describe(): Half {
+    const { observedAddresses } = this.options;
+    return {
+      credentials: this.agent.localCredentials,
+      candidates: this.agent.localCandidates(),
+      isComplete: this.isGathered,
+      network: { nat: this.nat, observedAddresses },
+      signedAt: this.clock.now,
+    };
+  }
+
+  private begin(peer: VirtualIcePeer, half: Half, delayMs: number): void {
+    const { credentials, candidates, isComplete, signedAt } = half;
+    const network = { ...half.network, ageMs: this.clock.now - signedAt };
+    this.peer = peer;
+    this.signalDelayMs = delayMs;
+    this.input({ kind: 'remote-credentials', credentials, candidates, network });
+    if (isComplete) this.input({ kind: 'end-of-candidates' });
+  }
+
+  private refreshNat(then: () => void): void {
+    const { nat } = this.options;
+    const know = (report: NatReport | undefined): void => {
+      this.nat = report;
+      if (report !== undefined) this.input({ kind: 'local-nat', nat: report });
+      then();
+    };
+    if (nat?.portAllocation !== 'sequential') know(nat);
+    else
+      this.samplePort(({ port }) => {
+        know({ ...nat, latestPort: port });
+      });
+  }
+
+  private samplePort(onMapped: (address: TransportAddress) => void): void {
+    const { relay, host } = this.options;
+    if (relay === undefined) return;
+    const socket = host.bind();
+    socket.onDatagram((bytes) => {
+      const { mapped } = decodeRelayFrame(bytes).frame;
+      socket.close();
+      if (mapped !== undefined) onMapped(mapped);
+    });
+    socket.send(encodeRelayFrame({ op: 'allocate' }), relay.address);
+  }
+
   /** False without a path. */
   send(text: string, expectsAnswer = true): boolean {
     const routes = this.agent.routes(this.clock.now);
@@ -116,7 +204,7 @@ export class VirtualIcePeer {
 
   close(): void {
     this.input({ kind: 'close' });
-    for (const socket of this.sockets.values()) socket.close();
+    for (const socket of [...this.sockets.values(), ...this.extra.values()]) socket.close();
   }
 
   private open(address: string, id = address, port = 0): void {
@@ -209,7 +297,7 @@ export class VirtualIcePeer {
   private transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void {
     if (this.isCut(to)) return;
     if (base.kind === 'socket') {
-      this.sockets.get(base.id)?.send(bytes, to);
+      (this.sockets.get(base.id) ?? this.extra.get(base.id))?.send(bytes, to);
     } else if (this.options.relay !== undefined) {
       this.firstSocket().send(
         encodeRelayFrame({ op: 'data', address: to }, bytes),
@@ -226,8 +314,34 @@ export class VirtualIcePeer {
       else if (output.kind === 'permit') this.permit(output.peer);
       else if (output.kind === 'suspect') this.allocate();
       else if (output.kind === 'local-candidate') this.trickle(output.candidate);
+      else if (output.kind === 'open-sockets') this.openExtra(output.bases);
+      else if (output.kind === 'close-sockets') this.closeExtra(output.bases);
+      else if (output.kind === 'sample-port') this.sampleFor(output.sample);
     }
     this.timer.armAt(this.agent.nextTimeoutAt());
+  }
+
+  private openExtra(bases: readonly CandidateBase[]): void {
+    for (const base of bases) {
+      const socket = this.options.host.bind();
+      this.extra.set(base.id, socket);
+      socket.onDatagram((bytes, from) => {
+        this.arrived(base, from, bytes);
+      });
+    }
+  }
+
+  private closeExtra(bases: readonly CandidateBase[]): void {
+    for (const { id } of bases) {
+      this.extra.get(id)?.close();
+      this.extra.delete(id);
+    }
+  }
+
+  private sampleFor(sample: number): void {
+    this.samplePort((address) => {
+      this.input({ kind: 'port-sample', sample, address });
+    });
   }
 
   /** Repeated, because the loss of a permission is not the subject here. */
