@@ -1,6 +1,6 @@
 import { createHash, randomBytes, type Hash } from 'node:crypto';
-import { link, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { edgeError, EdgeClientError } from '../errors.ts';
 import type { SessionStream } from '../session/session-stream.ts';
 import type { Session } from '../session/session.ts';
@@ -14,6 +14,7 @@ import {
   safeFileName,
   type FileHeader,
 } from './file-header.ts';
+import { publishFile } from './publish-file.ts';
 import { StreamReader } from './stream-reader.ts';
 
 /** How far a transfer has come. */
@@ -59,7 +60,6 @@ export interface ReceivedFile extends SentFile {
 }
 
 const CHUNK_BYTES = 256 * 1024;
-const MAX_SAME_NAMES = 1000;
 
 /**
  * Sends one file on a stream of its own; resolves when the receiver has checked and kept it.
@@ -182,7 +182,7 @@ async function receiveContent(
     }
     const digest = hash.digest();
     if (!digest.equals(await reader.exactly(FILE_DIGEST_BYTES))) throw edgeError('EDGE_FILE_DIGEST_MISMATCH');
-    const path = await publish(draft, into, safeFileName(header.name));
+    const path = await publishFile(draft, into, safeFileName(header.name));
     return { name: header.name, bytes: header.size, sha256: digest.toString('hex'), path };
   } finally {
     await rm(draft, { force: true });
@@ -204,24 +204,6 @@ async function writeContent(
     bytes += part.length;
     onProgress?.({ name: header.name, bytes, size: header.size });
   }
-}
-
-/** Gives the whole file its name. A link fails where a rename would overwrite. */
-async function publish(draft: string, into: string, name: string): Promise<string> {
-  const extension = extname(name);
-  const stem = name.slice(0, name.length - extension.length);
-  for (let number = 0; number < MAX_SAME_NAMES; number += 1) {
-    const path = join(into, number === 0 ? name : `${stem} (${String(number)})${extension}`);
-    try {
-      await link(draft, path);
-      return path;
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw edgeError('EDGE_FILE_UNREADABLE', { cause: thrown });
-      }
-    }
-  }
-  throw edgeError('EDGE_FILE_UNREADABLE', { message: 'Too many files have this name.' });
 }
 
 async function tell(stream: SessionStream, status: number): Promise<void> {
