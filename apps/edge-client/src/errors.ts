@@ -108,6 +108,10 @@ export const EDGE_ERRORS = {
   EDGE_SESSION_CANCELLED: { message: 'The caller took the offer back.', retryable: false },
   EDGE_ANSWERED_ELSEWHERE: { message: 'Another device of the user answered first.', retryable: false },
   EDGE_PATH_FAILED: { message: 'No path to the other device works any more.', retryable: true },
+  EDGE_AUTO_ACCEPT_FAILED: {
+    message: "The app's rule for accepting sessions failed; the offer was not accepted.",
+    retryable: false,
+  },
   EDGE_CALL_OVER: { message: 'The call is over.', retryable: false },
   EDGE_VOICE_FAILED: { message: 'The source, the sink or the codec of a call failed.', retryable: false },
   EDGE_FILE_HEADER_INVALID: { message: 'The stream does not begin with a file header.', retryable: false },

@@ -94,6 +94,37 @@ describe('EdgeClient against a supernode of the same wire', () => {
 
     expect([session.role, (await accepted).role]).toEqual(['caller', 'callee']);
   });
+
+  it('declines, and says why, when the rule of the app for accepting throws', async () => {
+    const { alice, bob } = await pair();
+    const fault = new TypeError('a fault of the app');
+    bob.sessions.autoAccept = () => {
+      throw fault;
+    };
+    const failing = incoming(bob);
+    failing.catch(() => undefined); // awaited below
+
+    await expect(alice.openSession(userIdOf(bob))).rejects.toMatchObject({ code: 'EDGE_PEER_REJECTED' });
+    await expect(failing).rejects.toMatchObject({ code: 'EDGE_AUTO_ACCEPT_FAILED', cause: fault });
+  });
+
+  it('tells a stranger nothing when that rule throws', async () => {
+    const carol = await newClient(supernode, 'carol');
+    const dave = await newClient(supernode, 'dave');
+    clients.push(carol, dave);
+    await Promise.all([carol.connect(), dave.connect()]);
+    dave.sessions.autoAccept = () => {
+      throw new TypeError('a fault of the app');
+    };
+    const failing = incoming(dave);
+    failing.catch(() => undefined); // awaited below
+    const calling = carol.openSession(userIdOf(dave), { timeoutMs: 1000 });
+    calling.catch(() => undefined); // awaited below
+
+    await expect(failing).rejects.toMatchObject({ code: 'EDGE_AUTO_ACCEPT_FAILED' });
+    await expect(calling).rejects.toMatchObject({ code: 'EDGE_PEER_NO_ANSWER' });
+    expect(supernode.requests).not.toContain('session.reject');
+  });
 });
 
 async function nextDatagram(session: Session): Promise<string> {

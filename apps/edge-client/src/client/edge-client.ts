@@ -47,7 +47,7 @@ export interface EdgeClientEvents {
   readonly 'session-request': SessionRequest;
   /** An offer that was accepted by itself. */
   readonly session: { readonly session: Session; readonly peer: Party };
-  /** An offer that was accepted by itself and came to nothing. */
+  /** An offer that was accepted by itself and came to nothing, or that `sessions.autoAccept` failed to judge. */
   readonly 'session-failed': { readonly peer: Party; readonly error: EdgeClientError };
   /** The account was created on the first sign-in with an app's token: show this code once, it is kept nowhere. */
   readonly 'recovery-code': { readonly code: string };

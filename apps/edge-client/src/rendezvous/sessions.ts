@@ -46,7 +46,7 @@ interface SessionEvents {
   readonly request: SessionRequest;
   /** An offer that was accepted by itself. */
   readonly session: { readonly session: Session; readonly peer: Party };
-  /** An accepted offer that came to nothing. */
+  /** An accepted offer that came to nothing, or one that `autoAccept` failed to judge. */
   readonly failed: { readonly peer: Party; readonly error: EdgeClientError };
   /** Every session that is open now, whoever asked for it. */
   readonly opened: { readonly session: Session; readonly peer: Party };
@@ -193,8 +193,26 @@ export class Sessions {
     }
     this.#incoming.set(keyOf(event), incoming);
     if (incoming.call) this.#events.emit('call', incoming);
-    else if (this.#accepts(incoming)) await this.#accept(incoming);
+    else await this.#decide(incoming);
+  }
+
+  async #decide(incoming: IncomingSession): Promise<void> {
+    let isAccepted: boolean;
+    try {
+      isAccepted = this.#accepts(incoming);
+    } catch (cause) {
+      await this.#decline(incoming, edgeError('EDGE_AUTO_ACCEPT_FAILED', { cause }));
+      return;
+    }
+    if (isAccepted) await this.#accept(incoming);
     else this.#events.emit('request', this.#asRequest(incoming));
+  }
+
+  /** A contact is told; to a stranger nothing says that anybody is there. */
+  async #decline(incoming: IncomingSession, error: EdgeClientError): Promise<void> {
+    this.#events.emit('failed', { peer: incoming.from, error });
+    if (incoming.isContact) await incoming.reject().catch(() => incoming.over('expired'));
+    else incoming.over('expired');
   }
 
   async #verify(event: EventOf<'session.offered'>): Promise<IncomingSession | undefined> {
