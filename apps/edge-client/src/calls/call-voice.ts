@@ -2,10 +2,11 @@ import type { ClientClock } from '../client/client-clock.ts';
 import { edgeError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import type { OpusCodec } from '../voice/opus-codec.ts';
-import { VoiceDriver, type VoiceSink, type VoiceSource } from '../voice/voice-driver.ts';
+import { VoiceDriver, type VoiceDatagrams, type VoiceSink, type VoiceSource } from '../voice/voice-driver.ts';
 import { DEFAULT_SAMPLE_RATE, samplesPerFrame, type OpusSampleRate } from '../voice/voice-format.ts';
 import type { VoiceStatistics } from '../voice/voice-statistics.ts';
 import { warmUp } from './codec-warm-up.ts';
+import { EarlyDatagrams } from './early-datagrams.ts';
 import { PcmSource } from './pcm-source.ts';
 
 /** How the voice of a call is coded on this end; the other end may choose differently. */
@@ -106,15 +107,28 @@ export class CallVoice {
     return warmUp(this.#codec, this.sampleRate);
   }
 
-  /** @internal From here on voice travels over the datagrams of the session. */
+  /**
+   * @internal From here on voice travels over the datagrams of the session. A codec that was not ready when the call was answered
+   * gets ready first; what the other end says meanwhile is kept.
+   */
   async start(session: Session, onError: (error: unknown) => void): Promise<void> {
+    const early = new EarlyDatagrams(session, this.#clock);
     this.#stopListening = session.onDatagram(() => {
       this.#heardAt = this.#clock.monotonic();
     });
+    try {
+      await this.prepare();
+      if (!this.#isStopped) await this.#startDriver(early, onError);
+    } finally {
+      early.stop();
+    }
+  }
+
+  async #startDriver(datagrams: VoiceDatagrams, onError: (error: unknown) => void): Promise<void> {
     const { bitrateBps } = this.#options;
     const driver = await VoiceDriver.start({
       codec: this.#codec,
-      datagrams: session,
+      datagrams,
       clock: this.#clock,
       source: { read: () => this.#read() },
       sink: { write: (pcm) => this.#write(pcm) },

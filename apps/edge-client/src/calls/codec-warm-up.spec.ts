@@ -34,7 +34,7 @@ describe('warmUp', () => {
     await Promise.all([warmUp(codec, 16_000), warmUp(codec, 16_000)]);
     await warmUp(codec, 48_000);
 
-    expect(counts).toEqual({ encoders: 1, frames: 12, freed: 2 });
+    expect(counts).toEqual({ encoders: 1, frames: 40, freed: 2 });
   });
 
   it('tries again after a failure', async () => {

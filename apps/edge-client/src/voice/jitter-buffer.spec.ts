@@ -238,13 +238,118 @@ describe('JitterBuffer › delay', () => {
   });
 });
 
+/** The frames from `first` to before `next` come at once, when the one after them is sent. */
+function stalled(arrivals: readonly Arrival[], first: number, next: number): Arrival[] {
+  return arrivals.map((arrival) =>
+    arrival.index >= first && arrival.index < next
+      ? { index: arrival.index, at: next * 20 + 5, hasCopy: false }
+      : arrival,
+  );
+}
+
+function numbersOf(decisions: readonly string[]): number[] {
+  return decisions.flatMap((decision) =>
+    /^(play|merge) /.test(decision) ? (decision.match(/\d+/g) ?? []).map(Number) : [],
+  );
+}
+
+describe('JitterBuffer › stalls', () => {
+  it('waits for what a sender that was busy sends late, loses none of it, and soon has its old delay', () => {
+    const buffer = new JitterBuffer();
+    const arrivals = stalled(steady(400), 100, 115);
+
+    const decisions = play(buffer, arrivals, 8_040);
+
+    expect(numbersOf(decisions)).toEqual(Array.from({ length: 400 }, (_, index) => index));
+    expect(buffer.counts).toMatchObject({ lost: 0, late: 0, lossRuns: 1 });
+    expect(buffer.counts.interrupted).toBeGreaterThanOrEqual(12);
+    expect(buffer.counts.interrupted).toBeLessThanOrEqual(15);
+    expect(buffer.targetDelayMs).toBe(20);
+    expect(buffer.counts.meanDelayMs).toBeLessThan(130);
+  });
+
+  it('forgets a bad beginning within two seconds', () => {
+    const buffer = new JitterBuffer();
+    const arrivals = stalled(steady(130), 1, 18);
+
+    play(buffer, arrivals, 2_400);
+
+    expect(buffer.counts.lost).toBe(0);
+    expect(buffer.targetDelayMs).toBeLessThanOrEqual(120);
+  });
+
+  it('covers stalls that come again and again', () => {
+    const buffer = new JitterBuffer();
+    let arrivals = steady(1_000);
+    for (let first = 20; first < 1_000; first += 20) arrivals = stalled(arrivals, first, first + 5);
+
+    play(buffer, arrivals, 20_000);
+
+    expect(buffer.targetDelayMs).toBeGreaterThanOrEqual(95);
+    expect(buffer.counts.interrupted + buffer.counts.lost).toBeLessThan(15);
+  });
+
+  it('counts what nobody sent against what was concealed in its place: an outage costs its own time only', () => {
+    const buffer = new JitterBuffer();
+    const arrivals = steady(100).filter(({ index }) => index < 20 || index >= 30);
+
+    const decisions = play(buffer, arrivals, 2_000);
+
+    expect(buffer.counts.lost + buffer.counts.recovered).toBe(10);
+    expect(buffer.counts).toMatchObject({ interrupted: 0, lossRuns: 1 });
+    expect(missed(decisions)).toBe(10);
+  });
+
+  it('plays at once what came while this process was away, and learns no jitter from it', () => {
+    const buffer = new JitterBuffer();
+    play(buffer, steady(50), 1_001);
+    const before = buffer.targetDelayMs;
+
+    // nobody looked between 1,000 and 1,300
+    for (let index = 50; index < 65; index += 1)
+      buffer.store(index, payload(index), instant(1_300), instant(1_000));
+    const decisions: string[] = [];
+    for (let due = 1_020; due <= 1_300; due += 20)
+      decisions.push(summary(buffer.decide(instant(due), instant(1_300))));
+
+    expect(numbersOf(decisions)).toHaveLength(decisions.length);
+    expect(buffer.targetDelayMs).toBe(before);
+    expect(buffer.counts).toMatchObject({ concealed: 0, lost: 0, stalled: 0 });
+    // what was played late was late for the listener
+    expect(buffer.counts.meanDelayMs).toBeGreaterThan(60);
+  });
+
+  it('makes up for nothing when nothing is there: two processes of one machine that was away', () => {
+    const buffer = new JitterBuffer();
+    play(buffer, steady(50), 1_001);
+    while (buffer.depth > 0) buffer.decide(instant(1_000));
+    const { concealed } = buffer.counts;
+
+    const decisions: string[] = [];
+    for (let due = 1_020; due <= 1_300; due += 20)
+      decisions.push(summary(buffer.decide(instant(due), instant(1_320))));
+    const burst = steady(300).slice(50);
+    const rest = play(
+      buffer,
+      burst.map(({ index, at }) => ({ index, at: Math.max(at, 1_325) })),
+      6_040,
+      1_320,
+    );
+
+    expect(new Set(decisions)).toEqual(new Set(['idle']));
+    expect(buffer.counts).toMatchObject({ stalled: 15, lost: 0 });
+    expect(buffer.counts.concealed - concealed).toBeLessThanOrEqual(1);
+    expect(numbersOf(rest)).toEqual(Array.from({ length: 250 }, (_, index) => index + 50));
+  });
+});
+
 describe('JitterBuffer › bounds', () => {
   it('refuses a frame out of nowhere, and follows a sender that begins anew', () => {
     const buffer = new JitterBuffer();
     play(buffer, steady(20), 500);
 
     expect(buffer.store(100_000, payload(0), instant(500))).toBe('out-of-window');
-    expect(buffer.store(20, payload(20), instant(500))).toBe('late');
+    expect(buffer.store(20, payload(20), instant(500))).toBe('stored');
     expect(buffer.store(100_000, payload(0), instant(520))).toBe('out-of-window');
     expect(buffer.store(100_001, payload(1), instant(540))).toBe('stored');
     expect(buffer.counts.restarts).toBe(1);

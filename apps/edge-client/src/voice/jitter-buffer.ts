@@ -23,6 +23,9 @@ const JUMP_BEHIND = 25;
 
 const SILENCE_AFTER = 10;
 
+/** Frames for which playout waits when nothing is there: what comes later than that is an interruption, and not heard any more. */
+const WAITS_FRAMES = 25;
+
 /** How many of 256 recent frames have to be lost for the extra delay that recovery costs to be worth it. */
 const LOSS_GAIN = 1 / 256;
 const RECOVERY_WORTH_LOSS = 1 / 256;
@@ -44,11 +47,16 @@ export class JitterBuffer {
   private highest = -Infinity;
   private strayed: number | undefined;
   private missedInARow = 0;
+  /** Frames concealed while nothing was there, so that nobody knows whether the next one is lost or late. */
+  private waited = 0;
   private sinceMove = MOVE_EVERY;
   private recentLoss = LOSS_AT_START;
 
-  /** Takes frame number `index` (any integer; consecutive frames differ by one). Keeps `payload`. */
-  store(index: number, payload: Uint8Array, now: Instant): StoreOutcome {
+  /**
+   * Takes frame number `index` (any integer; consecutive frames differ by one). Keeps `payload`. It arrived at `now`, or at an
+   * unknown time from `since` on, when this process was too busy to look.
+   */
+  store(index: number, payload: Uint8Array, now: Instant, since = now): StoreOutcome {
     if (this.next !== undefined && this.isOutside(index, this.next)) {
       // one frame out of nowhere is refused, a second one near it means that the sender has begun anew (RFC 3550 appendix A.1)
       const isSecond = this.strayed !== undefined && !this.isOutside(index, this.strayed);
@@ -65,31 +73,39 @@ export class JitterBuffer {
       this.restart();
     }
     if (this.frames.has(index) || this.heard.has(index)) return this.tally.countStore('duplicate');
-    this.delay.addTransit(now - index * FRAME_MS);
-    if (this.next !== undefined && index > this.highest) this.tally.confirmLosses();
+    this.learn(now - index * FRAME_MS, since - index * FRAME_MS);
+    if (this.next !== undefined && index > this.highest && this.waited === 0) this.tally.confirmLosses();
     this.highest = Math.max(this.highest, index);
     if (this.next !== undefined && index < this.next) return this.tally.countStore('late');
     this.frames.set(index, payload);
     return this.tally.countStore('stored');
   }
 
-  /** The decision for the 20 ms that begin now. */
-  decide(now: Instant): PlayoutDecision {
+  /**
+   * The decision for the 20 ms that begin at `due`. Later than that, what is there is played at once, but nothing is made up for
+   * what is not: that time is over.
+   */
+  decide(due: Instant, now = due): PlayoutDecision {
     if (this.next === undefined) {
       if (this.frames.size === 0) return { kind: 'idle' };
       const first = Math.min(...this.frames.keys());
-      if (this.behind(first, now) < 0) return { kind: 'idle' };
+      if (this.behind(first, due) < 0) return { kind: 'idle' };
       this.next = first;
     }
+    if (this.frames.size === 0 && now - due >= FRAME_MS) {
+      this.tally.countStalled();
+      return { kind: 'idle' };
+    }
+    if (this.waited > 0 && this.frames.size > 0) this.next = this.goOn(this.next);
     this.sinceMove += 1;
-    let behind = this.behind(this.next, now);
+    let behind = this.behind(this.next, due);
     if (behind > JUMP_BEHIND && this.frames.size > 0) {
       this.jump(this.next, this.next + Math.floor(behind));
-      behind = this.behind(this.next, now);
+      behind = this.behind(this.next, due);
     }
     const decision = this.decisionFor(this.next, behind);
     this.tally.countDecision(decision.kind, this.next <= this.highest);
-    if (decision.kind !== 'silence') this.tally.addDelay(behind * FRAME_MS + this.delay.targetMs);
+    if (decision.kind !== 'silence') this.tally.addDelay(behind * FRAME_MS + this.delay.targetMs + now - due);
     return decision;
   }
 
@@ -128,10 +144,35 @@ export class JitterBuffer {
     }
     this.missedInARow += 1;
     // it may still come, and there is time to wait for it
-    const waits = behind < 0 && following === undefined;
-    if (!waits) this.advance(index, false);
-    if (waits) return this.moved({ kind: 'insert' });
+    if (behind < 0 && following === undefined) return this.moved({ kind: 'insert' });
+    if (this.frames.size > 0 || this.missedInARow > WAITS_FRAMES) this.advance(index + this.giveUp(), false);
+    else this.waited += 1;
     return { kind: this.missedInARow > SILENCE_AFTER ? 'silence' : 'conceal' };
+  }
+
+  /** Something came after a wait. Of what is missing before it, as many frames are lost as were concealed; the rest was late. */
+  private goOn(index: number): number {
+    const missing = Math.min(...this.frames.keys()) - index;
+    const lost = Math.min(missing, this.waited);
+    this.tally.settleWait(lost, this.waited - lost);
+    for (let each = 0; each < lost; each += 1) this.advance(index + each, false);
+    this.waited = 0;
+    return index + lost;
+  }
+
+  /** What was waited for will not be played any more; returns how many frames that is. */
+  private giveUp(): number {
+    const { waited } = this;
+    this.waited = 0;
+    return waited;
+  }
+
+  /** Learns from a packet unless it came while we were busy, and may have been in time. */
+  private learn(transitMs: number, leastMs: number): void {
+    const isOnlyLateHere =
+      transitMs > this.delay.baseMs && leastMs <= this.delay.baseMs + this.delay.targetMs;
+    if (leastMs < transitMs && isOnlyLateHere && this.highest > -Infinity) return;
+    this.delay.addTransit(leastMs > this.delay.baseMs && this.highest > -Infinity ? leastMs : transitMs);
   }
 
   private moved(decision: PlayoutDecision): PlayoutDecision {
@@ -171,6 +212,7 @@ export class JitterBuffer {
     this.next = undefined;
     this.highest = -Infinity;
     this.missedInARow = 0;
+    this.waited = 0;
     this.tally.countRestart();
   }
 }

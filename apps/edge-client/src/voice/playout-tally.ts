@@ -18,8 +18,12 @@ export interface PlayoutCounts {
   readonly skipped: number;
   /** Missing although later ones were sent. */
   readonly lost: number;
-  /** Runs of consecutive lost frames. */
+  /** Times that concealment was heard because a frame was late that was played then. */
+  readonly interrupted: number;
+  /** Runs of consecutive frames that were lost or late. */
   readonly lossRuns: number;
+  /** Times that were over, without anything to be heard, when this process came to it. */
+  readonly stalled: number;
   /** Packets that came after their frame was due, that came again, and that belong to no frame near the one due. */
   readonly late: number;
   readonly duplicate: number;
@@ -52,6 +56,8 @@ export class PlayoutTally {
     merged: 0,
     skipped: 0,
     lost: 0,
+    interrupted: 0,
+    stalled: 0,
     lossRuns: 0,
     late: 0,
     duplicate: 0,
@@ -84,6 +90,18 @@ export class PlayoutTally {
     this.addLost(frames);
   }
 
+  countStalled(): void {
+    this.values.stalled += 1;
+  }
+
+  /** What was concealed while nothing was there turns out as so many frames that are lost and so many that were late. */
+  settleWait(lost: number, late: number): void {
+    this.values.interrupted += late;
+    this.addMissed(lost + late);
+    this.values.lost += lost;
+    this.unconfirmed = 0;
+  }
+
   countRestart(): void {
     this.values.restarts += 1;
     this.unconfirmed = 0;
@@ -106,8 +124,12 @@ export class PlayoutTally {
   }
 
   private addLost(frames: number): void {
-    if (frames === 0) return;
     this.values.lost += frames;
+    this.addMissed(frames);
+  }
+
+  private addMissed(frames: number): void {
+    if (frames === 0) return;
     if (!this.isInRun) this.values.lossRuns += 1;
     this.isInRun = true;
   }

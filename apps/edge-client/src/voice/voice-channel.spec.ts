@@ -107,6 +107,20 @@ describe('VoiceChannel › sending', () => {
     expect(channel.nextTimeoutAt()).toBe(60_020);
   });
 
+  it('learns no jitter from datagrams that waited while this process was busy', () => {
+    for (let index = 0; index < 50; index += 1) {
+      receive(voice(index), index * 20 + 5);
+      channel.handleTimeout(instant(index * 20 + 20));
+    }
+    const { targetDelayMs, framesConcealed } = channel.statistics();
+
+    for (let index = 50; index < 65; index += 1) receive(voice(index), 1_310);
+    const outputs = channel.handleTimeout(instant(1_310));
+
+    expect(kinds(outputs).filter((kind) => kind === 'play')).toHaveLength(15);
+    expect(channel.statistics()).toMatchObject({ targetDelayMs, framesConcealed, framesStalled: 0 });
+  });
+
   it('numbers packets and counts time at 48 kHz across the wrap-around, the first one marked', () => {
     const packets = [0, 20].map((at) => {
       const [bytes] = sent(channel.handle({ kind: 'frame', pcm: FRAME }, instant(at)));

@@ -1,4 +1,4 @@
-import { after, earliest, type Core, type Instant } from '@parley/nat';
+import { after, earliest, instant, type Core, type Instant } from '@parley/nat';
 import { ReportExchange } from './report-exchange.ts';
 import { decodeRtcp, encodeRtcpReport, type RtcpFailureReason } from './rtcp-packet.ts';
 import { classifyDatagram } from './rtp-packet.ts';
@@ -63,7 +63,7 @@ export class VoiceChannel implements Core<VoiceInput, VoiceOutput> {
     const outputs: VoiceOutput[] = [];
     if (now - this.nextFrameAt > MAX_FRAMES_BEHIND * FRAME_MS) this.nextFrameAt = now;
     while (this.nextFrameAt <= now) {
-      const pcm = this.receiver.play(this.nextFrameAt);
+      const pcm = this.receiver.play(this.nextFrameAt, now);
       if (pcm !== undefined) outputs.push({ kind: 'play', pcm });
       outputs.push({ kind: 'capture' });
       this.nextFrameAt = after(this.nextFrameAt, FRAME_MS);
@@ -91,7 +91,8 @@ export class VoiceChannel implements Core<VoiceInput, VoiceOutput> {
   private take(bytes: Uint8Array, now: Instant): VoiceChannelDropReason | undefined {
     switch (classifyDatagram(bytes)) {
       case 'rtp':
-        return this.receiver.receive(bytes, now);
+        // a timer that is overdue says that nobody looked for datagrams since
+        return this.receiver.receive(bytes, now, instant(Math.min(now, this.nextFrameAt)));
       case 'rtcp':
         return this.takeReports(bytes, now);
       case 'other':

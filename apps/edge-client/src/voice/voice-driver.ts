@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { instant } from '@parley/nat';
+import { instant, type Instant } from '@parley/nat';
 import { processClock, type ClientClock } from '../client/client-clock.ts';
 import { edgeError } from '../errors.ts';
 import type { OpusCodec, VoiceDecoder, VoiceEncoder } from './opus-codec.ts';
 import { VoiceChannel, type VoiceInput, type VoiceOutput } from './voice-channel.ts';
-import { DEFAULT_SAMPLE_RATE, samplesPerFrame, type OpusSampleRate } from './voice-format.ts';
+import { DEFAULT_SAMPLE_RATE, FRAME_MS, samplesPerFrame, type OpusSampleRate } from './voice-format.ts';
 import { MIN_EXPECTED_LOSS_PERCENT } from './voice-sender.ts';
 import type { VoiceStatistics } from './voice-statistics.ts';
 
@@ -24,8 +24,8 @@ export interface VoiceSink {
 export interface VoiceDatagrams {
   /** False when it was not taken. */
   sendDatagram(bytes: Uint8Array): boolean;
-  /** Returns the way to stop. */
-  onDatagram(listener: (bytes: Uint8Array) => void): () => void;
+  /** `at`: when it arrived, where that is not now. Returns the way to stop. */
+  onDatagram(listener: (bytes: Uint8Array, at?: Instant) => void): () => void;
 }
 
 export interface VoiceDriverOptions {
@@ -69,6 +69,7 @@ export class VoiceDriver {
   private readonly silence: Int16Array;
   private readonly stopListening: () => void;
   private timer: NodeJS.Timeout | undefined;
+  private turn: NodeJS.Immediate | undefined;
   private isStopped = false;
 
   /**
@@ -109,7 +110,9 @@ export class VoiceDriver {
       },
       this.now(),
     );
-    this.stopListening = options.datagrams.onDatagram((bytes) => this.handle({ kind: 'datagram', bytes }));
+    this.stopListening = options.datagrams.onDatagram((bytes, at) =>
+      this.handle({ kind: 'datagram', bytes }, at),
+    );
     this.run();
   }
 
@@ -123,11 +126,12 @@ export class VoiceDriver {
     if (this.isStopped) return;
     this.isStopped = true;
     clearTimeout(this.timer);
+    clearImmediate(this.turn);
     this.stopListening();
     for (const codec of this.codecs) codec.free();
   }
 
-  private now(): ReturnType<typeof instant> {
+  private now(): Instant {
     return instant(this.clock.monotonic());
   }
 
@@ -138,13 +142,25 @@ export class VoiceDriver {
     const at = this.channel.nextTimeoutAt();
     // a sink or the transport may have stopped us
     if (this.isStopped || at === undefined) return;
-    this.timer = setTimeout(() => this.run(), Math.max(0, at - this.now()));
+    this.timer = setTimeout(() => this.wakeUp(at), Math.max(0, at - this.now()));
   }
 
-  private handle(input: VoiceInput): void {
+  /**
+   * Timers come before sockets in a turn of the event loop. When something has kept us for longer than a frame, the datagrams of that
+   * time still wait to be read; the session hands them over at the end of the turn, and we go after it.
+   */
+  private wakeUp(dueAt: Instant): void {
+    if (this.now() - dueAt < FRAME_MS) this.run();
+    else
+      this.turn = setImmediate(() => {
+        this.turn = setImmediate(() => this.run());
+      });
+  }
+
+  private handle(input: VoiceInput, at = this.now()): void {
     if (this.isStopped) return;
     this.guard(() => {
-      for (const output of this.channel.handle(input, this.now())) this.perform(output);
+      for (const output of this.channel.handle(input, at)) this.perform(output);
     });
   }
 

@@ -64,8 +64,11 @@ export class VoiceReceiver {
     return this.source;
   }
 
-  /** Takes a datagram; the reason when it cannot be used. A packet that is only late counts as used. */
-  receive(datagram: Uint8Array, now: Instant): VoiceDropReason | undefined {
+  /**
+   * Takes a datagram that arrived between `since` and `now`; the reason when it cannot be used. A packet that is only late counts
+   * as used.
+   */
+  receive(datagram: Uint8Array, now: Instant, since = now): VoiceDropReason | undefined {
     const decoded = decodeRtpPacket(datagram);
     if (!decoded.ok) return decoded.reason;
     const { packet } = decoded;
@@ -85,7 +88,7 @@ export class VoiceReceiver {
     this.packets += 1;
     this.bytes += datagram.length;
     // the datagram may be a view into memory that is used again
-    const outcome = this.buffer.store(index, Uint8Array.from(packet.payload), now);
+    const outcome = this.buffer.store(index, Uint8Array.from(packet.payload), now, since);
     if (outcome !== 'out-of-window') {
       this.anchor = { timestamp: packet.timestamp, index };
       this.reception.add(packet, now);
@@ -93,10 +96,10 @@ export class VoiceReceiver {
     return undefined;
   }
 
-  /** The 20 ms that are to be heard from `now` on; undefined before the stream has begun. */
-  play(now: Instant): Int16Array | undefined {
+  /** The 20 ms that were to be heard from `due` on; undefined before the stream has begun, and when it is too late for them. */
+  play(due: Instant, now = due): Int16Array | undefined {
     const { decoder } = this.options;
-    const decision = this.buffer.decide(now);
+    const decision = this.buffer.decide(due, now);
     switch (decision.kind) {
       case 'idle':
         return undefined;

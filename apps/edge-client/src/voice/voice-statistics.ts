@@ -20,6 +20,8 @@ export interface VoiceStatistics {
   /** Made up to gain delay, and pairs played in the time of one to lose delay. */
   readonly framesInserted: number;
   readonly framesMerged: number;
+  /** Times of 20 ms in which this process did not get to play anything. */
+  readonly framesStalled: number;
   /** Neither received in time nor recovered, of all that were sent. */
   readonly unrecoveredLoss: number;
   /** Loss of what this end sends, as the other end reported it last. */
@@ -68,6 +70,7 @@ export function voiceStatistics(source: StatisticsSource): VoiceStatistics {
     framesConcealed: playout.concealed,
     framesInserted: playout.inserted,
     framesMerged: playout.merged,
+    framesStalled: playout.stalled,
     unrecoveredLoss,
     remoteLoss: sender.remoteLossFraction,
     jitterMs: receiver.jitterMs,
@@ -82,13 +85,13 @@ export function voiceStatistics(source: StatisticsSource): VoiceStatistics {
 }
 
 function lossFraction({ playout, undecodable }: ReceiverState): number {
-  const unheard = playout.lost + undecodable;
-  const frames = playout.played + playout.recovered + playout.lost;
-  return frames === 0 ? 0 : Math.min(1, unheard / frames);
+  const missed = playout.lost + playout.interrupted;
+  const frames = playout.played + playout.recovered + missed;
+  return frames === 0 ? 0 : Math.min(1, (missed + undecodable) / frames);
 }
 
-/** ITU-T G.107 section 7.5: the mean run of lost frames, against the `1 / (1 - p)` that random loss gives. */
+/** ITU-T G.107 section 7.5: the mean run of missing frames, against the `1 / (1 - p)` that random loss gives. */
 function burstRatio(receiver: ReceiverState): number {
-  const { lost, lossRuns } = receiver.playout;
-  return lossRuns === 0 ? 1 : Math.max(1, (lost / lossRuns) * (1 - lossFraction(receiver)));
+  const { lost, interrupted, lossRuns } = receiver.playout;
+  return lossRuns === 0 ? 1 : Math.max(1, ((lost + interrupted) / lossRuns) * (1 - lossFraction(receiver)));
 }
