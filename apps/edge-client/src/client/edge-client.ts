@@ -134,7 +134,7 @@ export class EdgeClient {
       signIn: (request, sequence) => this.#bringOnline(request, sequence),
     });
     this.contacts = new Contacts(this.#connection);
-    this.presence = new PresenceWatch(this.#connection);
+    this.presence = new PresenceWatch(this.#connection, () => identity.account?.userId);
     this.directory = new Directory(this.#connection);
     this.resources = new Resources(this.#connection);
     this.sessions = new Sessions(

@@ -4,6 +4,7 @@ import type { SendRequest, Signalling } from '../signalling/signalling.ts';
 import { PresenceWatch } from './presence-watch.ts';
 
 const BOB = 'bob' as UserId;
+const ME = 'me' as UserId;
 
 function presence(state: Presence['state'], epoch: number, counter: number): Presence {
   return {
@@ -26,7 +27,7 @@ class FakeSignalling implements Signalling {
 
   request = ((name: string, payload: { userIds?: readonly UserId[] }) => {
     this.asked.push(name);
-    if (name === 'presence.set') return Promise.resolve({ ...this.answer, userId: 'me' as UserId });
+    if (name === 'presence.set') return Promise.resolve({ ...this.answer, userId: ME });
     return Promise.resolve({ presence: (payload.userIds ?? []).slice(0, 1).map(() => this.answer) });
   }) as unknown as SendRequest;
 
@@ -43,7 +44,7 @@ class FakeSignalling implements Signalling {
 describe('PresenceWatch', () => {
   it('orders updates by epoch and counter, and tells only what an app would show', async () => {
     const signalling = new FakeSignalling();
-    const watch = new PresenceWatch(signalling);
+    const watch = new PresenceWatch(signalling, () => undefined);
     const seen: string[] = [];
     watch.on('change', ({ state }) => seen.push(state));
     await watch.subscribe(BOB);
@@ -61,7 +62,7 @@ describe('PresenceWatch', () => {
   it('takes what a supernode answers after it lost its memory, though its counters are lower', async () => {
     const signalling = new FakeSignalling();
     signalling.answer = presence('busy', 7, 70);
-    const watch = new PresenceWatch(signalling);
+    const watch = new PresenceWatch(signalling, () => undefined);
     await watch.subscribe(BOB);
     signalling.answer = presence('away', 1, 1);
 
@@ -72,7 +73,7 @@ describe('PresenceWatch', () => {
 
   it('sets its own presence again after a loss, unless it was to expire by itself', async () => {
     const signalling = new FakeSignalling();
-    const watch = new PresenceWatch(signalling);
+    const watch = new PresenceWatch(signalling, () => undefined);
     await watch.set({ state: 'busy' });
     await watch.resync(signalling.request);
     await watch.set({ state: 'away', expiresInMs: 60_000 });
@@ -81,9 +82,25 @@ describe('PresenceWatch', () => {
     expect(signalling.asked.filter((name) => name === 'presence.set')).toHaveLength(3);
   });
 
+  it('follows the own presence, which another device may set', async () => {
+    const signalling = new FakeSignalling();
+    signalling.answer = { ...presence('invisible', 1, 1), userId: ME };
+    const watch = new PresenceWatch(signalling, () => ME);
+    const seen: string[] = [];
+    watch.on('change', ({ userId, state }) => seen.push(`${userId} ${state}`));
+
+    await watch.resync(signalling.request);
+    await watch.unsubscribe(ME);
+    signalling.push({ ...presence('online', 1, 2), userId: ME });
+
+    expect(seen).toEqual(['me invisible', 'me online']);
+    expect(watch.get(ME)?.state).toBe('online');
+    expect(signalling.asked).toEqual(['presence.subscribe']);
+  });
+
   it('asks for many users in several requests, and for none in none', async () => {
     const signalling = new FakeSignalling();
-    const watch = new PresenceWatch(signalling);
+    const watch = new PresenceWatch(signalling, () => undefined);
     await watch.subscribe(...Array.from({ length: 401 }, (_, at) => `user-${String(at)}` as UserId));
     await watch.subscribe();
 

@@ -9,16 +9,18 @@ interface PresenceEvents {
 /** What {@link PresenceWatch.set} takes. */
 export type PresenceSetting = RequestInputOf<'presence.set'>;
 
-/** Own presence, and that of watched users; survives reconnects. */
+/** Own presence, as all devices of this user make it, and that of watched users; survives reconnects. */
 export class PresenceWatch {
   readonly #signalling: Signalling;
   readonly #events = new TypedEvents<PresenceEvents>();
   readonly #watched = new Set<UserId>();
   readonly #known = new Map<UserId, Presence>();
+  readonly #ownUserId: () => UserId | undefined;
   #own: PresenceSetting | undefined;
 
-  constructor(signalling: Signalling) {
+  constructor(signalling: Signalling, ownUserId: () => UserId | undefined) {
     this.#signalling = signalling;
+    this.#ownUserId = ownUserId;
     signalling.onEvent('presence.changed', (presence) => this.#apply(presence));
   }
 
@@ -42,16 +44,16 @@ export class PresenceWatch {
   }
 
   async unsubscribe(...userIds: readonly UserId[]): Promise<void> {
-    for (const userId of userIds) {
-      this.#watched.delete(userId);
-      this.#known.delete(userId);
-    }
-    for (const group of groupsOf(userIds)) {
+    // The own presence is followed whether the app wants to hear of it or not.
+    const others = userIds.filter((userId) => userId !== this.#ownUserId());
+    for (const userId of userIds) this.#watched.delete(userId);
+    for (const userId of others) this.#known.delete(userId);
+    for (const group of groupsOf(others)) {
       await this.#signalling.request('presence.unsubscribe', { userIds: group });
     }
   }
 
-  /** The last that was heard of a watched user. */
+  /** The last that was heard of a watched user, or of the own one. */
   get(userId: UserId): Presence | undefined {
     return this.#known.get(userId);
   }
@@ -59,7 +61,9 @@ export class PresenceWatch {
   /** After events were lost: sets and subscribes again, and tells what changed meanwhile. */
   async resync(request: SendRequest): Promise<void> {
     if (this.#own) this.#apply(await request('presence.set', this.#own));
-    await this.#subscribe(request, [...this.#watched]);
+    // The own user too: another device may have hidden it, now or before this one signed in.
+    const own = this.#ownUserId();
+    await this.#subscribe(request, [...new Set([...(own ? [own] : []), ...this.#watched])]);
   }
 
   async #subscribe(request: SendRequest, userIds: readonly UserId[]): Promise<readonly Presence[]> {
