@@ -15,12 +15,15 @@ export interface IceCandidate {
 
 /**
  * What a candidate sends from. RFC 8445 calls the transport address the base; here it is the thing behind it: a socket of one
- * family (all its host and reflexive candidates share it, whatever interface they name) or an allocation at a relay.
+ * family (all its host and reflexive candidates share it, whatever interface they name), an allocation at a relay, or a native
+ * relay to one peer.
  */
 export interface CandidateBase {
   readonly id: string;
   readonly kind: 'socket' | 'relay';
   readonly family: AddressFamily;
+  /** A relay between two registered flows: it leads to this one peer, and has no candidate that could be told. */
+  readonly isNative?: true;
 }
 
 /** A candidate of our own, with the base that sends for it. */

@@ -9,6 +9,7 @@ import {
 } from './candidate.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { CandidatePairCause } from './candidate-pair-state.ts';
+import { NATIVE_RELAY_PEER } from './native-relay.ts';
 import { checkRemoteCandidate } from './remote-candidate-policy.ts';
 
 export function addLocalCandidate(agent: AgentContext, candidate: LocalCandidate): void {
@@ -17,7 +18,7 @@ export function addLocalCandidate(agent: AgentContext, candidate: LocalCandidate
     return;
   }
   if (!agent.local.add(candidate)) return;
-  if (agent.mayUse(candidate.base))
+  if (isTold(agent, candidate))
     agent.emit({ kind: 'local-candidate', candidate: describeCandidate(candidate) });
   pairBase(agent, candidate.base);
 }
@@ -25,7 +26,7 @@ export function addLocalCandidate(agent: AgentContext, candidate: LocalCandidate
 /** Candidates that may be told to the peer now. */
 export function visibleCandidates(agent: AgentContext): readonly IceCandidate[] {
   return agent.local.all
-    .filter(({ base, kind }) => kind !== 'peerReflexive' && agent.mayUse(base))
+    .filter((candidate) => candidate.kind !== 'peerReflexive' && isTold(agent, candidate))
     .map(describeCandidate);
 }
 
@@ -86,6 +87,8 @@ export function addPair(
   remote: IceCandidate,
 ): CandidatePair | undefined {
   if (agent.remoteCredentials === undefined || !agent.mayPair(local.base, remote)) return undefined;
+  const isNative = local.base.isNative === true;
+  if (isNative !== (remote === NATIVE_RELAY_PEER)) return undefined;
   const added = agent.checklist.add(local, remote, agent.role);
   if (added === undefined) {
     agent.drop('pair-limit');
@@ -95,7 +98,7 @@ export function addPair(
     agent.drop('pair-limit');
     forget(agent, added.pruned);
   }
-  if (added.isNew && local.base.kind === 'relay')
+  if (added.isNew && local.base.kind === 'relay' && !isNative)
     agent.emit({ kind: 'permit', base: local.base, peer: remote.address });
   return added.pair;
 }
@@ -134,7 +137,13 @@ function pairBase(agent: AgentContext, base: CandidateBase): void {
     pair.updatePriority(agent.role);
   }
   agent.checklist.sort();
-  for (const remote of agent.remote.values()) addPair(agent, local, remote);
+  if (base.isNative === true) addPair(agent, local, NATIVE_RELAY_PEER);
+  else for (const remote of agent.remote.values()) addPair(agent, local, remote);
+}
+
+/** Whether policy and hold let the peer know of the candidate, and whether there is anything to know. */
+function isTold(agent: AgentContext, { base }: LocalCandidate): boolean {
+  return base.isNative !== true && agent.mayUse(base);
 }
 
 function keepRemote(agent: AgentContext, candidate: IceCandidate): boolean {

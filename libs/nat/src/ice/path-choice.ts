@@ -22,6 +22,8 @@ const REACH_THROUGH_RELAY: Readonly<Record<CandidateKind, number>> = {
   host: 0,
 };
 const REACH_PEER_RELAY_DIRECTLY = 4;
+/** Both ends are registered there, and nothing has to be permitted first. */
+const REACH_THROUGH_NATIVE_RELAY = 5;
 
 /** Brings the current path up to date with the pairs; runs after every input. */
 export function choosePath(agent: AgentContext, now: Instant): void {
@@ -178,6 +180,7 @@ function likeliestRelayed(
 }
 
 function reach(pair: CandidatePair): number {
+  if (pair.base.isNative === true) return REACH_THROUGH_NATIVE_RELAY;
   return pair.base.kind === 'socket' ? REACH_PEER_RELAY_DIRECTLY : REACH_THROUGH_RELAY[pair.remote.kind];
 }
 

@@ -4,6 +4,7 @@ export * from './node-crypto.ts';
 export * from './stun-server-driver.ts';
 export type * from './endpoint/endpoint-types.ts';
 export type { IcePath, IcePathStats, IceStateChange } from './endpoint/ice-path.ts';
+export type { EndpointFlow } from './endpoint/registered-flow.ts';
 export { UdpEndpoint } from './udp-endpoint.ts';
 export { TcpListener, type TcpListenerEvents, type TcpRefusal } from './tcp-listener.ts';
 export type { TurnListen } from './turn-listeners.ts';

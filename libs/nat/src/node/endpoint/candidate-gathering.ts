@@ -111,6 +111,13 @@ export class CandidateGathering {
     this.#isRelayAwaited = true;
   }
 
+  /** There will be no allocation now. */
+  relayUnneeded(): void {
+    if (!this.#isRelayAwaited) return;
+    this.#isRelayAwaited = false;
+    this.#settle();
+  }
+
   relayAllocated(
     base: CandidateBase,
     server: TransportAddress,

@@ -10,22 +10,27 @@ import type {
   IceStateCause,
   PathLossCause,
 } from '../../ice/ice-io.ts';
-import type { RemoteNetwork } from '../../ice/remote-network.ts';
+import type { NatReport, RemoteNetwork } from '../../ice/remote-network.ts';
 import type { NatCrypto } from '../../crypto/crypto.port.ts';
+import { nativeRelayCandidate } from '../../ice/native-relay.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
 import type { Instant } from '../../time/instant.ts';
 import type { CreatePathOptions, TrafficCount } from './endpoint-types.ts';
+import type { HardNatSupport } from './hard-nat-support.ts';
 import { Listeners } from './listeners.ts';
 
 /** What a path needs of its endpoint. */
 export interface PathCarrier {
   readonly crypto: NatCrypto;
+  readonly hardNat: HardNatSupport;
   now(): Instant;
   transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void;
   permit(path: IcePath, peer: TransportAddress): void;
   /** Nothing comes back: mappings and allocation may be gone. */
   askServers(): void;
   bindChannel(peer: TransportAddress): void;
+  /** `undefined` where the path has this relay already. */
+  addNativeRelay(path: IcePath, id: Uint8Array): CandidateBase | undefined;
   /** Something may be due earlier than before; where it is known, at `at`. */
   rearm(at?: Instant): void;
   remove(path: IcePath): void;
@@ -65,10 +70,13 @@ export class IcePath {
     this.#agent = new IceAgent({
       crypto: carrier.crypto,
       role,
+      probeBudget: carrier.hardNat.budget,
       ...(policy === undefined ? {} : { policy }),
       ...(holdDirect === undefined ? {} : { holdDirect }),
       ...(tiebreaker === undefined ? {} : { tiebreaker }),
     });
+    const { nat } = carrier.hardNat;
+    if (nat !== undefined) this.setLocalNat(nat);
   }
 
   /** Changes at {@link restart}. */
@@ -105,6 +113,17 @@ export class IcePath {
       candidates,
       ...(network === undefined ? {} : { network }),
     });
+  }
+
+  /** A relay between our registered flow and the peer's, by the id (8 bytes) that both were told; before {@link setRemote}. */
+  addNativeRelay(id: Uint8Array): void {
+    const base = this.#carrier.addNativeRelay(this, id);
+    if (base !== undefined) this.#input({ kind: 'local-candidate', candidate: nativeRelayCandidate(base) });
+  }
+
+  /** The peer's network anew: what is left out stays as it was. */
+  updateRemoteNetwork(network: RemoteNetwork): void {
+    this.#input({ kind: 'remote-network', network });
   }
 
   addRemoteCandidate(candidate: IceCandidate): void {
@@ -221,6 +240,16 @@ export class IcePath {
   }
 
   /** @internal For the endpoint. */
+  setLocalNat(nat: NatReport): void {
+    this.#input({ kind: 'local-nat', nat });
+  }
+
+  /** @internal For the endpoint. */
+  portSampled(sample: number, address: TransportAddress): void {
+    this.#input({ kind: 'port-sample', sample, address });
+  }
+
+  /** @internal For the endpoint. */
   gatheringComplete(): void {
     this.#input({ kind: 'gathering-complete' });
   }
@@ -259,6 +288,15 @@ export class IcePath {
         case 'permit':
           this.#carrier.permit(this, output.peer);
           break;
+        case 'open-sockets':
+          this.#carrier.hardNat.openSockets(this, output.bases);
+          break;
+        case 'close-sockets':
+          this.#carrier.hardNat.closeSockets(output.bases);
+          break;
+        case 'sample-port':
+          this.#carrier.hardNat.samplePort(this, output.sample);
+          break;
         case 'suspect':
           this.#carrier.askServers();
           break;
@@ -287,6 +325,6 @@ export class IcePath {
   /** A path through our own relay gets a channel: four bytes of framing in place of 36. */
   #bindChannel(): void {
     const [route] = this.#agent.routes(this.#carrier.now());
-    if (route?.base.kind === 'relay') this.#carrier.bindChannel(route.to);
+    if (route?.base.kind === 'relay' && route.base.isNative !== true) this.#carrier.bindChannel(route.to);
   }
 }
