@@ -6,7 +6,9 @@ import {
   type IceCandidate,
   type LocalCandidate,
 } from '../ice/candidate.ts';
+import { looksLikeFlowFrame } from '../flow/flow-frame.ts';
 import { decodeCheckUsername } from '../ice/connectivity-check.ts';
+import { NATIVE_RELAY_ADDRESS } from '../ice/native-relay.ts';
 import type { NatReport } from '../ice/remote-network.ts';
 import { sameTransportAddress, type AddressFamily, type TransportAddress } from '../net/transport-address.ts';
 import { decodeStunMessage, looksLikeStun } from '../stun/message.ts';
@@ -17,13 +19,15 @@ import type {
   EndpointServers,
   EndpointStats,
   GatherReport,
-  TrafficCount,
   UdpEndpointOptions,
 } from './endpoint/endpoint-types.ts';
+import { FlowLink } from './endpoint/flow-link.ts';
 import { HardNatSupport } from './endpoint/hard-nat-support.ts';
 import { IcePath, type PathCarrier } from './endpoint/ice-path.ts';
 import { Listeners } from './endpoint/listeners.ts';
 import { PeerAdmissions } from './endpoint/peer-admissions.ts';
+import type { EndpointFlow } from './endpoint/registered-flow.ts';
+import { addTraffic, noTraffic } from './endpoint/traffic-count.ts';
 import { TurnRelay } from './endpoint/turn-relay.ts';
 import { openSockets } from './endpoint/open-sockets.ts';
 import type { EndpointSocket } from './endpoint/endpoint-socket.ts';
@@ -52,6 +56,7 @@ export class UdpEndpoint {
   readonly #drops = new Map<string, number>();
   /** Of paths that are closed. */
   readonly #formerTraffic = { direct: noTraffic(), relay: noTraffic() };
+  readonly #flow: FlowLink;
   #relay: TurnRelay | undefined;
   #isRelayStarted = false;
   #waiters: GatherWaiter[] = [];
@@ -70,6 +75,22 @@ export class UdpEndpoint {
       },
       onSettled: () => {
         this.#gathered();
+      },
+    });
+    this.#flow = new FlowLink(this.#sockets, options.crypto, {
+      registered: () => {
+        this.#log('flow-registered');
+        if (!this.#isRelayStarted) this.#gathering.relayUnneeded();
+      },
+      silent: () => {
+        this.#log('flow-silent');
+        this.#startRelay();
+      },
+      data: (base, bytes) => {
+        this.#dispatch(base, NATIVE_RELAY_ADDRESS, bytes);
+      },
+      drop: (reason) => {
+        this.#drop(reason);
       },
     });
     this.#hardNat = new HardNatSupport(this.#sockets, options.crypto, {
@@ -97,9 +118,11 @@ export class UdpEndpoint {
       },
       askServers: () => {
         this.#gathering.askAgain(this.#now());
+        this.#flow.refresh(this.#now());
         this.#relay?.verify(this.#now());
       },
       bindChannel: (peer) => this.#relay?.bindChannel(peer, this.#now()),
+      addNativeRelay: (path, id) => this.#flow.addRelay(path, id),
       rearm: (at) => {
         if (at === undefined || this.#armedAt === undefined || at < this.#armedAt) this.#rearm();
       },
@@ -140,17 +163,36 @@ export class UdpEndpoint {
     this.#rearm();
   }
 
+  /**
+   * Registers the sockets at a supernode: paths get native relays then, and the TURN server is asked for an allocation only
+   * where nobody answers, or by {@link allocateRelay}. Before {@link gather}. The same flow again looks whether it still stands.
+   */
+  setFlow(flow: EndpointFlow | undefined): void {
+    this.#requireOpen();
+    this.#flow.set(flow, this.#now());
+    this.#rearm();
+  }
+
+  /** Where the supernode sees our sockets, by their registered flow. */
+  get observedAddresses(): readonly TransportAddress[] {
+    return this.#flow.observed;
+  }
+
+  /** Asks the TURN server for an allocation though there is a registered flow: the peer has none. */
+  allocateRelay(): void {
+    this.#requireOpen();
+    this.#startRelay();
+    this.#rearm();
+  }
+
   /** Host candidates at once; resolves when all servers answered or gave up, at the latest after `timeoutMs` (default 3000). */
   gather(options: { readonly timeoutMs?: number } = {}): Promise<GatherReport> {
     this.#requireOpen();
     const now = this.#now();
     const { promise, resolve } = newPromise<GatherReport>();
     this.#waiters.push({ deadline: after(now, options.timeoutMs ?? GATHER_TIMEOUT_MS), resolve });
-    if (this.#relay !== undefined && !this.#isRelayStarted) {
-      this.#isRelayStarted = true;
-      this.#gathering.relayAwaited();
-      this.#relay.start(now);
-    }
+    if (!this.#flow.isHopeful) this.#startRelay();
+    else if (!this.#flow.isRegistered) this.#gathering.relayAwaited();
     this.#gathering.start(now);
     this.#hardNat.start(this.#gathering.candidates);
     if (this.#gathering.isSettled) this.#gathered();
@@ -225,6 +267,10 @@ export class UdpEndpoint {
 
   #receive(base: CandidateBase, bytes: Uint8Array, from: TransportAddress): void {
     if (this.#isClosed) return;
+    if (looksLikeFlowFrame(bytes)) {
+      if (this.#flow.receive(bytes, from, this.#now())) this.#rearm();
+      return;
+    }
     const relay = this.#relay;
     if (
       relay !== undefined &&
@@ -286,16 +332,26 @@ export class UdpEndpoint {
   #transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): void {
     if (this.#isClosed || this.#hardNat.transmit(base, to, bytes)) return;
     if (base.kind === 'socket') this.#sockets.get(base.family)?.send(bytes, to);
+    else if (base.isNative === true) this.#flow.transmit(base, bytes);
     else if (this.#relay?.base?.id === base.id) this.#relay.transmit(to, bytes);
     else this.#drop('relay-gone');
   }
 
   #remove(path: IcePath): void {
+    this.#flow.removePath(path);
     const { direct, relay } = path.stats();
     addTraffic(this.#formerTraffic.direct, direct);
     addTraffic(this.#formerTraffic.relay, relay);
     this.#paths.delete(path.dataKey);
     for (const peer of this.#admissions.removePath(path)) this.#relay?.release(peer, this.#now());
+  }
+
+  #startRelay(): void {
+    if (this.#relay === undefined) this.#gathering.relayUnneeded();
+    if (this.#relay === undefined || this.#isRelayStarted) return;
+    this.#isRelayStarted = true;
+    this.#gathering.relayAwaited();
+    this.#relay.start(this.#now());
   }
 
   #newRelay(servers: EndpointServers, server: TransportAddress): TurnRelay | undefined {
@@ -376,6 +432,7 @@ export class UdpEndpoint {
     const now = this.#now();
     if (isDue(this.#gathering.nextTimeoutAt(), now)) this.#gathering.handleTimeout(now);
     if (isDue(this.#hardNat.nextTimeoutAt(), now)) this.#hardNat.handleTimeout(now);
+    if (isDue(this.#flow.nextTimeoutAt(), now)) this.#flow.handleTimeout(now);
     if (this.#relay !== undefined && isDue(this.#relay.nextTimeoutAt(), now)) this.#relay.handleTimeout(now);
     for (const path of this.#paths.values()) if (isDue(path.nextTimeoutAt(), now)) path.handleTimeout(now);
     if (this.#waiters.some(({ deadline }) => deadline <= now)) this.#gathered();
@@ -384,7 +441,11 @@ export class UdpEndpoint {
 
   #rearm(): void {
     if (this.#isClosed) return;
-    let next = earliest(this.#gathering.nextTimeoutAt(), this.#relay?.nextTimeoutAt());
+    let next = earliest(
+      this.#gathering.nextTimeoutAt(),
+      this.#relay?.nextTimeoutAt(),
+      this.#flow.nextTimeoutAt(),
+    );
     next = earliest(next, this.#hardNat.nextTimeoutAt());
     for (const path of this.#paths.values()) next = earliest(next, path.nextTimeoutAt());
     for (const { deadline } of this.#waiters) next = earliest(next, deadline);
@@ -418,17 +479,6 @@ export class UdpEndpoint {
 
 function isDue(at: Instant | undefined, now: Instant): boolean {
   return at !== undefined && at <= now;
-}
-
-function noTraffic(): TrafficCount {
-  return { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
-}
-
-function addTraffic(total: TrafficCount, part: Readonly<TrafficCount>): void {
-  total.datagramsIn += part.datagramsIn;
-  total.datagramsOut += part.datagramsOut;
-  total.bytesIn += part.bytesIn;
-  total.bytesOut += part.bytesOut;
 }
 
 function newPromise<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {

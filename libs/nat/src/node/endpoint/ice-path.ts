@@ -12,6 +12,7 @@ import type {
 } from '../../ice/ice-io.ts';
 import type { NatReport, RemoteNetwork } from '../../ice/remote-network.ts';
 import type { NatCrypto } from '../../crypto/crypto.port.ts';
+import { nativeRelayCandidate } from '../../ice/native-relay.ts';
 import type { TransportAddress } from '../../net/transport-address.ts';
 import type { Instant } from '../../time/instant.ts';
 import type { CreatePathOptions, TrafficCount } from './endpoint-types.ts';
@@ -28,6 +29,8 @@ export interface PathCarrier {
   /** Nothing comes back: mappings and allocation may be gone. */
   askServers(): void;
   bindChannel(peer: TransportAddress): void;
+  /** `undefined` where the path has this relay already. */
+  addNativeRelay(path: IcePath, id: Uint8Array): CandidateBase | undefined;
   /** Something may be due earlier than before; where it is known, at `at`. */
   rearm(at?: Instant): void;
   remove(path: IcePath): void;
@@ -110,6 +113,12 @@ export class IcePath {
       candidates,
       ...(network === undefined ? {} : { network }),
     });
+  }
+
+  /** A relay between our registered flow and the peer's, by the id (8 bytes) that both were told; before {@link setRemote}. */
+  addNativeRelay(id: Uint8Array): void {
+    const base = this.#carrier.addNativeRelay(this, id);
+    if (base !== undefined) this.#input({ kind: 'local-candidate', candidate: nativeRelayCandidate(base) });
   }
 
   /** The peer's network anew: what is left out stays as it was. */
@@ -316,6 +325,6 @@ export class IcePath {
   /** A path through our own relay gets a channel: four bytes of framing in place of 36. */
   #bindChannel(): void {
     const [route] = this.#agent.routes(this.#carrier.now());
-    if (route?.base.kind === 'relay') this.#carrier.bindChannel(route.to);
+    if (route?.base.kind === 'relay' && route.base.isNative !== true) this.#carrier.bindChannel(route.to);
   }
 }
