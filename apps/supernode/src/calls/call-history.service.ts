@@ -13,6 +13,7 @@ import { Metrics } from '../observability/metrics.ts';
 import { entriesOf, factsOfEntry, type CallFacts } from './call-facts.ts';
 import { CALL_LOG, type CallLog } from './call-log.port.ts';
 import { CallRecorder } from './call-recorder.ts';
+import { CallRetention } from './call-retention.service.ts';
 
 /** What calls leave behind, and what devices read of it. */
 @Injectable()
@@ -23,6 +24,7 @@ export class CallHistory {
     @Inject(CALL_LOG) private readonly log: CallLog,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly recorder: CallRecorder,
+    private readonly retention: CallRetention,
     metrics: Metrics,
   ) {
     this.calls = metrics.counter('calls_total', 'Calls that ended, by outcome for the caller', ['outcome']);
@@ -55,7 +57,7 @@ export class CallHistory {
     { tenant, userId }: Caller,
     { after, limit = LIMITS.maxCallRecordsPerAnswer }: RequestOf<'calls.history'>,
   ): Promise<ResponseOf<'calls.history'>> {
-    const { calls, hasMore } = await this.log.page(tenant, userId, after, limit);
+    const { calls, hasMore } = await this.log.page(tenant, userId, after, limit, this.retention.since);
     const now = this.clock.now();
     return { calls: calls.map((record) => settledCallRecord(record, now)), hasMore };
   }

@@ -22,7 +22,13 @@ export interface CallLog {
    */
   save(entry: CallEntry): Promise<CallRecord | undefined>;
   find(tenant: TenantId, userId: UserId, sessionId: SessionId): Promise<CallEntry | undefined>;
-  page(tenant: TenantId, userId: UserId, after: number, limit: number): Promise<CallPage>;
+  /** Of the calls that began at `since` or later. */
+  page(tenant: TenantId, userId: UserId, after: number, limit: number, since?: number): Promise<CallPage>;
+  /**
+   * Deletes the calls of all users that began before `time`, and gives their number. The newest of each user stays until
+   * another one follows, since the next cursor follows from its own: `since` hides it.
+   */
+  dropStartedBefore(time: number): Promise<number>;
 }
 
 export const CALL_LOG = Symbol('CallLog');

@@ -6,6 +6,7 @@ const TITLES: Readonly<Record<string, string>> = {
   admin: 'Admin listener',
   identity: 'Identity and admission',
   presence: 'Presence',
+  calls: 'Calls',
   storage: 'Storage',
   cluster: 'Cluster',
   log: 'Log',

@@ -7,6 +7,7 @@ export const NAT_CONFIG = Symbol('NatConfig');
 export const ADMIN_CONFIG = Symbol('AdminConfig');
 export const IDENTITY_CONFIG = Symbol('IdentityConfig');
 export const PRESENCE_CONFIG = Symbol('PresenceConfig');
+export const CALLS_CONFIG = Symbol('CallsConfig');
 export const CLUSTER_CONFIG = Symbol('ClusterConfig');
 
 /** Sections of the settings for every module; nobody injects the whole. */
@@ -19,6 +20,7 @@ export class ConfigModule {
       { provide: ADMIN_CONFIG, useValue: config.admin },
       { provide: IDENTITY_CONFIG, useValue: config.identity },
       { provide: PRESENCE_CONFIG, useValue: config.presence },
+      { provide: CALLS_CONFIG, useValue: config.calls },
       { provide: CLUSTER_CONFIG, useValue: config.cluster },
     ];
     return { module: ConfigModule, global: true, providers, exports: providers };

@@ -38,7 +38,7 @@ export const CONFIG_SCHEMA = {
     }),
     tlsPort: optional(PORT, {
       env: 'SUPERNODE_TLS_PORT',
-      doc: 'TLS listener for HTTP and WebSocket; 443 where a certificate is configured and this is not.',
+      doc: 'TLS listener for HTTP, WebSocket and TURN; 443 where a certificate is configured and this is not.',
     }),
     tlsCertFile: optional(text({ type: 'file' }), {
       env: 'SUPERNODE_TLS_CERT',
@@ -80,7 +80,11 @@ export const CONFIG_SCHEMA = {
     }),
   },
   nat: {
-    stunPort: option(PORT, { env: 'SUPERNODE_STUN_PORT', default: 3478, doc: 'STUN and TURN over UDP.' }),
+    stunPort: option(PORT, {
+      env: 'SUPERNODE_STUN_PORT',
+      default: 3478,
+      doc: 'STUN and TURN over UDP and TCP.',
+    }),
     stunAltPort: option(PORT, {
       env: 'SUPERNODE_STUN_ALT_PORT',
       default: 3479,
@@ -189,6 +193,13 @@ export const CONFIG_SCHEMA = {
       doc: 'Days that presence history of the default tenant is kept.',
     }),
   },
+  calls: {
+    historyDays: option(integer({ min: 1, max: 3650 }), {
+      env: 'SUPERNODE_CALL_HISTORY_DAYS',
+      default: 365,
+      doc: 'Days that a call stays in the histories of its users, counted from its beginning.',
+    }),
+  },
   storage: {
     dataDir: option(text({ type: 'folder' }), {
       env: 'SUPERNODE_DATA_DIR',
@@ -249,6 +260,7 @@ export type NatConfig = Config['nat'];
 export type AdminConfig = Config['admin'];
 export type IdentityConfig = Config['identity'];
 export type PresenceConfig = Config['presence'];
+export type CallsConfig = Config['calls'];
 export type StorageConfig = Config['storage'];
 export type ClusterConfig = Config['cluster'];
 export type LogConfig = Config['log'];

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
 import { IdentityModule } from '../identity/identity.module.ts';
 import { PrismaContactBook } from '../persistence/contact-book.prisma.ts';
@@ -8,7 +9,12 @@ import { DeviceListNews } from './device-list-news.service.ts';
 
 @Module({
   imports: [ChannelsModule, IdentityModule],
-  providers: [ContactsService, DeviceListNews, { provide: CONTACT_BOOK, useClass: PrismaContactBook }],
+  providers: [
+    BackgroundTasks,
+    ContactsService,
+    DeviceListNews,
+    { provide: CONTACT_BOOK, useClass: PrismaContactBook },
+  ],
   exports: [ContactsService, CONTACT_BOOK],
 })
 export class ContactsModule {}

@@ -121,4 +121,16 @@ describe('PrismaCallLog', () => {
     });
     expect((await history()).calls).toEqual([]);
   });
+
+  it('drops what began before a time, but for the newest of each user, from which the next cursor follows', async () => {
+    await log.dropStartedBefore(5000); // what other tests left
+    for (const n of [1, 2, 3]) await log.save(entry(n));
+    await log.save(entry(4, { userId: bob.userId }));
+    expect(await log.dropStartedBefore(1000 + 3)).toBe(2);
+    expect((await history()).calls.map(({ cursor }) => cursor)).toEqual([3]);
+    expect(await log.dropStartedBefore(5000)).toBe(0);
+    expect((await log.page(tenant, alice.userId, 0, 50, 5000)).calls).toEqual([]);
+    expect(await log.save(entry(5))).toMatchObject({ cursor: 4 });
+    expect((await log.page(tenant, bob.userId, 0, 50)).calls).toHaveLength(1);
+  });
 });

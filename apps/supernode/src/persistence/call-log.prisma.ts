@@ -49,13 +49,20 @@ export class PrismaCallLog implements CallLog {
     return { ...recordOf(row), tenant: tenantId, userId, callerDeviceId };
   }
 
-  async page(tenantId: TenantId, userId: UserId, after: number, limit: number): Promise<CallPage> {
+  async page(tenantId: TenantId, userId: UserId, after: number, limit: number, since = 0): Promise<CallPage> {
     const rows = await this.prisma.callRecord.findMany({
-      where: { tenantId, userId, cursor: { gt: after } },
+      where: { tenantId, userId, cursor: { gt: after }, startedAt: { gte: new Date(since) } },
       orderBy: { cursor: 'asc' },
       take: limit + 1,
     });
     return { calls: rows.slice(0, limit).map(recordOf), hasMore: rows.length > limit };
+  }
+
+  async dropStartedBefore(time: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM call_record old WHERE started_at < ${new Date(time)} AND EXISTS (
+        SELECT 1 FROM call_record newer
+         WHERE newer.tenant_id = old.tenant_id AND newer.user_id = old.user_id AND newer.cursor > old.cursor)`;
   }
 }
 

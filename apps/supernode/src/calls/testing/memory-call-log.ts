@@ -32,9 +32,21 @@ export class MemoryCallLog implements CallLog {
     return Promise.resolve(row?.entry);
   }
 
-  page(tenant: TenantId, userId: UserId, after: number, limit: number): Promise<CallPage> {
-    const rows = this.rowsOf(tenant, userId).filter(({ cursor }) => cursor > after);
+  page(tenant: TenantId, userId: UserId, after: number, limit: number, since = 0): Promise<CallPage> {
+    const rows = this.rowsOf(tenant, userId).filter(
+      ({ cursor, entry }) => cursor > after && entry.startedAt >= since,
+    );
     return Promise.resolve({ calls: rows.slice(0, limit).map(recordOf), hasMore: rows.length > limit });
+  }
+
+  dropStartedBefore(time: number): Promise<number> {
+    let dropped = 0;
+    for (const [key, rows] of this.rows) {
+      const kept = rows.filter((row) => row.entry.startedAt >= time || row === rows.at(-1));
+      dropped += rows.length - kept.length;
+      this.rows.set(key, kept);
+    }
+    return Promise.resolve(dropped);
   }
 
   private rowsOf(tenant: TenantId, userId: UserId): Row[] {

@@ -1,5 +1,6 @@
 import type { CallDescription, SessionId } from '@parley/protocol';
 import { CallHistory } from '../../calls/call-history.service.ts';
+import { CallRetention } from '../../calls/call-retention.service.ts';
 import { CallRecorder } from '../../calls/call-recorder.ts';
 import { MemoryCallLog } from '../../calls/testing/memory-call-log.ts';
 import { PaddedRefusals } from '../../clock/padded-refusals.ts';
@@ -39,7 +40,9 @@ export function rendezvousWorld() {
   const reach = new CalleeReach(world.contacts, reachable, new PaddedRefusals(time, time));
   const log = new MemoryCallLog();
   const recorder = new CallRecorder(log, notifier, time, background, metrics);
-  const history = new CallHistory(log, time, recorder, metrics);
+  const retention = new CallRetention(log, { historyDays: 365 }, time, time, background, metrics);
+  retention.onModuleInit();
+  const history = new CallHistory(log, time, recorder, retention, metrics);
   const calls = new CallLegs(book, time, reachable, news, history, relays);
   const outcomes = { record: (report: unknown) => void reports.push(report) };
   const service = new RendezvousService(book, outcomes, time, reach, news, calls, relays);
