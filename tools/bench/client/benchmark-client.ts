@@ -51,9 +51,12 @@ export class BenchmarkClient {
       const session = await this.client.openSession(userIdSchema.parse(userId));
       const openAt = machineClockMs();
       const stream = session.openStream({ direction: 'unidirectional' });
-      void stream.write(Uint8Array.of(1)).then(() => stream.end());
+      const written = stream.write(Uint8Array.of(1));
       this.#use(session);
-      return { beganAt, openAt };
+      await written;
+      const leftAt = machineClockMs();
+      await stream.end();
+      return { beganAt, openAt, leftAt };
     },
     takeSession: async () => {
       if (!this.#incoming) throw new TypeError('join first');
@@ -65,6 +68,12 @@ export class BenchmarkClient {
       return { firstByteAt, path: session.path };
     },
     waitForDirect: async () => ({ directAt: (await this.#directAt) ?? Number.NaN }),
+    pathWithin: async ({ ms }) => {
+      const { session } = this;
+      const late = delay(ms).then(() => null);
+      const directAt = await Promise.race([this.#directAt ?? null, late]);
+      return { directAt, checksSent: session.stats().checksSent };
+    },
     closeSession: async () => {
       await this.#session?.close();
       return null;

@@ -11,10 +11,12 @@ export interface ClientCommands {
   /** How long an acknowledged request takes that does nothing. */
   signallingRoundTrip: { params: null; result: { ms: number } };
   /** Opens a session and sends one byte on a stream as soon as that is possible. */
-  openSession: { params: { userId: string }; result: { beganAt: number; openAt: number } };
+  openSession: { params: { userId: string }; result: { beganAt: number; openAt: number; leftAt: number } };
   /** Waits for a session and for the first byte on it. */
   takeSession: { params: null; result: { firstByteAt: number; path: string } };
   waitForDirect: { params: null; result: { directAt: number } };
+  /** Waits for the direct path no longer than that. */
+  pathWithin: { params: { ms: number }; result: PathFound };
   closeSession: { params: null; result: null };
   /** Sends datagrams as fast as they are taken. */
   sendDatagrams: { params: { bytes: number; ms: number }; result: { sent: number; cpuMs: number } };
@@ -24,6 +26,12 @@ export interface ClientCommands {
   /** Takes the next stream to its end; hashes it only when asked, since that takes time. */
   receiveStream: { params: { withHash: boolean }; result: StreamReceived };
   leave: { params: null; result: null };
+}
+
+export interface PathFound {
+  readonly directAt: number | null;
+  /** Connectivity checks of all kinds so far. */
+  readonly checksSent: number;
 }
 
 export interface DatagramCount {
