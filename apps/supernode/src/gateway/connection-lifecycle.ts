@@ -80,6 +80,7 @@ export class ConnectionLifecycle {
       if (isAdmitted(packet)) next();
     });
     this.watchHeartbeat(socket, connection);
+    sendTogether(socket);
     // A client that leaves the namespace leaves: the transport has no other use.
     socket.once('disconnect', () => socket.conn.close());
     socket.conn.once('close', (_reason: string, description?: unknown) => this.end(connection, description));
@@ -108,6 +109,15 @@ function transportOf(socket: EdgeSocket): ConstructorParameters<typeof Connectio
     emit: (event, payload, meta) => (socket.emit as (...packet: unknown[]) => boolean)(event, payload, meta),
     close: () => socket.disconnect(true),
   };
+}
+
+/** Frames that leave in one turn leave in one system call: the answers to the messages of one batch, for example. */
+function sendTogether(socket: EdgeSocket): void {
+  const transport = socket.request.socket;
+  socket.conn.on('flush', () => {
+    transport.cork();
+    process.nextTick(() => transport.uncork());
+  });
 }
 
 function isTooLarge(description: unknown): boolean {

@@ -7,15 +7,16 @@ import { RequestGate } from './request-gate.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
 const BURST = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
+const MESSAGES_PER_SECOND = 75;
+const MESSAGE_BURST = MESSAGES_PER_SECOND * LIMITS.requestBurstFactor;
 
 function setUp() {
   const time = new ManualTime();
   const transport = new RecordingTransport();
   const connection = new Connection('192.0.2.1', transport, time);
-  const gate = new RequestGate(new Metrics({ withProcess: false }), time).open(
-    connection,
-    (event) => event !== 'relay.renew',
-  );
+  const gate = new RequestGate(new Metrics({ withProcess: false }), time, {
+    messageRequestsPerSecond: MESSAGES_PER_SECOND,
+  }).open(connection, (event) => event !== 'relay.renew');
   const codes: string[] = [];
   const acknowledge = (reply: Acknowledgement<unknown>) => codes.push(reply.ok ? 'ok' : reply.error.code);
   const send = (event: unknown, ...rest: unknown[]) => gate([event, ...rest, acknowledge]);
@@ -51,6 +52,21 @@ describe('RequestGate', () => {
     await time.advance(1000 / LIMITS.requestsPerSecond);
 
     expect(send('challenge', {})).toBe(true);
+  });
+
+  it('counts messages apart from everything else', async () => {
+    const { time, codes, send } = setUp();
+    const requests = ['message.send', 'mailbox.read', 'mailbox.acknowledge'];
+    for (let sent = 0; sent < MESSAGE_BURST; sent++) expect(send(requests[sent % 3], {})).toBe(true);
+    expect(send('mailbox.read', {})).toBe(false);
+    for (let sent = 0; sent < BURST; sent++) expect(send('presence.set', {})).toBe(true);
+    expect(send('presence.set', {})).toBe(false);
+    expect(codes).toEqual(['RATE_LIMITED', 'RATE_LIMITED']);
+
+    await time.advance(Math.ceil(1000 / MESSAGES_PER_SECOND));
+
+    expect(send('presence.set', {})).toBe(false);
+    expect(send('message.send', {})).toBe(true);
   });
 
   it('admits a bounded number of requests at one time', () => {

@@ -1,6 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLIENT_REQUESTS, LIMITS, refused, type Acknowledgement } from '@parley/protocol';
+import {
+  CLIENT_REQUESTS,
+  LIMITS,
+  refused,
+  type Acknowledgement,
+  type ClientRequestName,
+} from '@parley/protocol';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { EDGE_CONFIG } from '../config/config.module.ts';
+import type { EdgeConfig } from '../config/config.schema.ts';
 import { Metrics } from '../observability/metrics.ts';
 import type { Connection } from './connection.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -11,6 +19,16 @@ const MAX_EXCESS = 1_000;
 const MAX_UNDER_WAY = 64;
 const MIN_RETRY_MS = 20;
 
+/**
+ * These have a budget of their own. They are cheap, because many share a commit, and come in bursts: who returns after a
+ * week reads and acknowledges a full mailbox, and must still be able to do everything else meanwhile.
+ */
+const OF_MESSAGES: ReadonlySet<unknown> = new Set<ClientRequestName>([
+  'message.send',
+  'mailbox.read',
+  'mailbox.acknowledge',
+]);
+
 type Acknowledge = (reply: Acknowledgement<unknown>) => void;
 
 /** The first look at every packet of a connection: known event, someone waits for the answer, within the budget. */
@@ -19,6 +37,7 @@ export class RequestGate {
   constructor(
     private readonly metrics: Metrics,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(EDGE_CONFIG) private readonly config: Pick<EdgeConfig, 'messageRequestsPerSecond'>,
   ) {}
 
   /**
@@ -29,15 +48,15 @@ export class RequestGate {
     connection: Connection,
     isServed: (event: string) => boolean,
   ): (packet: readonly unknown[]) => boolean {
-    const burst = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
-    const budget = new TokenBucket(LIMITS.requestsPerSecond, burst, this.clock.monotonic());
+    const budget = this.bucket(LIMITS.requestsPerSecond);
+    const messageBudget = this.bucket(this.config.messageRequestsPerSecond);
     const excess = new TokenBucket(LIMITS.requestsPerSecond, MAX_EXCESS, this.clock.monotonic());
     return (packet) => {
       const last = packet.at(-1);
       const acknowledge = typeof last === 'function' ? (last as Acknowledge) : undefined;
       if (!connection.isOpen) return this.drop('closing');
       const now = this.clock.monotonic();
-      const retryAfterMs = budget.take(now);
+      const retryAfterMs = (OF_MESSAGES.has(packet[0]) ? messageBudget : budget).take(now);
       if (retryAfterMs > 0 || connection.requestsUnderWay >= MAX_UNDER_WAY) {
         if (excess.take(now) > 0) connection.close();
         const wait = Math.max(retryAfterMs, MIN_RETRY_MS);
@@ -52,6 +71,10 @@ export class RequestGate {
       }
       return true;
     };
+  }
+
+  private bucket(perSecond: number): TokenBucket {
+    return new TokenBucket(perSecond, perSecond * LIMITS.requestBurstFactor, this.clock.monotonic());
   }
 
   private drop(reason: string): false {
