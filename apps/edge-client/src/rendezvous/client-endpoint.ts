@@ -1,6 +1,12 @@
 import { sameTransportAddress, type TransportAddress } from '@parley/nat';
-import { nodeCrypto, UdpEndpoint, type GatherReport, type IcePath } from '@parley/nat/node';
-import type { RelayCredentials, Welcome } from '@parley/protocol';
+import {
+  nodeCrypto,
+  UdpEndpoint,
+  type EndpointFlow,
+  type GatherReport,
+  type IcePath,
+} from '@parley/nat/node';
+import { decodeBase64url, type FlowCredentials, type RelayCredentials, type Welcome } from '@parley/protocol';
 import { edgeError } from '../errors.ts';
 import { ConnectionTable } from '../session/connection-table.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
@@ -65,10 +71,14 @@ export class ClientEndpoint {
   }
 
   /** Uses the servers that the supernode names. The same servers again change nothing: an allocation is kept. */
-  async useServers(welcome: Pick<Welcome, 'stunServers' | 'relay'>, request: SendRequest): Promise<void> {
+  async useServers(
+    welcome: Pick<Welcome, 'stunServers' | 'relay' | 'flow'>,
+    request: SendRequest,
+  ): Promise<void> {
     const stun = await resolveServers(welcome.stunServers);
     const turn = (await resolveServers(welcome.relay?.servers ?? []))[0];
-    const { relay } = welcome;
+    const { relay, flow } = welcome;
+    this.#endpoint.setFlow(flow ? await flowOf(flow) : undefined);
     if (this.#hasServers(stun, turn)) return;
     this.#servers = { stun, turn };
     this.#endpoint.setServers({
@@ -83,6 +93,11 @@ export class ClientEndpoint {
 
   createPath(options: PathOptions): IcePath {
     return this.#endpoint.createPath(options);
+  }
+
+  /** Where there is no relay between two flows, the TURN server relays: both ends of a session that has none ask for it. */
+  allocateRelay(): void {
+    this.#endpoint.allocateRelay();
   }
 
   /**
@@ -119,6 +134,11 @@ export class ClientEndpoint {
       })
     );
   }
+}
+
+async function flowOf({ id, key, servers }: FlowCredentials): Promise<EndpointFlow | undefined> {
+  const [flowId, flowKey] = [decodeBase64url(id), decodeBase64url(key)];
+  return flowId && flowKey ? { flowId, key: flowKey, servers: await resolveServers(servers) } : undefined;
 }
 
 function credentialOf(relay: RelayCredentials) {

@@ -72,6 +72,7 @@ function offered(isContact: boolean) {
         return path as unknown as IcePath;
       },
       claim: () => () => undefined,
+      allocateRelay: () => undefined,
     }),
   } as unknown as RendezvousContext;
   const handshake = new CallerHandshake({ deviceKey: callerKey.privateKey, peerKey: ownKey.publicKey });

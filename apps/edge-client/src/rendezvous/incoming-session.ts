@@ -220,12 +220,12 @@ export class IncomingSession implements SessionRequest {
 
   #beginSearch(negotiation: PathNegotiation): void {
     const { ice, candidates } = this.#options.offer;
-    negotiation.begin(ice, candidates);
+    negotiation.begin(ice, candidates, this.#options.event);
     for (const early of this.#early) this.#trickle(negotiation, early);
   }
 
   #trickle(negotiation: PathNegotiation, event: EventOf<'session.candidates'>): void {
-    const reason = negotiation.receive(event.candidates);
+    const reason = negotiation.receive(event.candidates, event.observedAddresses);
     if (reason !== undefined) this.#context.drops.count(`candidates-${reason}`);
   }
 

@@ -159,7 +159,7 @@ export class OutgoingSession {
     this.#keepOnly(leg);
     if (this.#options.call) this.#armTimer(CALL_CONNECT_MS);
     const session = leg.handshake.complete(sessionPathOf(leg.negotiation.path));
-    leg.negotiation.begin(checked.value.ice, checked.value.candidates);
+    leg.negotiation.begin(checked.value.ice, checked.value.candidates, event);
     leg.negotiation.path.releaseDirect();
     this.#answered.resolve(this.#establish(leg, session));
     this.#options.call?.onAnswered({ userId: leg.peer.userId, deviceId: leg.peer.deviceId });
@@ -185,7 +185,9 @@ export class OutgoingSession {
 
   candidates(event: EventOf<'session.candidates'>): void {
     const leg = this.#legs.get(event.from.deviceId);
-    const reason = leg ? leg.negotiation.receive(event.candidates) : 'unknown-session';
+    const reason = leg
+      ? leg.negotiation.receive(event.candidates, event.observedAddresses)
+      : 'unknown-session';
     if (reason !== undefined) this.#context.drops.count(`candidates-${reason}`);
   }
 

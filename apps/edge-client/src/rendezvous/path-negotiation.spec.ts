@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { transportAddress, type IceCandidate, type IceCredentials } from '@parley/nat';
+import { transportAddress, type IceCandidate, type IceCredentials, type RemoteNetwork } from '@parley/nat';
 import type { IcePath } from '@parley/nat/node';
 import {
   encodeBase64url,
@@ -39,8 +39,12 @@ class FakePath {
     this.#listener = listener;
     return () => (this.#listener = () => undefined);
   };
-  setRemote = (ice: IceCredentials, candidates: readonly IceCandidate[]) =>
+  observed: (readonly string[] | undefined)[] = [];
+  addNativeRelay = (id: Uint8Array) => this.told.push(`relay ${id.join('')}`);
+  setRemote = (ice: IceCredentials, candidates: readonly IceCandidate[], network?: RemoteNetwork) => {
+    this.observed.push(network?.observedAddresses);
     this.told.push(`remote ${ice.ufrag} ${String(candidates.length)}`);
+  };
   addRemoteCandidate = (found: IceCandidate) => this.told.push(`candidate ${String(found.address.port)}`);
   endOfCandidates = () => this.told.push('end');
   restart = () => {
@@ -75,6 +79,7 @@ function twoEnds() {
         deviceKey: keys[at]!,
         now: () => 1000,
         send: (signed) => sent[at]!.push(signed),
+        allocateRelay: () => paths[at]!.told.push('allocate relay'),
       }),
   ) as [PathNegotiation, PathNegotiation];
   return { ends, paths, sent };
@@ -111,7 +116,7 @@ describe('PathNegotiation', () => {
     expect(sent[0].map((signed) => payloadOf(signed).candidates.map(({ port }) => port))).toEqual([[2, 3]]);
     ends[1].begin(ends[0].describe().ice, []);
     expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
-    expect(paths[1].told).toEqual(['remote aa0000 0', 'candidate 2', 'candidate 3']);
+    expect(paths[1].told).toEqual(['allocate relay', 'remote aa0000 0', 'candidate 2', 'candidate 3']);
   });
 
   it('drops a message that it has seen, and one of another device', async () => {
@@ -134,8 +139,8 @@ describe('PathNegotiation', () => {
     expect(ends[0].receive(sent[1][0]!)).toBeUndefined();
 
     expect(paths.map(({ restarts }) => restarts)).toEqual([1, 1]);
-    expect(paths[0].told).toEqual(['remote bb0000 0', 'remote bb1000 0']);
-    expect(paths[1].told).toEqual(['remote aa0000 0', 'remote aa1000 0']);
+    expect(paths[0].told).toEqual(['allocate relay', 'remote bb0000 0', 'remote bb1000 0']);
+    expect(paths[1].told).toEqual(['allocate relay', 'remote aa0000 0', 'remote aa1000 0']);
     expect([sent[0].length, sent[1].length]).toEqual([1, 1]);
   });
 
@@ -150,5 +155,25 @@ describe('PathNegotiation', () => {
     expect(paths.map(({ restarts }) => restarts)).toEqual([1, 1]);
     expect(paths[0].told.at(-1)).toBe('remote bb1000 0');
     expect(paths[1].told.at(-1)).toBe('remote aa1000 0');
+  });
+
+  it('uses the relay between the two flows and asks for no allocation', () => {
+    const { ends, paths } = twoEnds();
+    ends[1].begin(ends[0].describe().ice, [], { relay: { id: encodeBase64url(new Uint8Array(8).fill(7)) } });
+
+    expect(paths[1].told).toEqual(['relay 77777777', 'remote aa0000 0']);
+  });
+
+  it('tells the path where the supernode observes the peer, and where it does so later', async () => {
+    const { ends, paths, sent } = twoEnds();
+    ends[1].begin(ends[0].describe().ice, [], { observedAddresses: ['203.0.113.1'] });
+    ends[0].open();
+    paths[0].find(candidate(1));
+    await nextTurn();
+    ends[1].receive(sent[0][0]!, ['203.0.113.2']);
+    ends[0].restart();
+    ends[1].receive(sent[0][1]!);
+
+    expect(paths[1].observed).toEqual([['203.0.113.1'], ['203.0.113.2']]);
   });
 });

@@ -2,7 +2,9 @@ import type { IceCandidate } from '@parley/nat';
 import { transportAddressKey } from '@parley/nat';
 import type { IcePath } from '@parley/nat/node';
 import {
+  decodeBase64url,
   LIMITS,
+  type EventOf,
   type SessionCandidates,
   type SessionId,
   type Signed,
@@ -15,6 +17,9 @@ import { checkCandidates, type Party, type SessionDropReason, type VerifiedParty
 
 type IceOfHalf = SessionCandidates['ice'];
 
+/** What the supernode says about the peer's network, and the relay between the two (DESIGN 6.6, 6.7). */
+export type NetworkOfPeer = Pick<EventOf<'session.offered'>, 'observedAddresses' | 'relay'>;
+
 export interface PathNegotiationOptions {
   readonly path: IcePath;
   readonly sessionId: SessionId;
@@ -25,6 +30,8 @@ export interface PathNegotiationOptions {
   readonly now: () => number;
   /** Tells the peer; a failure is the sender's to count, a lost message only delays a better path. */
   readonly send: (candidates: Signed) => void;
+  /** There is no native relay between the two. */
+  readonly allocateRelay: () => void;
 }
 
 /** Keeps two ends of one path informed of each other: trickled candidates and restarts, signed in both directions. */
@@ -38,6 +45,7 @@ export class PathNegotiation {
   #sequence = 0;
   #remoteSequence = -1;
   #remoteUfrag: string | undefined;
+  #observedAddresses: readonly string[] | undefined;
   /** We restarted and have not seen the peer's new credentials: they will be its answer, not a restart of its own. */
   #awaitsRestart = false;
 
@@ -65,19 +73,23 @@ export class PathNegotiation {
   }
 
   /** Starts the checks. */
-  begin(ice: IceOfHalf, candidates: readonly WireCandidate[]): void {
-    this.#remoteUfrag = ice.ufrag;
-    this.#options.path.setRemote(ice, fromWireCandidates(candidates));
+  begin(ice: IceOfHalf, candidates: readonly WireCandidate[], network: NetworkOfPeer = {}): void {
+    const relayId = network.relay && decodeBase64url(network.relay.id);
+    if (relayId) this.#options.path.addNativeRelay(relayId);
+    else this.#options.allocateRelay();
+    this.#observedAddresses = network.observedAddresses;
+    this.#setRemote(ice, candidates);
   }
 
   /** The peer's trickled candidates; a reason when they were dropped. */
-  receive(signed: Signed): SessionDropReason | 'replayed' | undefined {
+  receive(signed: Signed, observedAddresses?: readonly string[]): SessionDropReason | 'replayed' | undefined {
     const { path, sessionId, peer, self } = this.#options;
     const checked = checkCandidates(signed, { sessionId, from: peer, to: self, now: this.#options.now() });
     if (!checked.ok) return checked.reason;
     const { sequence, ice, candidates, endOfCandidates } = checked.value;
     if (sequence <= this.#remoteSequence) return 'replayed';
     this.#remoteSequence = sequence;
+    this.#observedAddresses = observedAddresses ?? this.#observedAddresses;
     if (ice.ufrag === this.#remoteUfrag) {
       for (const candidate of fromWireCandidates(candidates)) path.addRemoteCandidate(candidate);
     } else if (this.#remoteUfrag !== undefined) {
@@ -102,7 +114,14 @@ export class PathNegotiation {
   #followRestart(ice: IceOfHalf, candidates: readonly WireCandidate[]): void {
     if (!this.#awaitsRestart) this.#announceRestart();
     this.#awaitsRestart = false;
-    this.begin(ice, candidates);
+    this.#setRemote(ice, candidates);
+  }
+
+  #setRemote(ice: IceOfHalf, candidates: readonly WireCandidate[]): void {
+    this.#remoteUfrag = ice.ufrag;
+    this.#options.path.setRemote(ice, fromWireCandidates(candidates), {
+      observedAddresses: this.#observedAddresses,
+    });
   }
 
   #announceRestart(): void {

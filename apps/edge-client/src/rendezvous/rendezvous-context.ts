@@ -80,6 +80,9 @@ export function negotiatePath(context: RendezvousContext, options: NegotiateOpti
     peer,
     deviceKey: context.identity.deviceKey,
     now: context.serverNow,
+    allocateRelay: () => {
+      if (options.policy !== 'direct-only') context.endpoint().allocateRelay();
+    },
     send: (candidates: Signed) => {
       context.signalling
         .request('session.candidates', { sessionId, to: peer.deviceId, candidates })
