@@ -100,11 +100,13 @@ export class Calls {
   }
 
   on<Name extends keyof CallsEvents>(name: Name, listener: (event: CallsEvents[Name]) => void): () => void {
+    if (name === 'incoming') this.#expectCalls();
     return this.#events.on(name, listener);
   }
 
   /** Calls that ring here, from now on. */
   incoming(): AsyncIterableIterator<IncomingCall, undefined> {
+    this.#expectCalls();
     return eventStream(this.#events, 'incoming');
   }
 
@@ -140,6 +142,13 @@ export class Calls {
     this.#waiting.clear();
     const taken = [...this.#legs.values()].filter((leg) => leg instanceof OutgoingLeg || leg.isTaken);
     await Promise.all(taken.map((leg) => leg.hangUp()));
+  }
+
+  /** Who answers at once would wait for the codec. One that fails to load fails again, and is reported, when a call is active. */
+  #expectCalls(): void {
+    this.#newVoice({})
+      .prepare()
+      .catch(() => undefined);
   }
 
   #offered(incoming: IncomingSession): void {
