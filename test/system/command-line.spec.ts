@@ -154,8 +154,7 @@ describe('parley', () => {
         json: { ok: true, outcome: 'completed', path: 'direct' },
       });
     const { framesRecorded, mos } = answered.json as { framesRecorded: number; mos: number };
-    // How good it is depends on what else the machine does; test/system/calls.spec.ts hears a longer call.
-    expect(mos).toBeGreaterThanOrEqual(1);
+    expect(mos).toBeGreaterThanOrEqual(3);
     // 44 bytes of header, then 20 ms of 16-bit samples at 16 kHz for each frame
     expect((await readFile(recording)).length).toBe(44 + framesRecorded * 640);
     expect(framesRecorded).toBeGreaterThan(50);

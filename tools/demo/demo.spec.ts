@@ -26,7 +26,7 @@ function runDemo(...options: string[]): Promise<{ code: number; result: DemoResu
 function expectMedia({ scenarios, mailbox, call }: DemoResult): void {
   expect(mailbox).toEqual({ sent: 1, receivedOnce: 1 });
   expect(call.rangMs).toBeGreaterThan(0);
-  expect(call.mos).toBeGreaterThan(1);
+  expect(call.mos).toBeGreaterThanOrEqual(3.6);
   for (const { file, voice } of scenarios) {
     expect(file).toEqual({ bytes: 20_000_000, sha256Match: true });
     expect(voice.framesSent).toBe(594);
