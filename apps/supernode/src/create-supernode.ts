@@ -10,10 +10,10 @@ import { AppModule, type Runtime } from './app.module.ts';
 import { systemClock } from './clock/system-clock.ts';
 import type { Config, StorageConfig } from './config/config.schema.ts';
 import { EdgeIoAdapter } from './gateway/edge-io-adapter.ts';
-import { listenOn, type BoundUrls } from './listeners.ts';
+import { listenOn } from './listeners.ts';
 import type { StunListeners } from './nat/stun-listeners.port.ts';
 import { HealthRegistry } from './observability/health-registry.ts';
-import { createLogger, type Logger } from './observability/logger.ts';
+import { createLogger } from './observability/logger.ts';
 import { Metrics } from './observability/metrics.ts';
 import { nestOptions } from './observability/nest-logger.ts';
 import type { Observability } from './observability/observability.module.ts';
@@ -21,7 +21,7 @@ import { PrismaAdminKeyRepository } from './persistence/admin-key.prisma.ts';
 import { openDatabase, type Database, type DatabaseOptions } from './persistence/database.ts';
 import { ensureDefaultTenant } from './persistence/default-tenant.ts';
 import { RolePorts } from './role-ports.ts';
-import { listenOnTls } from './tls-listener.ts';
+import { openTlsPort } from './tls-port.ts';
 
 /** A supernode that serves. */
 export interface Supernode {
@@ -38,7 +38,7 @@ export interface SupernodeAddresses {
   readonly admin: string;
   /** `address:port` of the main UDP listener; null without the relay role. */
   readonly stun: string | null;
-  /** The edge gateway over TLS, where a certificate is configured. */
+  /** The edge gateway, and TURN with the relay role, over TLS, where a certificate is configured. */
   readonly tls?: string;
 }
 
@@ -88,12 +88,19 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       setting: 'SUPERNODE_EDGE_PORT',
       maxConnections: tcpConnections(config.edge),
     });
-    const tlsUrls = await listenForTls(app, config, logger);
+    const tls = await openTlsPort(config, {
+      http: app.getHttpServer(),
+      stun: ports.stun,
+      logger,
+      metrics: observability.metrics,
+      maxConnections: tcpConnections(config.edge),
+    });
+    if (tls !== undefined) undo.push(() => tls.close());
     const addresses: SupernodeAddresses = {
       edge: edgeUrls[0],
       admin: adminUrls[0],
       stun: mainStunAddress(ports.stun),
-      ...(tlsUrls === undefined ? {} : { tls: tlsUrls[0] }),
+      ...(tls === undefined ? {} : { tls: tls.urls[0] }),
     };
     logger.info({ ...addresses, edge: edgeUrls }, 'supernode ready');
     undo.push(() => {
@@ -163,32 +170,12 @@ function watchDatabase(database: Database, { logger, metrics, health }: Observab
   });
 }
 
-const TLS_PORT = 443;
-
 /** Beyond the edge clients: health checks, and what is refused before it becomes a client. */
 const FURTHER_CONNECTIONS = 256;
 
 /** Whoever only connects, or asks for health and stays, must not use up the descriptors of the process. */
 function tcpConnections({ maxConnections }: Config['edge']): number {
   return maxConnections + FURTHER_CONNECTIONS;
-}
-
-async function listenForTls(
-  app: NestExpressApplication,
-  { edge }: Config,
-  logger: Logger,
-): Promise<BoundUrls | undefined> {
-  const { hosts, tlsPort: port = TLS_PORT, tlsCertFile: certFile, tlsKeyFile: keyFile } = edge;
-  if (certFile === undefined || keyFile === undefined) return undefined;
-  return listenOnTls(app.getHttpServer(), {
-    hosts,
-    port,
-    setting: 'SUPERNODE_TLS_PORT',
-    maxConnections: tcpConnections(edge),
-    certFile,
-    keyFile,
-    logger,
-  });
 }
 
 function mainStunAddress(stun: StunListeners | undefined): string | null {

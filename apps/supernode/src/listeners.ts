@@ -68,6 +68,7 @@ async function bind(server: Server, host: string, port: number, setting: string)
   }
 }
 
-function urlOf(scheme: string, host: string, port: number): string {
+/** `http://192.0.2.1:80`, `https://[2001:db8::1]:443` */
+export function urlOf(scheme: string, host: string, port: number): string {
   return host.includes(':') ? `${scheme}://[${host}]:${port}` : `${scheme}://${host}:${port}`;
 }

@@ -113,7 +113,11 @@ describe.each([
     expect(access).toMatchObject({
       realm: 'nat.example',
       ttlSeconds: 3600,
-      uris: [`stun:127.0.0.1:${port}`, `turn:127.0.0.1:${port}?transport=udp`],
+      uris: [
+        `stun:127.0.0.1:${port}`,
+        `turn:127.0.0.1:${port}?transport=udp`,
+        `turn:127.0.0.1:${port}?transport=tcp`,
+      ],
     });
     expect(testing.get<StunListeners>(STUN_LISTENERS).listening()).toEqual([
       transportAddress('127.0.0.1', port),
@@ -130,7 +134,7 @@ describe.each([
     expect(await relay.issue(DEVICE)).toMatchObject({
       realm: 'nat.example',
       ttlSeconds: 3600,
-      servers: [...relay.stunServers()],
+      servers: relay.stunServers().flatMap((server) => [server, `turn:${server}?transport=tcp`]),
     });
     await relay.revoke(DEVICE);
 

@@ -1,16 +1,21 @@
-import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { formatTransportAddress, type TransportAddress } from '@parley/nat';
-import type { TurnDriverStats, TurnServerControl } from '@parley/nat/node';
+import type { TurnServerControl } from '@parley/nat/node';
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
 import { NAT_CONFIG } from '../config/config.module.ts';
 import type { NatConfig } from '../config/config.schema.ts';
 import type { RelayAccess } from '../gateway/relay-access.port.ts';
+import { SupernodeError } from '../errors.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
+import { urlOf, type BoundUrls } from '../listeners.ts';
 import { FlowRegistry } from './flow-registry.ts';
+import type { RelayStats } from './relay-messages.ts';
 import type { RelaySupervisor } from './relay-supervisor.ts';
 import type { StunListeners } from './stun-listeners.port.ts';
 import type { TurnCredentialOwner } from './turn-credential-ids.ts';
+import type { TlsSettings } from './tls-front.ts';
 import { TurnCredentials, type IssuedTurnCredential } from './turn-credentials.ts';
+import { turnServers, turnsUris } from './turn-servers.ts';
 
 export const RELAY_SUPERVISOR = Symbol('RelaySupervisor');
 
@@ -23,7 +28,7 @@ export interface TurnAccess extends IssuedTurnCredential {
 
 /** STUN and TURN as the rest of the supernode sees them. Without the relay role there are none. */
 @Injectable()
-export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnModuleDestroy {
+export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnApplicationShutdown {
   private starting: Promise<void> | undefined;
 
   constructor(
@@ -38,7 +43,8 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
     await this.starting;
   }
 
-  async onModuleDestroy(): Promise<void> {
+  /** After the gateway: clients on the TLS port are told to go elsewhere through the relay thread. */
+  async onApplicationShutdown(): Promise<void> {
     await this.relay?.stop();
   }
 
@@ -56,6 +62,19 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
     return this.relay?.listening() ?? [];
   }
 
+  async listenTls(settings: Omit<TlsSettings, 'hosts' | 'visible'>): Promise<BoundUrls> {
+    const hosts = this.relay?.hosts() ?? [];
+    const bound = await this.relay?.tls.open({
+      ...settings,
+      hosts: hosts.map(({ address }) => address),
+      visible: hosts.map(({ visible }) => visible),
+    });
+    const [first, ...others] = (bound ?? []).map(({ address, port }) => urlOf('https', address, port));
+    if (first === undefined)
+      throw new SupernodeError('SN_RELAY_UNAVAILABLE', 'There is no relay thread for the TLS port.');
+    return [first, ...others];
+  }
+
   stunServers(): readonly string[] {
     return this.addresses().map(formatTransportAddress);
   }
@@ -66,7 +85,14 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
     const issued = await this.credentials.issue(owner);
     if (issued === undefined) return undefined;
     this.tell(issued.learnt);
-    const uris = this.stunServers().flatMap((server) => [`stun:${server}`, `turn:${server}?transport=udp`]);
+    const uris = [
+      ...this.stunServers().flatMap((server) => [
+        `stun:${server}`,
+        `turn:${server}?transport=udp`,
+        `turn:${server}?transport=tcp`,
+      ]),
+      ...turnsUris(this.relay.tls.bound),
+    ];
     return { ...issued.credential, realm: this.config.realm, uris };
   }
 
@@ -79,7 +105,8 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
     const access = await this.issueCredential({ tenantId: tenant, userId, deviceId });
     if (access === undefined) return undefined;
     const { username, password, realm, ttlSeconds } = access;
-    return { username, password, realm, ttlSeconds, servers: [...this.stunServers()] };
+    const servers = [...turnServers(this.addresses(), this.relay?.tls.bound ?? [])];
+    return { username, password, realm, ttlSeconds, servers };
   }
 
   openFlow(device: DeviceAddress, isResumed: boolean): FlowCredentials | undefined {
@@ -93,7 +120,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnM
   }
 
   /** Undefined without the relay role, and while the relay is being started again. */
-  async stats(): Promise<TurnDriverStats | undefined> {
+  async stats(): Promise<RelayStats | undefined> {
     return this.relay?.stats();
   }
 

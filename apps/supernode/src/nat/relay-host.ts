@@ -1,11 +1,13 @@
 import { TurnServerDriver } from '@parley/nat/node';
-import { messageOf } from '../errors.ts';
+import { messageOf, SupernodeError } from '../errors.ts';
 import type { BoundListener, RelayCommand, RelayReport } from './relay-messages.ts';
 import type { RelaySettings } from './relay-settings.ts';
+import { TlsFront, type TlsSettings } from './tls-front.ts';
 
 /** The relay side of the message exchange: opens the driver and does what it is told. Runs in a worker thread. */
 export class RelayHost {
   private readonly opening: Promise<TurnServerDriver | undefined>;
+  private tls: TlsFront | undefined;
 
   constructor(
     private readonly settings: RelaySettings,
@@ -25,21 +27,29 @@ export class RelayHost {
       case 'control-flows':
         driver.controlFlows(command.input);
         break;
-      case 'stats':
-        this.report({ kind: 'stats', requestId: command.requestId, stats: driver.stats() });
+      case 'open-tls':
+        await this.openTls(driver, command.settings);
         break;
+      case 'stats': {
+        const tls = this.tls?.stats();
+        const stats = { ...driver.stats(), ...(tls === undefined ? {} : { tls }) };
+        this.report({ kind: 'stats', requestId: command.requestId, stats });
+        break;
+      }
       case 'stop':
+        this.tls?.close();
         await driver.close();
         break;
     }
   }
 
   private async open(): Promise<TurnServerDriver | undefined> {
-    const { listen, relay, realm, allowPeers, quotas, flowLimits } = this.settings;
+    const { listen, relay, realm, allowPeers, quotas, connections, flowLimits } = this.settings;
     try {
       const driver = await TurnServerDriver.open({
         listen,
         turn: { relay, realm, allowPeers, quotas },
+        ...(connections === undefined ? {} : { connections }),
         flow: {
           ...(flowLimits === undefined ? {} : { limits: flowLimits }),
           onEvent: (event) => this.report({ kind: 'flow-event', event }),
@@ -50,6 +60,24 @@ export class RelayHost {
     } catch (error) {
       this.report({ kind: 'failed', message: messageOf(error) });
       return undefined;
+    }
+  }
+
+  private async openTls(driver: TurnServerDriver, settings: TlsSettings): Promise<void> {
+    try {
+      this.tls = await TlsFront.open(settings, driver, {
+        onCertificate: (error) =>
+          this.report({ kind: 'tls-certificate', ...(error === undefined ? {} : { error: error.message }) }),
+      });
+      this.report({ kind: 'tls-ready', listeners: this.tls.bound });
+    } catch (error) {
+      const isCertificate = error instanceof SupernodeError && error.code === 'SN_TLS_INVALID';
+      const message = messageOf(error);
+      this.report(
+        isCertificate
+          ? { kind: 'tls-failed', code: 'SN_TLS_INVALID', message }
+          : { kind: 'tls-failed', code: 'SN_LISTEN_FAILED', message: `SUPERNODE_TLS_PORT: ${message}` },
+      );
     }
   }
 

@@ -1,10 +1,10 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import type { TurnDriverStats } from '@parley/nat/node';
 import { SupernodeError } from '../errors.ts';
 import { HealthRegistry } from '../observability/health-registry.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { FlowRegistry } from './flow-registry.ts';
 import { RELAY_SUPERVISOR } from './nat.service.ts';
+import type { RelayStats } from './relay-messages.ts';
 import type { RelaySupervisor } from './relay-supervisor.ts';
 
 /** What operators see of the relay: health, and the counters of its thread when somebody reads the metrics. */
@@ -38,6 +38,15 @@ export class RelayMetrics implements OnModuleInit {
       gauge.set(stats.turn.allocations);
       this.countDrops(stats);
     });
+    this.metrics.gauge(
+      'relay_connections',
+      'TCP and TLS connections that speak TURN now',
+      [],
+      async (gauge) => {
+        const stats = await relay.stats();
+        if (stats !== undefined) gauge.set(stats.streams.open);
+      },
+    );
     this.metrics.gauge(
       'relay_flows',
       'Registered flows now whose client is at a known address',
@@ -79,9 +88,11 @@ export class RelayMetrics implements OnModuleInit {
     });
   }
 
-  private countDrops({ turn, stun, flow }: TurnDriverStats): void {
+  private countDrops({ turn, stun, flow, streams, tls }: RelayStats): void {
     this.countDropsOf('flow', flow.drops);
     this.countDropsOf('turn', turn.drops);
+    this.countDropsOf('turn-stream', { ...streams.drops, ...streams.ended, ...streams.refused });
+    if (tls !== undefined) this.countDropsOf('tls', tls.drops);
     for (const [index, { drops }] of stun.entries()) this.countDropsOf('stun', drops, index);
   }
 

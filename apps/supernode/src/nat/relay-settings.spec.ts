@@ -17,7 +17,7 @@ describe('relaySettings', () => {
     });
 
     expect(listen).toEqual([
-      { address: '198.18.0.11', port: 3478, publicAddress: '198.18.0.11', alternatePort: 3479 },
+      { address: '198.18.0.11', port: 3478, publicAddress: '198.18.0.11', alternatePort: 3479, tcp: true },
     ]);
     expect(relay).toEqual({
       ipv4: { bind: '198.18.0.11', advertised: '198.18.0.11' },

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import type { FlowLimits, PortRange, RelayAddress, TurnQuotas } from '@parley/nat';
+import type { ConnectionLimits, FlowLimits, PortRange, RelayAddress, TurnQuotas } from '@parley/nat';
 import type { TurnListen } from '@parley/nat/node';
 import type { EdgeConfig, NatConfig } from '../config/config.schema.ts';
 
@@ -14,8 +14,13 @@ export interface RelaySettings {
   readonly realm: string;
   readonly allowPeers: readonly string[];
   readonly quotas: Partial<TurnQuotas>;
+  /** TCP connections of STUN and TURN. @default those of the driver */
+  readonly connections?: ConnectionLimits;
   readonly flowLimits?: Partial<FlowLimits>;
 }
+
+const SPARE_CONNECTIONS = 256;
+const SPARE_CONNECTIONS_PER_SOURCE = 64;
 
 /** What of the settings of a supernode the STUN and TURN servers use. */
 export interface TurnConfig {
@@ -55,6 +60,7 @@ export function relaySettings(
     listen: hosts.map((host) => ({
       address: host,
       port: nat.stunPort,
+      tcp: true,
       publicAddress: visible(host),
       alternatePort: nat.stunAltPort,
       ...(altAddress !== undefined && isIpv6(altAddress) === isIpv6(host)
@@ -72,6 +78,11 @@ export function relaySettings(
       allocations: nat.maxAllocations,
       allocationsPerCredential: nat.maxAllocationsPerUser,
       allocationsPerAddress: nat.maxAllocationsPerAddress,
+    },
+    // An allocation needs one connection; some more are on their way to one.
+    connections: {
+      connections: nat.maxAllocations + SPARE_CONNECTIONS,
+      connectionsPerSource: nat.maxAllocationsPerAddress + SPARE_CONNECTIONS_PER_SOURCE,
     },
     flowLimits: { bytesPerSecond: nat.relayBytesPerSecond },
   };

@@ -1,11 +1,12 @@
 import type { FlowServerControl, FlowServerEvent, TransportAddress } from '@parley/nat';
-import type { TurnDriverStats, TurnServerControl } from '@parley/nat/node';
+import type { TurnServerControl } from '@parley/nat/node';
 import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
 import { SupernodeError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { BoundListener, RelayReport } from './relay-messages.ts';
+import type { BoundListener, RelayReport, RelayStats } from './relay-messages.ts';
 import type { RelaySettings } from './relay-settings.ts';
+import { RelayTls } from './relay-tls.ts';
 import type { RelayThread, RelayThreadFactory } from './relay-thread.port.ts';
 
 export interface RelaySupervisorParts {
@@ -30,6 +31,7 @@ type State = 'idle' | 'starting' | 'running' | 'waiting' | 'stopped';
 
 /** Keeps one relay thread running: its end is logged, and it is started again on the same ports with growing pauses. */
 export class RelaySupervisor {
+  readonly tls: RelayTls;
   private state: State = 'idle';
   private settings: RelaySettings;
   private thread: RelayThread | undefined;
@@ -38,7 +40,7 @@ export class RelaySupervisor {
   private crashes = 0;
   private cancelRestart: (() => void) | undefined;
   private lastRequestId = 0;
-  private readonly statsRequests = new Map<number, (stats: TurnDriverStats | undefined) => void>();
+  private readonly statsRequests = new Map<number, (stats: RelayStats | undefined) => void>();
   private firstStart: { resolve: () => void; reject: (error: SupernodeError) => void } | undefined;
 
   constructor(
@@ -46,6 +48,9 @@ export class RelaySupervisor {
     private readonly parts: RelaySupervisorParts,
   ) {
     this.settings = settings;
+    this.tls = new RelayTls((command) => {
+      if (this.state === 'running') this.thread?.post(command);
+    }, parts.logger);
   }
 
   /** Resolves when the listeners are bound. @throws SupernodeError `SN_LISTEN_FAILED` */
@@ -80,6 +85,14 @@ export class RelaySupervisor {
     return this.bound.map(({ visible }) => visible);
   }
 
+  /** Address of every listener with what clients see of it, as configured. */
+  hosts(): readonly { readonly address: string; readonly visible: string }[] {
+    return this.settings.listen.map(({ address, publicAddress = address }) => ({
+      address,
+      visible: publicAddress,
+    }));
+  }
+
   control(input: TurnServerControl): void {
     if (this.state === 'running') this.thread?.post({ kind: 'control', input });
   }
@@ -89,7 +102,7 @@ export class RelaySupervisor {
   }
 
   /** Undefined where the thread does not run or does not answer in time. */
-  stats(): Promise<TurnDriverStats | undefined> {
+  stats(): Promise<RelayStats | undefined> {
     if (this.state !== 'running') return Promise.resolve(undefined);
     this.lastRequestId += 1;
     const requestId = this.lastRequestId;
@@ -126,6 +139,8 @@ export class RelaySupervisor {
       case 'stats':
         this.answerStats(report.requestId, report.stats);
         break;
+      default:
+        this.tls.receive(report);
     }
   }
 
@@ -144,6 +159,7 @@ export class RelaySupervisor {
     this.state = 'running';
     for (const input of this.parts.replay()) this.control(input);
     for (const input of this.parts.replayFlows()) this.controlFlows(input);
+    this.tls.replay();
     this.parts.logger.info({ listeners: listeners.length }, 'relay thread ready');
     this.firstStart?.resolve();
     this.firstStart = undefined;
@@ -187,7 +203,7 @@ export class RelaySupervisor {
 
   private consecutiveCrashes = 0;
 
-  private answerStats(requestId: number, stats: TurnDriverStats | undefined): void {
+  private answerStats(requestId: number, stats: RelayStats | undefined): void {
     const answer = this.statsRequests.get(requestId);
     this.statsRequests.delete(requestId);
     answer?.(stats);

@@ -24,7 +24,7 @@ describe('the header of a spliced connection', () => {
     const bytes = Buffer.from(encodeSpliceHeader(ipv4!));
 
     expect(bytes.subarray(0, 28).toString('hex')).toBe(
-      `0d0a0d0a000d0a515549540a2111002f${'cb007107'}${'00000000'}c35001bb`,
+      `0d0a0d0a000d0a515549540a2111002fcb00710700000000c35001bb`,
     );
     expect(bytes.subarray(28, 31).toString('hex')).toBe('e00020');
   });
