@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Arrivals, Sent } from './crowd/crowd-commands.ts';
 import { machineClockMs } from './machine-clock.ts';
@@ -10,9 +11,10 @@ import {
   type Figure,
 } from './figures.ts';
 import { MailboxDatabase } from './mailbox-database.ts';
+import { MailboxLoad, type MailboxFigures } from './mailbox/mailbox-load.ts';
 import { WrongResultError } from './session.bench.ts';
 
-const PAIRS = 8;
+const PAIRS = 4;
 /** Below the burst of requests that the supernode grants a connection. */
 const PER_CLIENT = 25;
 const WARM_UP_PER_CLIENT = 5;
@@ -116,7 +118,7 @@ async function check({ crowds, rounds }: Bench): Promise<void> {
     throw new WrongResultError('a message came that nobody sent');
 }
 
-async function measureAll(bench: Bench): Promise<BenchmarkResult> {
+async function measureAll(bench: Bench, bare: MailboxFigures): Promise<BenchmarkResult> {
   const { crowds, database, userIds } = bench;
   const arrived: Ended = async (round) => {
     const { lastAt, latenciesMs } = await crowds.receivers.run('arrivals', { round, count: COUNT });
@@ -155,6 +157,7 @@ async function measureAll(bench: Bench): Promise<BenchmarkResult> {
   });
   return {
     figures: {
+      ...bare.figures,
       directPerSecond: { value: direct.perSecond, unit: 'messages/s' },
       directP50Ms: latency(direct, 0.5),
       directP99Ms: latency(direct, 0.99),
@@ -171,6 +174,7 @@ async function measureAll(bench: Bench): Promise<BenchmarkResult> {
       databaseSingleRowCommitsPerSecond: { value: commitsPerSecond, unit: 'commits/s' },
     },
     rows: [
+      ...bare.rows,
       row('direct, receipts', direct),
       row('online, no receipts', online),
       row('online, receipts', withReceipts),
@@ -178,9 +182,10 @@ async function measureAll(bench: Bench): Promise<BenchmarkResult> {
       row('catch-up', caughtUp),
     ],
     notes: [
+      'bare and mailbox…: connections from one process that write, acknowledge and send receipts as the SDK does but neither seal nor keep anything; medians of three rounds; latency at 70 % of the median rate, from the instant a message was due to its recipient (mailboxP50Ms, mailboxP99Ms) or to "stored"; all else: the SDK',
       `${PAIRS} senders in one process, ${PAIRS} receivers in another, supernode and embedded database in theirs; ${COUNT} messages a round, texts of 200 characters; every message came once`,
       `latency at ${LOAD * 100} % of the rate of the same road, from the instant a message was due to the handler of the receiving app; offline: to "stored" at the sender`,
-      'a connection may make 50 requests per second with a burst of 200, so that a round is short; between rounds there is a pause',
+      'between rounds of the SDK there is a pause',
       'every client writes and syncs a log of its own before it sends and before it hands over',
       `yardstick: the rows of the offline round, ${ROWS_PER_COMMIT} a commit, one connection, into a table with the same keys`,
       'catch-up: from the first sign-in, connections included, to the last message at an app',
@@ -205,15 +210,28 @@ async function run(): Promise<BenchmarkResult> {
     throw new BenchmarkUnavailableError('processor time of other processes is read from /proc');
   const crowds = await TwoCrowds.start(PAIRS);
   try {
-    const userIds = await crowds.acquaint();
     const database = await MailboxDatabase.open(crowds.databaseFolder);
     try {
-      return await measureAll({ crowds, database, userIds, rounds: new Map() });
+      const bare = await measureBare(crowds, database);
+      const userIds = await crowds.acquaint();
+      return await measureAll({ crowds, database, userIds, rounds: new Map() }, bare);
     } finally {
       await database.close();
     }
   } finally {
     await crowds.close();
+  }
+}
+
+/** The mailbox at its own port: before any client of the SDK takes part of the machine. */
+async function measureBare(crowds: TwoCrowds, database: MailboxDatabase): Promise<MailboxFigures> {
+  const load = new MailboxLoad(crowds.supernode, (args) =>
+    spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
+  );
+  try {
+    return await load.measure(database);
+  } finally {
+    load.stop();
   }
 }
 

@@ -24,6 +24,11 @@ export async function processTreeCpuSeconds(root: number): Promise<number> {
   return ticks / TICKS_PER_SECOND;
 }
 
+/** Seconds of processor time of one process and of its children that ended. */
+export async function processCpuSeconds(pid: number): Promise<number> {
+  return ((await processTime(String(pid)))?.ticks ?? Number.NaN) / TICKS_PER_SECOND;
+}
+
 async function processTime(pid: string): Promise<ProcessTime | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');

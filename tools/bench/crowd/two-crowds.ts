@@ -54,6 +54,10 @@ export class TwoCrowds {
     return new TwoCrowds(size, folder, supernode, processIds, start('alice'), start('bob'));
   }
 
+  get supernode(): { readonly url: string; readonly pid: number } {
+    return { url: this.#supernode.url, pid: this.#processIds.get('supernode') ?? Number.NaN };
+  }
+
   get databaseFolder(): string {
     return join(this.#folder, 'supernode');
   }
