@@ -2,9 +2,18 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 
 const PREFIX = 'parley_';
 
+/** What the reference page says of one metric. */
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
 /** The metrics of this supernode. Names are prefixed with `parley_`; labels never hold an address or a user. */
 export class Metrics {
   private readonly registry = new Registry();
+  private readonly descriptions: MetricDescription[] = [];
   private readonly drops = this.counter('drops_total', 'What was dropped rather than served, by reason', [
     'component',
     'reason',
@@ -24,6 +33,7 @@ export class Metrics {
     help: string,
     labelNames: readonly Label[] = [],
   ): Counter<Label> {
+    this.describe('counter', name, help, labelNames);
     return new Counter({
       name: PREFIX + name,
       help,
@@ -39,6 +49,7 @@ export class Metrics {
     labelNames: readonly Label[] = [],
     collect?: (gauge: Gauge<Label>) => void | Promise<void>,
   ): Gauge<Label> {
+    this.describe('gauge', name, help, labelNames);
     const gauge: Gauge<Label> = new Gauge({
       name: PREFIX + name,
       help,
@@ -55,6 +66,7 @@ export class Metrics {
     buckets: readonly number[],
     labelNames: readonly Label[] = [],
   ): Histogram<Label> {
+    this.describe('histogram', name, help, labelNames);
     return new Histogram({
       name: PREFIX + name,
       help,
@@ -62,6 +74,20 @@ export class Metrics {
       buckets: [...buckets],
       registers: [this.registry],
     });
+  }
+
+  /** All metrics of Parley's own that exist now, by name; without those of the process. */
+  get described(): readonly MetricDescription[] {
+    return this.descriptions.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  private describe(
+    type: MetricDescription['type'],
+    name: string,
+    help: string,
+    labels: readonly string[],
+  ): void {
+    this.descriptions.push({ name: PREFIX + name, type, labels, help });
   }
 
   /** The text that Prometheus reads, with its content type. */
