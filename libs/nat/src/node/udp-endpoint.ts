@@ -21,24 +21,21 @@ import type {
   GatherReport,
   UdpEndpointOptions,
 } from './endpoint/endpoint-types.ts';
+import { EndpointTimer } from './endpoint/endpoint-timer.ts';
 import { FlowLink } from './endpoint/flow-link.ts';
+import { GatherWaiters } from './endpoint/gather-waiters.ts';
 import { HardNatSupport } from './endpoint/hard-nat-support.ts';
 import { IcePath, type PathCarrier } from './endpoint/ice-path.ts';
 import { Listeners } from './endpoint/listeners.ts';
 import { PeerAdmissions } from './endpoint/peer-admissions.ts';
 import type { EndpointFlow } from './endpoint/registered-flow.ts';
-import { addTraffic, noTraffic } from './endpoint/traffic-count.ts';
+import { sumTraffic } from './endpoint/traffic-count.ts';
 import { TurnRelay } from './endpoint/turn-relay.ts';
 import { openSockets } from './endpoint/open-sockets.ts';
 import type { EndpointSocket } from './endpoint/endpoint-socket.ts';
 
 const GATHER_TIMEOUT_MS = 3000;
 const MAX_HOST_CANDIDATES = 8;
-
-interface GatherWaiter {
-  readonly deadline: Instant;
-  readonly resolve: (report: GatherReport) => void;
-}
 
 /**
  * One UDP socket per address family for everything of an edge client (DESIGN 6.3): STUN, the relay, all sessions. It
@@ -55,17 +52,22 @@ export class UdpEndpoint {
   readonly #admissions = new PeerAdmissions();
   readonly #drops = new Map<string, number>();
   /** Of paths that are closed. */
-  readonly #formerTraffic = { direct: noTraffic(), relay: noTraffic() };
+  #formerTraffic = sumTraffic([]);
   readonly #flow: FlowLink;
   #relay: TurnRelay | undefined;
   #isRelayStarted = false;
-  #waiters: GatherWaiter[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #armedAt: Instant | undefined;
+  readonly #waiters = new GatherWaiters();
+  readonly #timer: EndpointTimer;
   #isClosed = false;
 
   private constructor(options: UdpEndpointOptions) {
     this.#options = options;
+    this.#timer = new EndpointTimer(
+      () => this.#now(),
+      () => {
+        this.#handleTimeout();
+      },
+    );
     this.#gathering = new CandidateGathering(this.#sockets, {
       crypto: options.crypto,
       includeLoopback: options.includeLoopback ?? false,
@@ -77,6 +79,9 @@ export class UdpEndpoint {
         this.#gathered();
       },
     });
+    const drop = (reason: string): void => {
+      this.#drop(reason);
+    };
     this.#flow = new FlowLink(this.#sockets, options.crypto, {
       registered: () => {
         this.#log('flow-registered');
@@ -89,9 +94,7 @@ export class UdpEndpoint {
       data: (base, bytes) => {
         this.#dispatch(base, NATIVE_RELAY_ADDRESS, bytes);
       },
-      drop: (reason) => {
-        this.#drop(reason);
-      },
+      drop,
     });
     this.#hardNat = new HardNatSupport(this.#sockets, options.crypto, {
       now: () => this.#now(),
@@ -99,9 +102,7 @@ export class UdpEndpoint {
       onDatagram: (base, from, bytes) => {
         if (!this.#isClosed) this.#dispatch(base, from, bytes);
       },
-      drop: (reason) => {
-        this.#drop(reason);
-      },
+      drop,
       rearm: () => {
         this.#rearm();
       },
@@ -124,7 +125,7 @@ export class UdpEndpoint {
       bindChannel: (peer) => this.#relay?.bindChannel(peer, this.#now()),
       addNativeRelay: (path, id) => this.#flow.addRelay(path, id),
       rearm: (at) => {
-        if (at === undefined || this.#armedAt === undefined || at < this.#armedAt) this.#rearm();
+        if (at === undefined || this.#timer.isAfter(at)) this.#rearm();
       },
       remove: (path) => {
         this.#remove(path);
@@ -189,15 +190,14 @@ export class UdpEndpoint {
   gather(options: { readonly timeoutMs?: number } = {}): Promise<GatherReport> {
     this.#requireOpen();
     const now = this.#now();
-    const { promise, resolve } = newPromise<GatherReport>();
-    this.#waiters.push({ deadline: after(now, options.timeoutMs ?? GATHER_TIMEOUT_MS), resolve });
+    const report = this.#waiters.add(after(now, options.timeoutMs ?? GATHER_TIMEOUT_MS));
     if (!this.#flow.isHopeful) this.#startRelay();
     else if (!this.#flow.isRegistered) this.#gathering.relayAwaited();
     this.#gathering.start(now);
     this.#hardNat.start(this.#gathering.candidates);
     if (this.#gathering.isSettled) this.#gathered();
     this.#rearm();
-    return promise;
+    return report;
   }
 
   /**
@@ -227,13 +227,10 @@ export class UdpEndpoint {
   }
 
   stats(): EndpointStats {
-    const direct = { ...this.#formerTraffic.direct };
-    const relay = { ...this.#formerTraffic.relay };
-    for (const path of this.#paths.values()) {
-      const stats = path.stats();
-      addTraffic(direct, stats.direct);
-      addTraffic(relay, stats.relay);
-    }
+    const { direct, relay } = sumTraffic([
+      this.#formerTraffic,
+      ...[...this.#paths.values()].map((path) => path.stats()),
+    ]);
     return { direct, relay, drops: Object.fromEntries(this.#drops), paths: this.#paths.size };
   }
 
@@ -243,9 +240,8 @@ export class UdpEndpoint {
     for (const path of [...this.#paths.values()]) path.close();
     this.#closeRelay();
     this.#isClosed = true;
-    clearTimeout(this.#timer);
-    for (const { resolve } of this.#waiters) resolve(this.#gathering.report);
-    this.#waiters = [];
+    this.#timer.close();
+    this.#waiters.resolve(this.#gathering.report);
     this.#candidateListeners.clear();
     await Promise.all([
       this.#hardNat.close(),
@@ -277,8 +273,7 @@ export class UdpEndpoint {
       sameTransportAddress(from, relay.server) &&
       relay.receive(bytes, this.#now())
     ) {
-      if (this.#armedAt === undefined || (relay.nextTimeoutAt() ?? this.#armedAt) < this.#armedAt)
-        this.#rearm();
+      this.#timer.armAt(relay.nextTimeoutAt());
       return;
     }
     this.#dispatch(base, from, bytes);
@@ -339,9 +334,7 @@ export class UdpEndpoint {
 
   #remove(path: IcePath): void {
     this.#flow.removePath(path);
-    const { direct, relay } = path.stats();
-    addTraffic(this.#formerTraffic.direct, direct);
-    addTraffic(this.#formerTraffic.relay, relay);
+    this.#formerTraffic = sumTraffic([this.#formerTraffic, path.stats()]);
     this.#paths.delete(path.dataKey);
     for (const peer of this.#admissions.removePath(path)) this.#relay?.release(peer, this.#now());
   }
@@ -422,42 +415,25 @@ export class UdpEndpoint {
 
   #gathered(): void {
     for (const path of this.#paths.values()) path.gatheringComplete();
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const { resolve } of waiters) resolve(this.#gathering.report);
+    this.#waiters.resolve(this.#gathering.report);
+  }
+
+  /** Everything that waits for a time. */
+  #timed() {
+    return [this.#gathering, this.#hardNat, this.#flow, this.#relay, ...this.#paths.values()];
   }
 
   #handleTimeout(): void {
-    this.#armedAt = undefined;
     const now = this.#now();
-    if (isDue(this.#gathering.nextTimeoutAt(), now)) this.#gathering.handleTimeout(now);
-    if (isDue(this.#hardNat.nextTimeoutAt(), now)) this.#hardNat.handleTimeout(now);
-    if (isDue(this.#flow.nextTimeoutAt(), now)) this.#flow.handleTimeout(now);
-    if (this.#relay !== undefined && isDue(this.#relay.nextTimeoutAt(), now)) this.#relay.handleTimeout(now);
-    for (const path of this.#paths.values()) if (isDue(path.nextTimeoutAt(), now)) path.handleTimeout(now);
-    if (this.#waiters.some(({ deadline }) => deadline <= now)) this.#gathered();
+    for (const core of this.#timed()) if (isDue(core?.nextTimeoutAt(), now)) core?.handleTimeout(now);
+    if (isDue(this.#waiters.nextDeadline, now)) this.#gathered();
     this.#rearm();
   }
 
   #rearm(): void {
     if (this.#isClosed) return;
-    let next = earliest(
-      this.#gathering.nextTimeoutAt(),
-      this.#relay?.nextTimeoutAt(),
-      this.#flow.nextTimeoutAt(),
-    );
-    next = earliest(next, this.#hardNat.nextTimeoutAt());
-    for (const path of this.#paths.values()) next = earliest(next, path.nextTimeoutAt());
-    for (const { deadline } of this.#waiters) next = earliest(next, deadline);
-    if (next === undefined || (this.#armedAt !== undefined && this.#armedAt <= next)) return;
-    clearTimeout(this.#timer);
-    this.#armedAt = next;
-    this.#timer = setTimeout(
-      () => {
-        this.#handleTimeout();
-      },
-      Math.max(0, Math.ceil(next - this.#now())),
-    );
+    const dueAt = this.#timed().map((core) => core?.nextTimeoutAt());
+    this.#timer.armAt(earliest(this.#waiters.nextDeadline, ...dueAt));
   }
 
   #now(): Instant {
@@ -479,12 +455,4 @@ export class UdpEndpoint {
 
 function isDue(at: Instant | undefined, now: Instant): boolean {
   return at !== undefined && at <= now;
-}
-
-function newPromise<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
