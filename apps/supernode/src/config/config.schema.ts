@@ -121,7 +121,7 @@ export const CONFIG_SCHEMA = {
     }),
     relayBytesPerSecond: option(integer({ min: 1000, max: 10_000_000_000 }), {
       env: 'SUPERNODE_RELAY_BYTES_PER_SECOND',
-      default: 12_500_000,
+      default: 125_000_000,
       doc: 'Bytes per second that each device may send through relays between registered flows.',
     }),
     allowPeers: option(list(CIDR), {

@@ -8,7 +8,7 @@ export interface FlowLimits {
   readonly consentMs: number;
   /** A relay on which neither side sent anything for this long is over. @default 300000 */
   readonly idleRelayMs: number;
-  /** What one flow may send through relays in the long run; a second's worth at once. @default 12500000, 100 Mbit/s */
+  /** What one flow may send through relays in the long run; a second's worth at once. @default 125000000, 1 Gbit/s */
   readonly bytesPerSecond: number;
 }
 
@@ -17,7 +17,7 @@ export const DEFAULT_FLOW_LIMITS: FlowLimits = {
   acceptedOfferMs: 5000,
   consentMs: 30_000,
   idleRelayMs: 300_000,
-  bytesPerSecond: 12_500_000,
+  bytesPerSecond: 125_000_000,
 };
 
 /** Challenges per source: answers to who has not proven where it is. Many clients may share one address of a carrier. */
