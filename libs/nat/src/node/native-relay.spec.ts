@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { encodeRelayData } from '../flow/flow-frame.ts';
 import type { FlowServerEvent } from '../flow/flow-server-types.ts';
 import type { IcePathReport, IcePolicy } from '../ice/ice-io.ts';
@@ -78,6 +79,34 @@ function nextPath(path: IcePath, matches: (report: IcePathReport) => boolean): P
 
 const nextData = (path: IcePath): Promise<string> =>
   new Promise((resolve) => path.onData((bytes) => resolve(decoder.decode(bytes))));
+
+/** Between an endpoint and the server, with an outside socket that can be replaced: a NAT that forgot, or another network. */
+async function startNat(server: TransportAddress) {
+  let client: TransportAddress | undefined;
+  const local = { family: 'ipv4', address: '127.0.0.1', port: 0 } as const;
+  const inside = await UdpSocket.open(local, {
+    onDatagram: (bytes, from) => {
+      client = from;
+      outside?.send(bytes, server);
+    },
+    onError: () => undefined,
+  });
+  const openOutside = () =>
+    UdpSocket.open(local, {
+      onDatagram: (bytes) => {
+        if (client !== undefined) inside.send(bytes, client);
+      },
+      onError: () => undefined,
+    });
+  let outside: UdpSocket | undefined = await openOutside();
+  closing.push(() => inside.close());
+  closing.push(async () => outside?.close());
+  const move = async () => {
+    await outside?.close();
+    outside = await openOutside();
+  };
+  return { address: inside.localAddress, move };
+}
 
 /** Two registered endpoints with a path each, paired at the server, before they know each other's credentials. */
 async function pairedPaths(policy: IcePolicy, holdDirect = false) {
@@ -227,5 +256,40 @@ describe('a native relay', () => {
     const atCallee = nextData(callee);
     caller.send(encoder.encode('again'));
     expect(await atCallee).toBe('again');
+  });
+
+  it('goes on within a second when one side comes from another address, without an allocation or a restart', async () => {
+    const server = await startServer();
+    const nat = await startNat(server.primary);
+    const [alice, bob] = [await openEndpoint(), await openEndpoint()];
+    alice.setFlow({ ...server.admit('alice'), servers: [nat.address] });
+    bob.setFlow(server.admit('bob'));
+    for (const endpoint of [alice, bob]) {
+      endpoint.setServers({ stun: [] });
+      await endpoint.gather();
+    }
+    const caller = alice.createPath({ role: 'controlling', dataKey: 's', policy: 'relay-only' });
+    const callee = bob.createPath({ role: 'controlled', dataKey: 's', policy: 'relay-only' });
+    server.pair();
+    for (const path of [caller, callee]) path.addNativeRelay(RELAY_ID);
+    callee.setRemote(caller.localCredentials);
+    caller.setRemote(callee.localCredentials);
+    await Promise.all([caller, callee].map((path) => nextPath(path, ({ provisional }) => !provisional)));
+    callee.onData((bytes) => callee.send(bytes));
+    const before = alice.observedAddresses[0];
+
+    await nat.move();
+    const movedAt = performance.now();
+    const echoed = nextData(caller);
+    const talking = setInterval(() => caller.send(encoder.encode('voice')), 20);
+    closing.push(() => {
+      clearInterval(talking);
+      return Promise.resolve();
+    });
+    await echoed;
+
+    expect(performance.now() - movedAt).toBeLessThan(1000);
+    expect(alice.observedAddresses[0]).not.toEqual(before);
+    expect(server.driver.stats().flow).toMatchObject({ challenges: 3, relayPairs: 1 });
   });
 });
