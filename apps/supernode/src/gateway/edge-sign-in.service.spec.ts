@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_TENANT, userIdSchema, type RequestOf } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ManualTime } from '../clock/testing/manual-time.ts';
-import type { Caller } from '../identity/caller.ts';
+import type { Caller, DeviceAddress } from '../identity/caller.ts';
 import { DeviceProofs } from '../identity/device-proof.ts';
 import { SignInService } from '../identity/sign-in.service.ts';
 import { startedIdentity } from '../identity/testing/identity-fixtures.ts';
@@ -51,6 +51,24 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
 }
 
 describe('EdgeSignIn', () => {
+  it('gives a sign-in the keys of a fresh flow, and nobody who is not linked', async () => {
+    const asked: unknown[] = [];
+    const flow = { id: 'AAAAAAAAAAA', key: 'A'.repeat(43), servers: ['198.51.100.7:3478'] };
+    const openFlow = (device: DeviceAddress, isResumed: boolean) => {
+      asked.push([device.deviceId, isResumed]);
+      return flow;
+    };
+    const linked = await setUp({}, { openFlow });
+    expect((await linked.signIn.authenticate(linked.connection, request)).data).toMatchObject({ flow });
+    const unlinked = { ...signedIn, caller: { ...caller, linked: false } };
+    const waiting = await setUp({ authenticate: () => Promise.resolve(unlinked) }, { openFlow });
+    expect((await waiting.signIn.authenticate(waiting.connection, request)).data).toMatchObject({
+      flow: null,
+    });
+
+    expect(asked).toEqual([[caller.deviceId, false]]);
+  });
+
   it('puts the device on the connection and opens its channel', async () => {
     const { channels, connection, signIn } = await setUp({});
 

@@ -5,9 +5,16 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
-import { TurnClient, instant, transportAddress, type TurnClientOutput } from '@parley/nat';
+import {
+  FlowRegistration,
+  TurnClient,
+  instant,
+  transportAddress,
+  type FlowRegistrationOutput,
+  type TurnClientOutput,
+} from '@parley/nat';
 import { nodeCrypto } from '@parley/nat/node';
-import type { DeviceId, TenantId, UserId } from '@parley/protocol';
+import { decodeBase64url, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
 import { ConfigModule } from '../config/config.module.ts';
 import { testConfig } from '../config/testing/test-config.ts';
 import { RELAY_ACCESS, type RelayAccess } from '../gateway/relay-access.port.ts';
@@ -15,6 +22,7 @@ import { HealthRegistry } from '../observability/health-registry.ts';
 import { createLogger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { ObservabilityModule } from '../observability/observability.module.ts';
+import { FlowRegistry } from './flow-registry.ts';
 import { NatModule } from './nat.module.ts';
 import { NatService } from './nat.service.ts';
 import { RELAY_THREAD_FACTORY, type RelayThreadFactory } from './relay-thread.port.ts';
@@ -98,6 +106,26 @@ async function allocate(
   return { client, ended, socket };
 }
 
+/** Registers the flow of the device at the supernode's port; resolves when the main thread knows where the device is. */
+async function register(nat: NatService, flows: FlowRegistry): Promise<void> {
+  const credentials = nat.openFlow(DEVICE, false);
+  const [server] = nat.addresses();
+  if (!credentials || !server) throw new RangeError('no flow');
+  const [flowId, key] = [credentials.id, credentials.key].map((text) => decodeBase64url(text)!);
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  closing.push(() => new Promise<void>((resolve) => socket.close(() => resolve())));
+  const core = new FlowRegistration({ crypto: nodeCrypto, lane: 0, flowId: flowId!, key: key! });
+  const perform = (outputs: readonly FlowRegistrationOutput[]): void => {
+    for (const output of outputs)
+      if (output.kind === 'send') socket.send(output.bytes, server.port, server.address);
+  };
+  const now = () => instant(performance.now());
+  socket.on('message', (bytes) => perform(core.handle({ kind: 'datagram', bytes }, now())));
+  perform(core.handle({ kind: 'start' }, now()));
+  while (flows.observedAddresses(DEVICE).length === 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe.each([
   ['in process', startRelayThread],
   ['in its worker thread', inWorker],
@@ -143,6 +171,18 @@ describe.each([
     expect(await ended).toMatchObject({ kind: 'permitted' });
   });
 
+  it('registers the flow of a device and knows where it is, until the device is revoked', async () => {
+    const { nat, testing } = await start(factory);
+    const flows = testing.get(FlowRegistry);
+    await register(nat, flows);
+
+    expect(flows.observedAddresses(DEVICE)).toEqual(['127.0.0.1']);
+    expect(await nat.stats()).toMatchObject({ flow: { flows: 1, registeredFlows: 1, drops: {} } });
+    await nat.revoke(DEVICE);
+    expect(flows.observedAddresses(DEVICE)).toEqual([]);
+    expect(await nat.stats()).toMatchObject({ flow: { flows: 0 } });
+  });
+
   it('shows its counters to operators', async () => {
     const { nat, metrics, health } = await start(factory);
     await allocate(nat);
@@ -175,6 +215,7 @@ describe('NatService without the relay role', () => {
     expect(nat.addresses()).toEqual([]);
     expect(testing.get<StunListeners>(STUN_LISTENERS).listening()).toEqual([]);
     expect(await nat.issueCredential(OWNER)).toBeUndefined();
+    expect(nat.openFlow(DEVICE, false)).toBeUndefined();
     await nat.revokeCredentials(OWNER);
     expect(await nat.stats()).toBeUndefined();
   });
