@@ -88,6 +88,7 @@ export {
 export {
   candidateSchema,
   natBehaviourSchema,
+  type NatBehaviour,
   sessionAnswerSchema,
   sessionCandidatesSchema,
   sessionOfferSchema,

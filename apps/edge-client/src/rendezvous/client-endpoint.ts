@@ -1,4 +1,4 @@
-import { sameTransportAddress, type TransportAddress } from '@parley/nat';
+import { sameTransportAddress, type NatReport, type TransportAddress } from '@parley/nat';
 import {
   nodeCrypto,
   UdpEndpoint,
@@ -93,6 +93,11 @@ export class ClientEndpoint {
 
   createPath(options: PathOptions): IcePath {
     return this.#endpoint.createPath(options);
+  }
+
+  /** What is known of the NAT in front of this client, for an offer or an answer; its latest port is sampled where that helps. */
+  freshNat(): Promise<NatReport | undefined> {
+    return this.#endpoint.freshNat();
   }
 
   /** Where there is no relay between two flows, the TURN server relays: both ends of a session that has none ask for it. */

@@ -73,6 +73,7 @@ function offered(isContact: boolean) {
       },
       claim: () => () => undefined,
       allocateRelay: () => undefined,
+      freshNat: () => Promise.resolve(undefined),
     }),
   } as unknown as RendezvousContext;
   const handshake = new CallerHandshake({ deviceKey: callerKey.privateKey, peerKey: ownKey.publicKey });

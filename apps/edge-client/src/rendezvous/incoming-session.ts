@@ -1,3 +1,4 @@
+import type { NatReport } from '@parley/nat';
 import {
   decodeBase64url,
   encodeBase64url,
@@ -145,7 +146,8 @@ export class IncomingSession implements SessionRequest {
       return;
     }
     // Kept also where a search runs already: the search after the decision may be a new one.
-    const isKept = this.#phase === 'offered' && this.#early.length < MAX_EARLY_CANDIDATES;
+    const isDeciding = this.#phase === 'offered' || (this.#phase === 'accepting' && !this.#established);
+    const isKept = isDeciding && this.#early.length < MAX_EARLY_CANDIDATES;
     if (isKept) this.#early.push(event);
     if (this.#negotiation) this.#trickle(this.#negotiation, event);
     else if (!isKept) this.#context.drops.count('candidates-unknown-session');
@@ -165,6 +167,8 @@ export class IncomingSession implements SessionRequest {
     const { event, caller } = this.#options;
     const { identity } = this.#context;
     const startedAt = this.#context.clock.monotonic();
+    // Before the search, which makes mappings of its own: the peer predicts from this port on.
+    const nat = await this.#context.endpoint().freshNat();
     const handshake = new CalleeHandshake(
       {
         deviceKey: identity.deviceKey.privateKey,
@@ -193,7 +197,8 @@ export class IncomingSession implements SessionRequest {
         this.#finish();
       },
     });
-    const answer = this.#sign(negotiation, handshake);
+    const answer = this.#sign(negotiation, handshake, nat);
+    void negotiation.traverse(this.#options.offer);
     const { signalling, clock } = this.#context;
     const flight = encodeFlight(handshake.flight.packets);
     await askPatiently(
@@ -253,13 +258,13 @@ export class IncomingSession implements SessionRequest {
     }
   }
 
-  #sign(negotiation: PathNegotiation, handshake: CalleeHandshake) {
+  #sign(negotiation: PathNegotiation, handshake: CalleeHandshake, nat: NatReport | undefined) {
     const answer: SessionAnswer = {
       sessionId: this.sessionId,
       from: selfParty(this.#context),
       to: this.from,
       issuedAt: this.#context.serverNow(),
-      ...negotiation.describe(),
+      ...negotiation.describe(nat),
       flightHash: encodeBase64url(handshake.flight.sha256),
       stage: 'accepted',
       offerHash: payloadHash(this.#options.event.offer),

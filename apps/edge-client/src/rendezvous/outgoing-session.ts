@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { NatReport } from '@parley/nat';
 import {
   decodeBase64url,
   encodeBase64url,
@@ -108,7 +109,8 @@ export class OutgoingSession {
     signal?.addEventListener('abort', onAbort);
     try {
       if (signal?.aborted) throw edgeError('EDGE_ABORTED');
-      for (const peer of this.#options.devices) this.#legs.set(peer.deviceId, this.#makeLeg(peer));
+      const nat = await Promise.race([this.#context.endpoint().freshNat(), this.#failure.promise]);
+      for (const peer of this.#options.devices) this.#legs.set(peer.deviceId, this.#makeLeg(peer, nat));
       this.#sendOffers();
       const established = await Promise.race([this.#answered.promise, this.#failure.promise]);
       await Promise.race([established.usable, this.#failure.promise]);
@@ -161,6 +163,7 @@ export class OutgoingSession {
     const session = leg.handshake.complete(sessionPathOf(leg.negotiation.path));
     leg.negotiation.begin(checked.value.ice, checked.value.candidates, event);
     leg.negotiation.path.releaseDirect();
+    void leg.negotiation.traverse(checked.value);
     this.#answered.resolve(this.#establish(leg, session));
     this.#options.call?.onAnswered({ userId: leg.peer.userId, deviceId: leg.peer.deviceId });
   }
@@ -200,7 +203,7 @@ export class OutgoingSession {
     this.#fail(error);
   }
 
-  #makeLeg(peer: VerifiedParty): Leg {
+  #makeLeg(peer: VerifiedParty, nat: NatReport | undefined): Leg {
     const peerKey = decodeBase64url(peer.key) ?? new Uint8Array(0);
     const { identity } = this.#context;
     const handshake = new CallerHandshake({
@@ -223,7 +226,7 @@ export class OutgoingSession {
       from: selfParty(this.#context),
       to: { userId: peer.userId, deviceId: peer.deviceId },
       issuedAt: this.#context.serverNow(),
-      ...negotiation.describe(),
+      ...negotiation.describe(nat),
       flightHash: encodeBase64url(handshake.flight.sha256),
       expiresInMs: this.#expiresInMs(),
       policy: this.#options.policy,

@@ -1,6 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { transportAddress, type IceCandidate, type IceCredentials, type RemoteNetwork } from '@parley/nat';
+import {
+  transportAddress,
+  type IceCandidate,
+  type IceCredentials,
+  type NatReport,
+  type RemoteNetwork,
+} from '@parley/nat';
 import type { IcePath } from '@parley/nat/node';
 import {
   encodeBase64url,
@@ -46,6 +52,12 @@ class FakePath {
     this.told.push(`remote ${ice.ufrag} ${String(candidates.length)}`);
   };
   addRemoteCandidate = (found: IceCandidate) => this.told.push(`candidate ${String(found.address.port)}`);
+  readonly nats: RemoteNetwork[] = [];
+  updateRemoteNetwork = (network: RemoteNetwork) => {
+    if (network.nat) this.nats.push(network);
+    else this.updatedTo = network.observedAddresses;
+  };
+  updatedTo: readonly string[] | undefined;
   endOfCandidates = () => this.told.push('end');
   restart = () => {
     this.restarts += 1;
@@ -59,8 +71,17 @@ class FakePath {
   }
 }
 
+const sequential = (latestPort: number): NatReport => ({
+  mapping: 'address-and-port-dependent',
+  filtering: 'address-and-port-dependent',
+  portAllocation: 'sequential',
+  portStep: 2,
+  latestPort,
+});
+
 /** Two ends whose messages the test carries. */
-function twoEnds() {
+function twoEnds(nat?: NatReport, hidesNat = false) {
+  const clock = { now: 1000, samples: 0 };
   const keys = [0, 1].map(() => importKeyPair('Ed25519', generateKeyPair('Ed25519'))) as [KeyPair, KeyPair];
   const parties = keys.map((key, at) => ({
     userId: `user-${String(at)}` as UserId,
@@ -77,12 +98,18 @@ function twoEnds() {
         self: parties[at]!,
         peer: parties[1 - at]!,
         deviceKey: keys[at]!,
-        now: () => 1000,
+        hidesNat,
+        isRelayOnly: false,
+        freshNat: () => {
+          clock.samples += 1;
+          return Promise.resolve(nat);
+        },
+        now: () => clock.now,
         send: (signed) => sent[at]!.push(signed),
         allocateRelay: () => paths[at]!.told.push('allocate relay'),
       }),
   ) as [PathNegotiation, PathNegotiation];
-  return { ends, paths, sent };
+  return { ends, paths, sent, clock };
 }
 
 const payloadOf = (signed: Signed) =>
@@ -175,5 +202,47 @@ describe('PathNegotiation', () => {
     ends[1].receive(sent[0][1]!);
 
     expect(paths[1].observed).toEqual([['203.0.113.1'], ['203.0.113.2']]);
+    expect(paths[1].updatedTo).toEqual(['203.0.113.2']);
+  });
+});
+
+describe('PathNegotiation › NATs', () => {
+  it('tells the path what the peer signed, with its age', async () => {
+    const { ends, paths, sent, clock } = twoEnds(sequential(5000));
+    ends[0].describe(sequential(5000));
+    clock.now = 1400;
+    await ends[0].traverse({ nat: sequential(7000), issuedAt: 1150 });
+
+    expect(paths[0].nats).toEqual([{ nat: sequential(7000), ageMs: 250 }]);
+    expect([sent[0].length, clock.samples]).toEqual([0, 0]);
+  });
+
+  it('a port that was told long ago is sampled and told again, and the peer believes the newer one', async () => {
+    const { ends, paths, sent, clock } = twoEnds(sequential(5100));
+    ends[1].begin(ends[0].describe(sequential(5000)).ice, []);
+    clock.now = 20_000;
+    await ends[0].traverse({ nat: sequential(7000), issuedAt: 19_900 });
+
+    expect(sent[0].map((signed) => payloadOf(signed).nat?.latestPort)).toEqual([5100]);
+    expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
+    expect(paths[1].nats).toEqual([{ nat: sequential(5100), ageMs: 0 }]);
+  });
+
+  it('another NAT than a sequential one is told once', async () => {
+    const stable: NatReport = { mapping: 'none', filtering: 'none', portAllocation: 'preserving' };
+    const { ends, sent, clock } = twoEnds(stable);
+    expect(ends[0].describe(stable).nat).toEqual(stable);
+    clock.now = 50_000;
+    await ends[0].traverse({ issuedAt: 50_000 });
+
+    expect([sent[0].length, clock.samples]).toEqual([0, 0]);
+  });
+
+  it('an offer that hides addresses hides the NAT too; it is told once the peer accepted', async () => {
+    const { ends, sent } = twoEnds(sequential(5000), true);
+    expect(ends[0].describe(sequential(5000)).nat).toBeUndefined();
+    await ends[0].traverse({ issuedAt: 1000 });
+
+    expect(sent[0].map((signed) => payloadOf(signed).nat)).toEqual([sequential(5000)]);
   });
 });

@@ -1,10 +1,11 @@
-import type { IceCandidate } from '@parley/nat';
+import type { IceCandidate, NatReport } from '@parley/nat';
 import { transportAddressKey } from '@parley/nat';
 import type { IcePath } from '@parley/nat/node';
 import {
   decodeBase64url,
   LIMITS,
   type EventOf,
+  type NatBehaviour,
   type SessionCandidates,
   type SessionId,
   type Signed,
@@ -20,12 +21,27 @@ type IceOfHalf = SessionCandidates['ice'];
 /** What the supernode says about the peer's network, and the relay between the two (DESIGN 6.6, 6.7). */
 export type NetworkOfPeer = Pick<EventOf<'session.offered'>, 'observedAddresses' | 'relay'>;
 
+/** What the peer signed about its NAT, with the time at which it did. */
+export interface SignedNat {
+  readonly nat?: NatBehaviour | undefined;
+  readonly issuedAt: number;
+}
+
+/** Ports that were sampled longer ago than this are sampled again: others behind the NAT have taken some since. */
+const FRESH_NAT_MS = 1500;
+
 export interface PathNegotiationOptions {
   readonly path: IcePath;
   readonly sessionId: SessionId;
   readonly self: Party;
   readonly peer: VerifiedParty;
   readonly deviceKey: KeyPair;
+  /** The offer does not tell what stands in front of addresses that it hides. */
+  readonly hidesNat: boolean;
+  /** Our addresses stay hidden for good, and the path is the relay's. */
+  readonly isRelayOnly: boolean;
+  /** What is known of our NAT, with a sampled port where they can be predicted. */
+  readonly freshNat: () => Promise<NatReport | undefined>;
   /** Milliseconds since the epoch by the supernode's clock. */
   readonly now: () => number;
   /** Tells the peer; a failure is the sender's to count, a lost message only delays a better path. */
@@ -46,6 +62,10 @@ export class PathNegotiation {
   #remoteSequence = -1;
   #remoteUfrag: string | undefined;
   #observedAddresses: readonly string[] | undefined;
+  #signedNat: SignedNat | undefined;
+  /** What the peer was told of our NAT, and when. */
+  #toldNat: { readonly nat: NatReport | undefined; readonly at: number } | undefined;
+  #isClosed = false;
   /** We restarted and have not seen the peer's new credentials: they will be its answer, not a restart of its own. */
   #awaitsRestart = false;
 
@@ -58,12 +78,21 @@ export class PathNegotiation {
     return this.#options.path;
   }
 
-  /** What an offer or answer says of our end. Later candidates are trickled. */
-  describe(): { readonly ice: IceOfHalf; readonly candidates: WireCandidate[] } {
-    const { path } = this.#options;
+  /** What an offer or answer says of our end, with a fresh report of our NAT. Later candidates are trickled. */
+  describe(nat?: NatReport): {
+    readonly ice: IceOfHalf;
+    readonly candidates: WireCandidate[];
+    readonly nat?: NatBehaviour;
+  } {
+    const { path, hidesNat, now } = this.#options;
+    if (!hidesNat) this.#toldNat = { nat, at: now() };
     const candidates = path.localCandidates().slice(0, LIMITS.maxCandidates);
     for (const candidate of candidates) this.#told.add(candidateKey(candidate));
-    return { ice: { ...path.localCredentials }, candidates: candidates.map(toWireCandidate) };
+    return {
+      ice: { ...path.localCredentials },
+      candidates: candidates.map(toWireCandidate),
+      ...(nat && !hidesNat ? { nat: { ...nat } } : {}),
+    };
   }
 
   /** From now on the peer knows of the session: what was found since `describe` may be sent. */
@@ -81,12 +110,34 @@ export class PathNegotiation {
     this.#setRemote(ice, candidates);
   }
 
+  /**
+   * Both sides are in earnest: with what the peer signed of its NAT its ports may be predicted or guessed. The side that
+   * told of its own NAT long ago, or not at all, tells it now.
+   */
+  async traverse(signed: SignedNat): Promise<void> {
+    this.#signedNat = signed;
+    const { now, freshNat, isRelayOnly } = this.#options;
+    if (isRelayOnly) return;
+    const told = this.#toldNat;
+    const isOld = told?.nat?.portAllocation === 'sequential' && now() - told.at > FRESH_NAT_MS;
+    if (told && !isOld) {
+      this.#tellNat(signed);
+      return;
+    }
+    const nat = await freshNat();
+    if (this.#isClosed) return;
+    this.#tellNat(signed);
+    if (!nat) return;
+    this.#toldNat = { nat, at: now() };
+    this.#send([], nat);
+  }
+
   /** The peer's trickled candidates; a reason when they were dropped. */
   receive(signed: Signed, observedAddresses?: readonly string[]): SessionDropReason | 'replayed' | undefined {
     const { path, sessionId, peer, self } = this.#options;
     const checked = checkCandidates(signed, { sessionId, from: peer, to: self, now: this.#options.now() });
     if (!checked.ok) return checked.reason;
-    const { sequence, ice, candidates, endOfCandidates } = checked.value;
+    const { sequence, ice, candidates, endOfCandidates, nat, issuedAt } = checked.value;
     if (sequence <= this.#remoteSequence) return 'replayed';
     this.#remoteSequence = sequence;
     this.#observedAddresses = observedAddresses ?? this.#observedAddresses;
@@ -94,6 +145,11 @@ export class PathNegotiation {
       for (const candidate of fromWireCandidates(candidates)) path.addRemoteCandidate(candidate);
     } else if (this.#remoteUfrag !== undefined) {
       this.#followRestart(ice, candidates);
+    }
+    if (observedAddresses) path.updateRemoteNetwork({ observedAddresses });
+    if (nat) {
+      this.#signedNat = { nat, issuedAt };
+      this.#tellNat(this.#signedNat);
     }
     if (endOfCandidates) path.endOfCandidates();
     return undefined;
@@ -108,6 +164,7 @@ export class PathNegotiation {
   close(): void {
     for (const off of this.#offs) off();
     this.#pending = [];
+    this.#isClosed = true;
     this.#options.path.close();
   }
 
@@ -115,6 +172,7 @@ export class PathNegotiation {
     if (!this.#awaitsRestart) this.#announceRestart();
     this.#awaitsRestart = false;
     this.#setRemote(ice, candidates);
+    if (this.#signedNat) void this.traverse(this.#signedNat);
   }
 
   #setRemote(ice: IceOfHalf, candidates: readonly WireCandidate[]): void {
@@ -122,6 +180,13 @@ export class PathNegotiation {
     this.#options.path.setRemote(ice, fromWireCandidates(candidates), {
       observedAddresses: this.#observedAddresses,
     });
+  }
+
+  /** The ports that the peer may have are looked for anew. */
+  #tellNat({ nat, issuedAt }: SignedNat): void {
+    if (!nat) return;
+    const ageMs = Math.max(0, this.#options.now() - issuedAt);
+    this.#options.path.updateRemoteNetwork({ nat, ageMs });
   }
 
   #announceRestart(): void {
@@ -159,7 +224,7 @@ export class PathNegotiation {
     return true;
   }
 
-  #send(candidates: readonly IceCandidate[]): void {
+  #send(candidates: readonly IceCandidate[], nat?: NatReport): void {
     const { sessionId, self, peer, deviceKey, path, now, send } = this.#options;
     const payload: SessionCandidates = {
       sessionId,
@@ -170,6 +235,7 @@ export class PathNegotiation {
       ice: { ...path.localCredentials },
       candidates: candidates.map(toWireCandidate),
       endOfCandidates: false,
+      ...(nat ? { nat: { ...nat } } : {}),
     };
     this.#sequence += 1;
     send(signPayload('sessionCandidates', payload, deviceKey));

@@ -79,6 +79,10 @@ export function negotiatePath(context: RendezvousContext, options: NegotiateOpti
     self: selfParty(context),
     peer,
     deviceKey: context.identity.deviceKey,
+    // Who hides its addresses does not tell what stands in front of them.
+    hidesNat: options.holdDirect || options.policy === 'relay-only',
+    isRelayOnly: options.policy === 'relay-only',
+    freshNat: () => context.endpoint().freshNat(),
     now: context.serverNow,
     allocateRelay: () => {
       if (options.policy !== 'direct-only') context.endpoint().allocateRelay();

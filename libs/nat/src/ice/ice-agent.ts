@@ -27,6 +27,7 @@ import type { IceRole } from './ice-role.ts';
 import { acceptCheck, handleRequest } from './incoming-requests.ts';
 import { handleResponse } from './incoming-responses.ts';
 import { sendPacedChecks } from './outgoing-checks.ts';
+import { mergeNetworks } from './remote-network.ts';
 import {
   addLocalCandidate,
   addRemoteCandidate,
@@ -229,7 +230,8 @@ export class IceAgent implements Core<IceInput, IceOutput> {
         agent.isLocalComplete = true;
         break;
       case 'remote-credentials':
-        if (input.network !== undefined) agent.remoteNetwork = input.network;
+        if (input.network !== undefined)
+          agent.remoteNetwork = mergeNetworks(agent.remoteNetwork, input.network);
         begin(agent, input.credentials, now);
         for (const candidate of input.candidates ?? []) addRemoteCandidate(agent, candidate);
         checkRelayFirst(agent, now);
@@ -244,8 +246,8 @@ export class IceAgent implements Core<IceInput, IceOutput> {
         agent.localNat = input.nat;
         break;
       case 'remote-network':
-        agent.remoteNetwork = { ...agent.remoteNetwork, ...input.network };
-        beginAgain(agent);
+        agent.remoteNetwork = mergeNetworks(agent.remoteNetwork, input.network);
+        if (input.network.nat !== undefined) beginAgain(agent);
         break;
       case 'port-sample':
         receivePortSample(agent, input.sample, input.address);

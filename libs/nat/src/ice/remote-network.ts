@@ -17,6 +17,15 @@ export interface NatReport {
   readonly dependsOnPort?: boolean | undefined;
 }
 
+/** What `news` leaves out stays as it was. */
+export function mergeNetworks(known: RemoteNetwork, news: RemoteNetwork): RemoteNetwork {
+  return {
+    nat: news.nat ?? known.nat,
+    ageMs: news.nat === undefined ? known.ageMs : news.ageMs,
+    observedAddresses: news.observedAddresses ?? known.observedAddresses,
+  };
+}
+
 /** What is known about the peer's side of the internet beside its candidates. */
 export interface RemoteNetwork {
   /** As the peer signed it. */

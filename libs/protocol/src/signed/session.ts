@@ -21,7 +21,10 @@ export const iceCredentialsSchema = z.object({
   pwd: z.string().regex(/^[A-Za-z0-9+/]{22,128}$/),
 });
 
-/** NAT behaviour in the words of RFC 4787, as far as it was observed. */
+/**
+ * NAT behaviour in the words of RFC 4787, as far as it was observed from one supernode; what cannot be known is `unknown`.
+ * A filter that was seen to ignore ports is `address-dependent`, though it may ignore addresses too.
+ */
 export const natBehaviourSchema = z.object({
   mapping: z.enum([
     'unknown',
@@ -38,7 +41,15 @@ export const natBehaviourSchema = z.object({
     'address-and-port-dependent',
   ]),
   portAllocation: z.enum(['unknown', 'preserving', 'sequential', 'random']),
+  /** From one new mapping to the next, where they are sequential. */
+  portStep: z.number().int().min(-64).max(64).optional(),
+  /** Of the mapping that was made last, sampled just before this was signed, where they are sequential. */
+  latestPort: z.number().int().min(1).max(65535).optional(),
+  /** Whether one socket has different mappings towards two ports of one address. */
+  dependsOnPort: z.boolean().optional(),
 });
+
+export type NatBehaviour = z.infer<typeof natBehaviourSchema>;
 
 const partySchema = z.object({ userId: userIdSchema, deviceId: deviceIdSchema });
 
@@ -88,5 +99,7 @@ export const sessionCandidatesSchema = z.object({
   ice: iceCredentialsSchema,
   candidates: z.array(candidateSchema).max(LIMITS.maxCandidates),
   endOfCandidates: z.boolean(),
+  /** There when the ports were sampled anew, or when the offer had to hide the NAT. */
+  nat: natBehaviourSchema.optional(),
 });
 export type SessionCandidates = z.infer<typeof sessionCandidatesSchema>;
