@@ -10,7 +10,7 @@ import { looksLikeFlowFrame } from '../flow/flow-frame.ts';
 import { decodeCheckUsername } from '../ice/connectivity-check.ts';
 import { NATIVE_RELAY_ADDRESS } from '../ice/native-relay.ts';
 import type { NatReport } from '../ice/remote-network.ts';
-import { sameTransportAddress, type AddressFamily, type TransportAddress } from '../net/transport-address.ts';
+import type { AddressFamily, TransportAddress } from '../net/transport-address.ts';
 import { decodeStunMessage, looksLikeStun } from '../stun/message.ts';
 import { after, earliest, instant, type Instant } from '../time/instant.ts';
 import { CandidateGathering } from './endpoint/candidate-gathering.ts';
@@ -19,6 +19,7 @@ import type {
   EndpointServers,
   EndpointStats,
   GatherReport,
+  TurnServer,
   UdpEndpointOptions,
 } from './endpoint/endpoint-types.ts';
 import { EndpointTimer } from './endpoint/endpoint-timer.ts';
@@ -30,7 +31,7 @@ import { Listeners } from './endpoint/listeners.ts';
 import { PeerAdmissions } from './endpoint/peer-admissions.ts';
 import type { EndpointFlow } from './endpoint/registered-flow.ts';
 import { sumTraffic } from './endpoint/traffic-count.ts';
-import { TurnRelay } from './endpoint/turn-relay.ts';
+import { RelayTransports } from './endpoint/relay-transports.ts';
 import { openSockets } from './endpoint/open-sockets.ts';
 import type { EndpointSocket } from './endpoint/endpoint-socket.ts';
 
@@ -54,7 +55,7 @@ export class UdpEndpoint {
   /** Of paths that are closed. */
   #formerTraffic = sumTraffic([]);
   readonly #flow: FlowLink;
-  #relay: TurnRelay | undefined;
+  #relay: RelayTransports | undefined;
   #isRelayStarted = false;
   readonly #waiters = new GatherWaiters();
   readonly #timer: EndpointTimer;
@@ -85,6 +86,7 @@ export class UdpEndpoint {
     this.#flow = new FlowLink(this.#sockets, options.crypto, {
       registered: () => {
         this.#log('flow-registered');
+        this.#relay?.udpAnswered(this.#now());
         if (!this.#isRelayStarted) this.#gathering.relayUnneeded();
       },
       silent: () => {
@@ -151,15 +153,11 @@ export class UdpEndpoint {
     this.#gathering.setServers(servers);
     this.#hardNat.setServers(servers.stun);
     const { turn } = servers;
-    const isSameRelay =
-      turn !== undefined &&
-      this.#relay !== undefined &&
-      sameTransportAddress(turn.server, this.#relay.server);
-    if (isSameRelay) {
-      this.#relay?.replaceCredential(turn, this.#now());
+    if (turn !== undefined && this.#relay?.isAt(turn) === true) {
+      this.#relay.replaceCredential(turn, this.#now());
     } else {
       this.#closeRelay();
-      if (turn !== undefined) this.#relay = this.#newRelay(servers, turn.server);
+      if (turn !== undefined) this.#relay = this.#newRelay(turn, servers);
     }
     this.#rearm();
   }
@@ -192,7 +190,10 @@ export class UdpEndpoint {
     const now = this.#now();
     const report = this.#waiters.add(after(now, options.timeoutMs ?? GATHER_TIMEOUT_MS));
     if (!this.#flow.isHopeful) this.#startRelay();
-    else if (!this.#flow.isRegistered) this.#gathering.relayAwaited();
+    else if (!this.#flow.isRegistered) {
+      this.#gathering.relayAwaited();
+      this.#relay?.prepare(now);
+    }
     this.#gathering.start(now);
     this.#hardNat.start(this.#gathering.candidates);
     if (this.#gathering.isSettled) this.#gathered();
@@ -267,13 +268,8 @@ export class UdpEndpoint {
       if (this.#flow.receive(bytes, from, this.#now())) this.#rearm();
       return;
     }
-    const relay = this.#relay;
-    if (
-      relay !== undefined &&
-      sameTransportAddress(from, relay.server) &&
-      relay.receive(bytes, this.#now())
-    ) {
-      this.#timer.armAt(relay.nextTimeoutAt());
+    if (this.#relay?.receive(bytes, from, this.#now()) === true) {
+      this.#timer.armAt(this.#relay.nextTimeoutAt());
       return;
     }
     this.#dispatch(base, from, bytes);
@@ -328,8 +324,7 @@ export class UdpEndpoint {
     if (this.#isClosed || this.#hardNat.transmit(base, to, bytes)) return;
     if (base.kind === 'socket') this.#sockets.get(base.family)?.send(bytes, to);
     else if (base.isNative === true) this.#flow.transmit(base, bytes);
-    else if (this.#relay?.base?.id === base.id) this.#relay.transmit(to, bytes);
-    else this.#drop('relay-gone');
+    else if (this.#relay?.transmit(base, to, bytes) !== true) this.#drop('relay-gone');
   }
 
   #remove(path: IcePath): void {
@@ -347,23 +342,20 @@ export class UdpEndpoint {
     this.#relay.start(this.#now());
   }
 
-  #newRelay(servers: EndpointServers, server: TransportAddress): TurnRelay | undefined {
-    const socket = this.#sockets.get(server.family);
-    const { turn, renewCredential } = servers;
-    if (turn === undefined || socket === undefined) return undefined;
-    return new TurnRelay({
+  #newRelay(turn: TurnServer, { renewCredential }: EndpointServers): RelayTransports {
+    return new RelayTransports({
       turn,
       crypto: this.#options.crypto,
       renewCredential,
       events: {
-        send: (bytes) => {
-          socket.send(bytes, server);
+        sendUdp: (server, bytes) => {
+          this.#sockets.get(server.family)?.send(bytes, server);
         },
-        allocated: (base, relayed, reflexive, rttMs) => {
-          this.#log('relay-allocated');
-          this.#gathering.relayAllocated(base, server, relayed, reflexive, rttMs);
+        allocated: (relay) => {
+          this.#log('relay-allocated', { transport: relay.transport });
+          this.#gathering.relayAllocated(relay);
         },
-        lost: (base, code) => {
+        lost: (base, server, code) => {
           this.#log('relay-lost', { code });
           this.#loseRelayBase(base);
           this.#gathering.relayLost(base, server, code);
@@ -391,17 +383,19 @@ export class UdpEndpoint {
   #closeRelay(): void {
     const relay = this.#relay;
     if (relay === undefined) return;
-    const { base } = relay;
+    const { bases } = relay;
     relay.close(this.#now());
     this.#relay = undefined;
     this.#isRelayStarted = false;
-    this.#loseRelayBase(base);
-    this.#gathering.removeBase(base);
+    for (const base of bases) {
+      this.#loseRelayBase(base);
+      this.#gathering.removeBase(base);
+    }
   }
 
   #loseRelayBase(base: CandidateBase | undefined): void {
     if (base === undefined) return;
-    this.#admissions.clear();
+    if ((this.#relay?.bases ?? []).length === 0) this.#admissions.clear();
     for (const path of this.#paths.values()) path.baseLost(base);
   }
 

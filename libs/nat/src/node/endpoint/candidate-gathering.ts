@@ -18,11 +18,14 @@ import type { StunMessage } from '../../stun/message.ts';
 import { after, earliest, type Instant } from '../../time/instant.ts';
 import type { EndpointServers, GatherReport, RelayReport } from './endpoint-types.ts';
 import { hostAddresses, type HostAddress } from './host-addresses.ts';
+import type { AllocatedRelay } from './relay-transports.ts';
 import { ServerQuery } from './server-query.ts';
 import type { EndpointSocket } from './endpoint-socket.ts';
 
 /** Several paths may ask at the same time, and a suspect one does so often. */
 const ASK_GAP_MS = 2000;
+/** Through a stream data waits behind what was lost before it: the last of all candidates. */
+const STREAM_RELAY_PREFERENCE = MAX_LOCAL_PREFERENCE >> 1;
 
 export interface GatheringOptions {
   readonly crypto: NatCrypto;
@@ -73,7 +76,10 @@ export class CandidateGathering {
     this.#relayReport = undefined;
     this.#candidates = this.#candidates.filter(({ kind }) => kind === 'host' || kind === 'relayed');
     const targets = new Map<string, TransportAddress>();
-    for (const server of [...servers.stun, ...(servers.turn === undefined ? [] : [servers.turn.server])]) {
+    for (const server of [
+      ...servers.stun,
+      ...(servers.turn?.server === undefined ? [] : [servers.turn.server]),
+    ]) {
       targets.set(formatTransportAddress(server), server);
     }
     for (const server of targets.values()) {
@@ -118,24 +124,21 @@ export class CandidateGathering {
     this.#settle();
   }
 
-  relayAllocated(
-    base: CandidateBase,
-    server: TransportAddress,
-    relayed: TransportAddress,
-    reflexive: TransportAddress,
-    rttMs: number,
-  ): void {
+  relayAllocated({ base, server, transport, relayed, reflexive, rttMs }: AllocatedRelay): void {
     const socket = this.#sockets.get(server.family);
-    if (socket !== undefined) this.#addReflexive(socket, server, reflexive);
-    this.#add('relayed', relayed, base, MAX_LOCAL_PREFERENCE, base.id, server);
-    this.#relayReport = { server, address: relayed, rttMs };
+    if (socket !== undefined && reflexive !== undefined) this.#addReflexive(socket, server, reflexive);
+    const localPreference = transport === 'udp' ? MAX_LOCAL_PREFERENCE : STREAM_RELAY_PREFERENCE;
+    this.#add('relayed', relayed, base, localPreference, base.id, server);
+    this.#relayReport = { server, transport, address: relayed, rttMs };
     this.#isRelayAwaited = false;
     this.#settle();
   }
 
-  relayLost(base: CandidateBase | undefined, server: TransportAddress, error: string): void {
+  /** Without a base there was no allocation. The report stays with another allocation where there is one. */
+  relayLost(base: CandidateBase | undefined, server: TransportAddress | undefined, error: string): void {
     this.removeBase(base);
-    this.#relayReport = { server, error };
+    if (this.#candidates.some(({ kind }) => kind === 'relayed')) return;
+    this.#relayReport = { ...(server === undefined ? {} : { server }), error };
     this.#isRelayAwaited = false;
     this.#settle();
   }

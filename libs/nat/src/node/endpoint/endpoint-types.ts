@@ -43,8 +43,24 @@ export interface RenewedCredential {
   readonly ttlSeconds?: number;
 }
 
+/** How a client reaches its TURN server. */
+export type RelayTransport = 'udp' | 'tcp' | 'tls';
+
+/** A TURN server for where UDP gives no answer. */
+export interface TurnStreamServer {
+  readonly transport: 'tcp' | 'tls';
+  /** Name or IP address; over TLS the certificate must be good for it. */
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface TurnServer extends RenewedCredential {
-  readonly server: TransportAddress;
+  /** Over UDP. */
+  readonly server?: TransportAddress;
+  /** The same server over other transports, tried in turn where UDP gives no answer. @default none */
+  readonly streams?: readonly TurnStreamServer[];
+  /** PEM certificates of the authorities to trust over TLS. @default those of the process */
+  readonly ca?: readonly string[];
 }
 
 export interface EndpointServers {
@@ -64,7 +80,9 @@ export interface ReflexiveReport {
 }
 
 export interface RelayReport {
-  readonly server: TransportAddress;
+  /** Undefined where no connection came about. */
+  readonly server?: TransportAddress;
+  readonly transport?: RelayTransport;
   readonly address?: TransportAddress;
   readonly rttMs?: number;
   readonly error?: string;
