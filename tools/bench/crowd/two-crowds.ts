@@ -103,6 +103,8 @@ async function networkOf(processIds: Map<Machine, number>): Promise<Network> {
     supernodeEnvironment: {
       ...loopback.supernodeEnvironment,
       SUPERNODE_PUZZLE_BITS: '0',
+      // Few connections have to bring what many would.
+      SUPERNODE_MESSAGE_REQUESTS_PER_SECOND: '10000',
       DATABASE_URL: '',
     },
     spawn: (machine, args, environment): ChildProcess => {

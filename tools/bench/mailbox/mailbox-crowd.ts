@@ -29,6 +29,8 @@ export class MailboxCrowd {
   readonly #sealed = randomBytes(SEALED_BYTES).toString('base64url');
   readonly #collected = new Map<number, Collected>();
   #users: readonly BareUser[] = [];
+  /** Begun, and not yet acknowledged with their receipts sent. */
+  #collections = 0;
   #ledger = new MailboxLedger();
   #messages = 0;
   #wrong = 0;
@@ -122,7 +124,7 @@ export class MailboxCrowd {
         () =>
           (ledger.arrived >= ledger.messages &&
             ledger.receiptsArrived >= ledger.receipts &&
-            this.#collected.size === 0) ||
+            this.#collections === 0) ||
           undefined,
         ARRIVAL_DEADLINE_MS,
       );
@@ -212,6 +214,7 @@ export class MailboxCrowd {
     if (isText) collected.texts += 1;
     if (known) return;
     this.#collected.set(at, collected);
+    this.#collections += 1;
     setTimeout(() => void this.#takeAll(at), COLLECT_MS);
   }
 
@@ -230,6 +233,7 @@ export class MailboxCrowd {
       this.#ledger.receipts += 1;
       await this.#untilStored(at, newMessageId(RECEIPT), true);
     }
+    this.#collections -= 1;
   }
 }
 
