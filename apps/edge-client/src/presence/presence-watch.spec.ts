@@ -98,6 +98,20 @@ describe('PresenceWatch', () => {
     expect(signalling.asked).toEqual(['presence.subscribe']);
   });
 
+  it('tells an app that begins to watch its own user, though nothing has changed', async () => {
+    const signalling = new FakeSignalling();
+    signalling.answer = { ...presence('online', 1, 1), userId: ME };
+    const watch = new PresenceWatch(signalling, () => ME);
+    await watch.resync(signalling.request);
+    const seen: string[] = [];
+    watch.on('change', ({ state }) => seen.push(state));
+
+    await watch.subscribe(ME);
+    await watch.subscribe(ME);
+
+    expect(seen).toEqual(['online']);
+  });
+
   it('asks for many users in several requests, and for none in none', async () => {
     const signalling = new FakeSignalling();
     const watch = new PresenceWatch(signalling, () => undefined);

@@ -38,7 +38,12 @@ export class PresenceWatch {
 
   /** Watches users. Those that the caller may not see are offline. @throws LIMIT_EXCEEDED */
   async subscribe(...userIds: readonly UserId[]): Promise<readonly Presence[]> {
-    const presence = await this.#subscribe(this.#signalling.request, userIds);
+    // The app has not heard of the own presence, which is followed anyway, until it asks.
+    const presence = await this.#subscribe(
+      this.#signalling.request,
+      userIds,
+      (userId) => !this.#watched.has(userId),
+    );
     for (const userId of userIds) this.#watched.add(userId);
     return presence;
   }
@@ -66,12 +71,16 @@ export class PresenceWatch {
     await this.#subscribe(request, [...new Set([...(own ? [own] : []), ...this.#watched])]);
   }
 
-  async #subscribe(request: SendRequest, userIds: readonly UserId[]): Promise<readonly Presence[]> {
+  async #subscribe(
+    request: SendRequest,
+    userIds: readonly UserId[],
+    isNews: (userId: UserId) => boolean = () => false,
+  ): Promise<readonly Presence[]> {
     const all: Presence[] = [];
     for (const group of groupsOf(userIds)) {
       const { presence } = await request('presence.subscribe', { userIds: group });
       // A supernode that lost its memory counts versions anew: what it answers now is the truth.
-      for (const one of presence) this.#replace(one);
+      for (const one of presence) this.#replace(one, isNews(one.userId));
       all.push(...presence);
     }
     return all;
@@ -83,10 +92,10 @@ export class PresenceWatch {
     this.#replace(presence);
   }
 
-  #replace(presence: Presence): void {
+  #replace(presence: Presence, isNews = false): void {
     const known = this.#known.get(presence.userId);
     this.#known.set(presence.userId, presence);
-    if (!known || visible(known) !== visible(presence)) this.#events.emit('change', presence);
+    if (isNews || !known || visible(known) !== visible(presence)) this.#events.emit('change', presence);
   }
 }
 
