@@ -50,9 +50,9 @@ export type { DeviceReceiptTime, SentMessage } from './messages/sent-tracker.ts'
 export type { MessageKey, OrderKey, StoredMessage } from './messages/stored-message.ts';
 export type { NetcheckOptions, NetcheckReport, NetcheckStep } from './netcheck/netcheck.ts';
 export type { CrossCheck } from './netcheck/reflexive-cross-check.ts';
-export type { RelayCheck } from './netcheck/relay-check.ts';
+export type { RelayCheck, TlsRelayCheck } from './netcheck/relay-check.ts';
 export type { PresenceSetting, PresenceWatch } from './presence/presence-watch.ts';
-export type { UdpOptions } from './rendezvous/client-endpoint.ts';
+export type { TlsOptions, UdpOptions } from './rendezvous/client-endpoint.ts';
 export type { RequestEnd, SessionRequest } from './rendezvous/incoming-session.ts';
 export type { PathPolicy } from './rendezvous/outgoing-session.ts';
 export type { AutoAccept, OpenSessionOptions, Sessions, SessionTarget } from './rendezvous/sessions.ts';

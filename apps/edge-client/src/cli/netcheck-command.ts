@@ -1,4 +1,10 @@
-import type { NatBehaviourReport, NetcheckReport, RelayCheck, TransportAddress } from '../index.ts';
+import type {
+  NatBehaviourReport,
+  NetcheckReport,
+  RelayCheck,
+  TlsRelayCheck,
+  TransportAddress,
+} from '../index.ts';
 import { withOnlineClient, type CommandContext } from './command-context.ts';
 
 /** `parley netcheck` */
@@ -9,7 +15,7 @@ export async function netcheckCommand(context: CommandContext): Promise<void> {
   });
 }
 
-function describe({ ipv4, ipv6, crossCheck, relay }: NetcheckReport): readonly string[] {
+function describe({ ipv4, ipv6, crossCheck, relay, relayOverTls }: NetcheckReport): readonly string[] {
   return [
     `IPv4: ${describeBehaviour(ipv4)}`,
     `IPv6: ${describeBehaviour(ipv6)}`,
@@ -21,6 +27,7 @@ function describe({ ipv4, ipv6, crossCheck, relay }: NetcheckReport): readonly s
           : 'differs'
     }`,
     `Relay: ${describeRelay(relay)}`,
+    `Relay over TLS: ${describeRelay(relayOverTls)}`,
   ];
 }
 
@@ -36,7 +43,7 @@ function describeBehaviour(report: NatBehaviourReport | undefined): string {
   ].join('; ');
 }
 
-function describeRelay(relay: RelayCheck | undefined): string {
+function describeRelay(relay: RelayCheck | TlsRelayCheck | undefined): string {
   if (!relay) return 'none offered';
   if (relay.error) return `unusable (${relay.error})`;
   return `works as ${formatAddress(relay.address)}, ${relay.roundTripMs?.toFixed(1) ?? '?'} ms there and back`;

@@ -2,7 +2,7 @@ import { DEFAULT_TENANT, tenantIdSchema, type TenantId } from '@parley/protocol'
 import { edgeError } from '../errors.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
 import type { MessageStore } from '../messages/message-store.ts';
-import type { UdpOptions } from '../rendezvous/client-endpoint.ts';
+import type { TlsOptions, UdpOptions } from '../rendezvous/client-endpoint.ts';
 import { DEFAULT_BACKOFF, type BackoffOptions } from '../signalling/backoff.ts';
 import { processClock, type ClientClock } from './client-clock.ts';
 
@@ -28,6 +28,7 @@ export interface EdgeClientOptions {
   /** Window of the reconnects. @default 500 ms doubling up to 30 s, with full jitter */
   readonly backoff?: Partial<BackoffOptions>;
   readonly udp?: UdpOptions;
+  readonly tls?: TlsOptions;
   /** @default the clocks of the process */
   readonly clock?: ClientClock;
 }
@@ -41,6 +42,7 @@ export interface ResolvedOptions {
   readonly requestTimeoutMs: number;
   readonly backoff: BackoffOptions;
   readonly udp: UdpOptions;
+  readonly tls: TlsOptions;
   readonly clock: ClientClock;
 }
 
@@ -60,6 +62,7 @@ export function resolveOptions(options: EdgeClientOptions): ResolvedOptions {
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
     udp: options.udp ?? {},
+    tls: options.tls ?? {},
     clock: options.clock ?? processClock,
   };
 }

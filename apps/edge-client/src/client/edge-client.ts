@@ -129,6 +129,7 @@ export class EdgeClient {
       backoff: options.backoff,
       connectTimeoutMs: options.connectTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
+      tls: options.tls,
       random: () => randomBytes(4).readUInt32BE() / 2 ** 32,
       clock,
       signIn: (request, sequence) => this.#bringOnline(request, sequence),
@@ -284,7 +285,12 @@ export class EdgeClient {
   async netcheck(options: NetcheckOptions = {}): Promise<NetcheckReport> {
     const welcome = this.#serverClock.welcome;
     if (this.state !== 'online' || !welcome) throw edgeError('EDGE_NOT_CONNECTED');
-    return runNetcheck(welcome, () => this.#connection.request('relay.renew', {}), options);
+    return runNetcheck(
+      welcome,
+      () => this.#connection.request('relay.renew', {}),
+      options,
+      this.#options.tls,
+    );
   }
 
   drops(): ClientDrops {
@@ -358,7 +364,7 @@ export class EdgeClient {
 
   /** One socket, however many calls of `connect` run at once. */
   async #openEndpoint(): Promise<void> {
-    this.#opening ??= ClientEndpoint.open(this.#options.udp);
+    this.#opening ??= ClientEndpoint.open(this.#options.udp, this.#options.tls);
     try {
       this.#endpoint = await this.#opening;
     } catch (thrown) {
@@ -390,8 +396,8 @@ export class EdgeClient {
 
   async #openAnonymous(): Promise<AnonymousChannel> {
     this.#requireNotClosed();
-    const { url, connectTimeoutMs, requestTimeoutMs } = this.#options;
-    const channel = await openAnonymousChannel(url, { connectTimeoutMs, requestTimeoutMs });
+    const { url, connectTimeoutMs, requestTimeoutMs, tls } = this.#options;
+    const channel = await openAnonymousChannel(url, { connectTimeoutMs, requestTimeoutMs, ...tls });
     this.#anonymous.add(channel);
     void channel.closed.then(() => this.#anonymous.delete(channel));
     if (this.#closing) channel.close();

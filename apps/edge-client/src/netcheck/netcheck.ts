@@ -1,10 +1,11 @@
 import type { AddressFamily, NatBehaviourReport, TransportAddress } from '@parley/nat';
 import type { RelayCredentials, Welcome } from '@parley/protocol';
 import { edgeError } from '../errors.ts';
-import { resolveServers } from '../rendezvous/server-addresses.ts';
+import type { TlsOptions } from '../rendezvous/client-endpoint.ts';
+import { resolveServers, streamServers } from '../rendezvous/server-addresses.ts';
 import { checkBehaviour } from './behaviour-check.ts';
 import { crossCheck, type CrossCheck } from './reflexive-cross-check.ts';
-import { checkRelay, type RelayCheck } from './relay-check.ts';
+import { checkRelay, type RelayCheck, type TlsRelayCheck } from './relay-check.ts';
 
 /** Options of a network check. */
 export interface NetcheckOptions {
@@ -15,7 +16,7 @@ export interface NetcheckOptions {
 }
 
 /** The parts of a network check, in their order. */
-export type NetcheckStep = 'behaviour-ipv4' | 'behaviour-ipv6' | 'cross-check' | 'relay';
+export type NetcheckStep = 'behaviour-ipv4' | 'behaviour-ipv6' | 'cross-check' | 'relay' | 'relay-tls';
 
 /** How this network treats UDP, in the words of RFC 4787. */
 export interface NetcheckReport {
@@ -26,6 +27,8 @@ export interface NetcheckReport {
   readonly crossCheck: (CrossCheck & { readonly agrees: boolean | undefined }) | undefined;
   /** Undefined when the supernode gives no relay. */
   readonly relay: RelayCheck | undefined;
+  /** What is left where UDP is blocked. Undefined when the supernode gives no relay over TLS. */
+  readonly relayOverTls: TlsRelayCheck | undefined;
 }
 
 /** @throws EDGE_NETCHECK_FAILED when the supernode names nothing to measure against */
@@ -33,6 +36,7 @@ export async function runNetcheck(
   welcome: Welcome,
   renewRelay: () => Promise<RelayCredentials>,
   options: NetcheckOptions,
+  tls: TlsOptions = {},
 ): Promise<NetcheckReport> {
   const step = (name: NetcheckStep) => options.onProgress?.(name);
   const servers = await resolveServers(welcome.stunServers);
@@ -46,25 +50,39 @@ export async function runNetcheck(
   step('cross-check');
   const independent = firstIpv4 && (await crossCheck(firstIpv4));
   step('relay');
-  const relay = await relayPart(welcome, renewRelay, options.timeoutMs ?? 5000);
+  const timeoutMs = options.timeoutMs ?? 5000;
+  // A fresh credential: the one of the welcome may be past its life by now.
+  const credential = welcome.relay ? await renewRelay() : undefined;
+  const relay = credential && (await overUdp(credential, timeoutMs));
+  step('relay-tls');
+  const relayOverTls = credential && (await overTls(credential, tls, timeoutMs));
   return {
     ipv4,
     ipv6,
     crossCheck: independent && { ...independent, agrees: agreement(independent, ipv4?.reflexiveAddress) },
     relay,
+    relayOverTls,
   };
 }
 
-async function relayPart(
-  welcome: Welcome,
-  renewRelay: () => Promise<RelayCredentials>,
-  timeoutMs: number,
-): Promise<RelayCheck | undefined> {
-  if (!welcome.relay) return undefined;
-  // A fresh credential: the one of the welcome may be past its life by now.
-  const credential = await renewRelay();
+async function overUdp(credential: RelayCredentials, timeoutMs: number): Promise<RelayCheck | undefined> {
   const [server] = await resolveServers(credential.servers);
-  return server && checkRelay(server, credential, timeoutMs);
+  return server && { server, ...(await checkRelay({ server, ...signInOf(credential) }, timeoutMs)) };
+}
+
+async function overTls(
+  credential: RelayCredentials,
+  tls: TlsOptions,
+  timeoutMs: number,
+): Promise<TlsRelayCheck | undefined> {
+  const server = streamServers(credential.servers).find(({ transport }) => transport === 'tls');
+  if (!server) return undefined;
+  const turn = { streams: [server], ...tls, ...signInOf(credential) };
+  return { host: server.host, port: server.port, ...(await checkRelay(turn, timeoutMs)) };
+}
+
+function signInOf({ username, password }: RelayCredentials) {
+  return { username, password };
 }
 
 function agreement({ address }: CrossCheck, ours: TransportAddress | undefined): boolean | undefined {

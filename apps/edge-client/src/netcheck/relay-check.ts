@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import type { TransportAddress } from '@parley/nat';
-import { nodeCrypto, UdpEndpoint, type IcePath } from '@parley/nat/node';
+import { nodeCrypto, UdpEndpoint, type IcePath, type TurnServer } from '@parley/nat/node';
 
 /** Whether the relay can be used, found by using it. */
 export interface RelayCheck {
+  /** Of the server, over UDP. */
   readonly server: TransportAddress;
   /** The relayed transport address of an allocation. */
   readonly address?: TransportAddress;
@@ -14,36 +15,29 @@ export interface RelayCheck {
   readonly error?: 'not-allocated' | 'not-forwarded' | 'no-socket';
 }
 
-export interface RelayCredential {
-  readonly username: string;
-  readonly password: string;
-}
+/** The same over TLS, for networks that block UDP. */
+export type TlsRelayCheck = Omit<RelayCheck, 'server'> & { readonly host: string; readonly port: number };
 
 const KEY = 'netcheck';
 const PROBE = Uint8Array.from([0x70, 0x72, 0x6f, 0x62, 0x65]);
 
 /** Allocates twice and sends a datagram from one allocation to the other and back. */
-export async function checkRelay(
-  server: TransportAddress,
-  credential: RelayCredential,
-  timeoutMs: number,
-): Promise<RelayCheck> {
+export async function checkRelay(turn: TurnServer, timeoutMs: number): Promise<Omit<RelayCheck, 'server'>> {
   const options = { crypto: nodeCrypto, demultiplex: () => KEY };
   const endpoints = await Promise.all([UdpEndpoint.open(options), UdpEndpoint.open(options)]).catch(
     () => undefined, // no UDP here at all
   );
-  if (!endpoints) return { server, error: 'no-socket' };
+  if (!endpoints) return { error: 'no-socket' };
   try {
     const [report] = await Promise.all(
       endpoints.map((endpoint) => {
-        endpoint.setServers({ stun: [], turn: { server, ...credential } });
+        endpoint.setServers({ stun: [], turn });
         return endpoint.gather({ timeoutMs });
       }),
     );
     const relay = report?.relay;
-    if (!relay?.address) return { server, error: 'not-allocated' };
+    if (!relay?.address) return { error: 'not-allocated' };
     const allocated = {
-      server,
       address: relay.address,
       ...(relay.rttMs === undefined ? {} : { allocateMs: relay.rttMs }),
     };

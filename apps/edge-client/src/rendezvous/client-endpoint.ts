@@ -1,4 +1,4 @@
-import { sameTransportAddress, type NatReport, type TransportAddress } from '@parley/nat';
+import { type NatReport } from '@parley/nat';
 import {
   nodeCrypto,
   UdpEndpoint,
@@ -10,7 +10,7 @@ import { decodeBase64url, type FlowCredentials, type RelayCredentials, type Welc
 import { edgeError } from '../errors.ts';
 import { ConnectionTable } from '../session/connection-table.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
-import { resolveServers } from './server-addresses.ts';
+import { resolveServers, streamServers } from './server-addresses.ts';
 
 /** How the one UDP socket of a client is bound. */
 export interface UdpOptions {
@@ -21,6 +21,12 @@ export interface UdpOptions {
   };
   /** Offers loopback addresses too: two clients on one machine. @default false */
   readonly includeLoopback?: boolean;
+}
+
+/** Whom a client trusts over TLS: its supernode, and TURN where UDP is blocked. */
+export interface TlsOptions {
+  /** PEM certificates of authorities. @default those of the process, as for any HTTPS client */
+  readonly ca?: readonly string[];
 }
 
 /** What a session's path is made with. */
@@ -38,19 +44,19 @@ export class ClientEndpoint {
   readonly #endpoint: UdpEndpoint;
   /** By QUIC connection id, the session it belongs to. */
   readonly #owners: ConnectionTable;
-  #servers: { readonly stun: readonly TransportAddress[]; readonly turn: TransportAddress | undefined } = {
-    stun: [],
-    turn: undefined,
-  };
+  readonly #tls: TlsOptions;
+  /** What is in use, in a form that can be compared. */
+  #servers = '';
   #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
 
-  private constructor(endpoint: UdpEndpoint, owners: ConnectionTable) {
+  private constructor(endpoint: UdpEndpoint, owners: ConnectionTable, tls: TlsOptions) {
     this.#endpoint = endpoint;
+    this.#tls = tls;
     this.#owners = owners;
   }
 
   /** @throws EDGE_UDP_UNAVAILABLE */
-  static async open(options: UdpOptions): Promise<ClientEndpoint> {
+  static async open(options: UdpOptions, tls: TlsOptions = {}): Promise<ClientEndpoint> {
     const owners = new ConnectionTable();
     try {
       const endpoint = await UdpEndpoint.open({
@@ -59,7 +65,7 @@ export class ClientEndpoint {
         ...(options.bind ? { bind: options.bind } : {}),
         includeLoopback: options.includeLoopback ?? false,
       });
-      return new ClientEndpoint(endpoint, owners);
+      return new ClientEndpoint(endpoint, owners, tls);
     } catch (cause) {
       throw edgeError('EDGE_UDP_UNAVAILABLE', { cause });
     }
@@ -76,14 +82,17 @@ export class ClientEndpoint {
     request: SendRequest,
   ): Promise<void> {
     const stun = await resolveServers(welcome.stunServers);
-    const turn = (await resolveServers(welcome.relay?.servers ?? []))[0];
     const { relay, flow } = welcome;
+    const named = relay?.servers ?? [];
+    const [server] = await resolveServers(named);
+    const places = { ...(server ? { server } : {}), streams: streamServers(named) };
     this.#endpoint.setFlow(flow ? await flowOf(flow) : undefined);
-    if (this.#hasServers(stun, turn)) return;
-    this.#servers = { stun, turn };
+    const servers = JSON.stringify([stun, relay ? places : undefined]);
+    if (stun.length > 0 && servers === this.#servers) return;
+    this.#servers = servers;
     this.#endpoint.setServers({
       stun,
-      ...(turn && relay ? { turn: { server: turn, ...credentialOf(relay) } } : {}),
+      ...(relay ? { turn: { ...places, ...this.#tls, ...credentialOf(relay) } } : {}),
       // The endpoint asks when half of the credential's life is over, so that an allocation never outlives it.
       renewCredential: async () => credentialOf(await request('relay.renew', {})),
     });
@@ -124,20 +133,6 @@ export class ClientEndpoint {
 
   close(): Promise<void> {
     return this.#endpoint.close();
-  }
-
-  #hasServers(stun: readonly TransportAddress[], turn: TransportAddress | undefined): boolean {
-    const { stun: known, turn: knownTurn } = this.#servers;
-    const isSameTurn = turn && knownTurn ? sameTransportAddress(turn, knownTurn) : turn === knownTurn;
-    return (
-      isSameTurn &&
-      known.length > 0 &&
-      stun.length === known.length &&
-      stun.every((address, at) => {
-        const other = known[at];
-        return other !== undefined && sameTransportAddress(address, other);
-      })
-    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { fromWireCandidate, toWireCandidate } from './candidate-mapping.ts';
-import { resolveServers, splitHostPort } from './server-addresses.ts';
+import { resolveServers, splitHostPort, streamServers } from './server-addresses.ts';
 
 describe('server addresses', () => {
   it.each([
@@ -13,6 +13,25 @@ describe('server addresses', () => {
 
   it.each(['192.0.2.1', '2001:db8::1:3478', 'a:0', 'a:65536', ':3478', ''])('%j is none', (text) => {
     expect(splitHostPort(text)).toBeUndefined();
+  });
+
+  it('tells TURN over TLS and TCP from addresses for UDP, TLS first', async () => {
+    const named = [
+      '192.0.2.1:3478',
+      'turn:192.0.2.1:3478?transport=tcp',
+      'turns:[2001:db8::1]:443?transport=tcp',
+      'turns:relay.example.org:443?transport=tcp',
+      'turn:192.0.2.1:3478?transport=udp',
+      'turns:nowhere?transport=tcp',
+      'stun:192.0.2.1:3478',
+    ];
+
+    expect(streamServers(named)).toEqual([
+      { transport: 'tls', host: '2001:db8::1', port: 443 },
+      { transport: 'tls', host: 'relay.example.org', port: 443 },
+      { transport: 'tcp', host: '192.0.2.1', port: 3478 },
+    ]);
+    expect(await resolveServers(named)).toEqual([{ family: 'ipv4', address: '192.0.2.1', port: 3478 }]);
   });
 
   it('leaves out what does not resolve', async () => {

@@ -1,6 +1,6 @@
 import type { EventOf, ServerEventName } from '@parley/protocol';
 import { TypedEvents } from '../client/typed-events.ts';
-import { SignallingChannel } from './signalling-channel.ts';
+import { SignallingChannel, type ChannelOptions } from './signalling-channel.ts';
 import type { SendRequest } from './signalling.ts';
 import { edgeError } from '../errors.ts';
 
@@ -17,10 +17,7 @@ export interface AnonymousChannel {
 }
 
 /** @throws EDGE_CONNECT_TIMEOUT */
-export function openAnonymousChannel(
-  url: string,
-  options: { readonly connectTimeoutMs: number; readonly requestTimeoutMs: number },
-): Promise<AnonymousChannel> {
+export function openAnonymousChannel(url: string, options: ChannelOptions): Promise<AnonymousChannel> {
   const events = new TypedEvents<Events>();
   const closed = new Promise<void>((resolve) => events.on('lost', () => resolve()));
   return new Promise((resolve, reject) => {

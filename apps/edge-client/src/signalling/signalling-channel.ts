@@ -34,6 +34,8 @@ export interface ChannelListener {
 export interface ChannelOptions {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** PEM certificates of authorities to trust. @default those of the process */
+  readonly ca?: readonly string[];
 }
 
 /** What socket.io adds around a payload: packet type, acknowledgement id, event name. */
@@ -58,6 +60,7 @@ export class SignallingChannel {
       reconnection: false,
       forceNew: true,
       timeout: options.connectTimeoutMs,
+      ...(options.ca ? { ca: [...options.ca] } : {}),
     });
     this.#socket.on('connect', () => {
       if (this.#phase !== 'opening') return;

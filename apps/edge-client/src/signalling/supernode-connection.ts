@@ -18,7 +18,7 @@ import {
 } from './connection-core.ts';
 import type { ConnectionChange, ConnectionState } from './connection-state.ts';
 import { EventSequence } from './event-sequence.ts';
-import { SignallingChannel, type ServerDropReason } from './signalling-channel.ts';
+import { SignallingChannel, type ChannelOptions, type ServerDropReason } from './signalling-channel.ts';
 import type { RequestOptions, SendRequest, Signalling } from './signalling.ts';
 
 type ServerEvents = { [Name in ServerEventName]: EventOf<Name> };
@@ -34,6 +34,7 @@ interface ConnectionEvents {
 export interface SupernodeConnectionOptions extends ConnectionCoreOptions {
   readonly clock: ClientClock;
   readonly requestTimeoutMs: number;
+  readonly tls?: Pick<ChannelOptions, 'ca'>;
   /** Proves the device on a fresh channel and brings the client's state up to date. */
   readonly signIn: (request: SendRequest, sequence: EventSequence) => Promise<SignedIn>;
 }
@@ -175,7 +176,7 @@ export class SupernodeConnection implements Signalling {
   #open(url: string): void {
     const channel: SignallingChannel = new SignallingChannel(
       url,
-      { connectTimeoutMs: 10_000, requestTimeoutMs: this.#options.requestTimeoutMs },
+      { connectTimeoutMs: 10_000, requestTimeoutMs: this.#options.requestTimeoutMs, ...this.#options.tls },
       {
         open: () => this.#ifCurrent(channel, () => this.#feed({ kind: 'transport-open' })),
         failed: (error) =>

@@ -7,7 +7,7 @@ export const relayCredentialsSchema = z.object({
   realm: z.string().max(128),
   /** Seconds from now; the client renews at half of it. */
   ttlSeconds: z.number().int().positive(),
-  /** Transport addresses as `host:port` that speak TURN over UDP. */
+  /** `host:port` speaks TURN over UDP; other transports are URIs (RFC 7065), as `turns:host:443?transport=tcp`. */
   servers: z.array(z.string().max(256)).min(1).max(8),
 });
 export type RelayCredentials = z.infer<typeof relayCredentialsSchema>;
