@@ -7,10 +7,11 @@ const NAT_LAB = [
   { binary: 'ip', package: 'iproute2' },
   { binary: 'nft', package: 'nftables' },
 ];
+const OPENSSL = { binary: 'openssl', package: 'openssl' };
 const NEEDED = {
-  test: [...NAT_LAB, { binary: 'turnserver', package: 'coturn', service: 'coturn' }],
+  test: [...NAT_LAB, OPENSSL, { binary: 'turnserver', package: 'coturn', service: 'coturn' }],
   demo: NAT_LAB,
-  bench: NAT_LAB,
+  bench: [...NAT_LAB, OPENSSL],
 };
 
 /** Debian keeps administration tools out of an ordinary user's PATH. */

@@ -128,6 +128,12 @@ export class Lab {
     return combineCounters(server, routers);
   }
 
+  /** The server's part of {@link counters}, which is one listing in place of one per router. */
+  async serverTraffic(): Promise<LabCounters['server']> {
+    const listing = await this.#holder.administer(this.server.host, 'nft', ['list', 'counters']);
+    return combineCounters(listing, []).server;
+  }
+
   /**
    * Moves a client to another side while its programs run, as from Wi-Fi to a mobile network: its old addresses are gone, and the
    * new ones are in the answer.

@@ -11,17 +11,25 @@ export interface BenchmarkResult {
   readonly rows?: readonly Readonly<Record<string, string | number>>[];
   /** What a reader must know to judge the figures. */
   readonly notes?: readonly string[];
+  /** What is not as it must be; the command then fails. */
+  readonly failures?: readonly string[];
 }
 
 export interface Benchmark {
   readonly name: string;
   readonly what: string;
-  run(): Promise<BenchmarkResult>;
+  /** `words`: what the command line says after the name. */
+  run(words: readonly string[]): Promise<BenchmarkResult>;
 }
 
 /** The machine lacks what a benchmark needs; the message says what. */
 export class BenchmarkUnavailableError extends Error {
   override readonly name = 'BenchmarkUnavailableError';
+}
+
+/** The command line asks for something that a benchmark does not have; the message says what it has. */
+export class BenchmarkUsageError extends Error {
+  override readonly name = 'BenchmarkUsageError';
 }
 
 /** The middle value, or the mean of the two middle ones. */

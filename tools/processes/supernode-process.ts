@@ -21,7 +21,10 @@ export interface SupernodeProcess {
 }
 
 /** @throws SupernodeStartError when it ends, or does not say that it is ready, in time */
-export async function startSupernode(network: Network, dataDir: string): Promise<SupernodeProcess> {
+export async function startSupernode(
+  network: Pick<Network, 'spawn' | 'supernodeEnvironment'>,
+  dataDir: string,
+): Promise<SupernodeProcess> {
   const adminKey = randomBytes(32).toString('base64url');
   const child = network.spawn('supernode', [ENTRY], {
     ...process.env,

@@ -16,5 +16,9 @@ export function sessionPathOf(path: IcePath): DatagramPath {
       path.onPathLost(() => listener('none'));
     },
     close: () => path.close(),
+    checksSent: () => {
+      const { checksSent, predictedChecksSent, guessesSent } = path.stats();
+      return checksSent + predictedChecksSent + guessesSent;
+    },
   };
 }

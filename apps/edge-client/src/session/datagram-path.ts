@@ -18,4 +18,6 @@ export interface DatagramPath {
   /** Sets the one listener for changes of state; also called when packets can be taken again. */
   onPath(listener: (state: SessionPath) => void): void;
   close(): void;
+  /** Connectivity checks that were sent for it, to whatever port, where it knows. */
+  checksSent?(): number;
 }

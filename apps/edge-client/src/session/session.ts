@@ -29,6 +29,8 @@ export interface SessionStats extends QuicStats {
   /** Times that the path took no packet. */
   readonly pathBlocked: number;
   readonly openStreams: number;
+  /** Connectivity checks for the paths of the session, those to predicted and guessed ports too. */
+  readonly checksSent: number;
 }
 
 /** What a handshake passes on. */
@@ -185,6 +187,7 @@ export class Session {
       packetsRejected: foreign + quic.packetsRejected,
       pathBlocked: blocked,
       openStreams: this.streams.size,
+      checksSent: this.options.path.checksSent?.() ?? 0,
     };
   }
 
