@@ -8,12 +8,13 @@ import {
 import { describeMachine } from './machine.ts';
 import { messages } from './messages.bench.ts';
 import { natMatrix } from './nat-matrix.bench.ts';
+import { relay } from './relay.bench.ts';
 import { renderJson, renderReport } from './report.ts';
 import { session } from './session.bench.ts';
 import { setup } from './setup.bench.ts';
 import { stunCodec } from './stun-codec.bench.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [stunCodec, session, setup, messages, calls, natMatrix];
+const BENCHMARKS: readonly Benchmark[] = [stunCodec, session, setup, messages, calls, natMatrix, relay];
 
 /**
  * `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. Exit code 1: a
