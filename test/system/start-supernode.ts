@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -26,6 +26,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** @default a free one */
   readonly edgePort?: number;
+  /** Starts the process, for one that runs elsewhere than on loopback. */
+  readonly spawn?: (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
 }
 
 const START_TIMEOUT_MS = 60_000;
@@ -34,7 +36,7 @@ const KEPT_LOG_LINES = 40;
 /** Runs `apps/supernode/dist/main.js`, as `npm start` does, and waits until it says that it is ready. */
 export async function startSupernode(options: StartOptions = {}): Promise<RunningSupernode> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'parley-system-')));
-  const child = spawn(process.execPath, [mainFile()], {
+  const child = (options.spawn ?? spawn)(process.execPath, [mainFile()], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

@@ -1,4 +1,4 @@
-import { type NatReport } from '@parley/nat';
+import type { NatReport } from '@parley/nat';
 import {
   nodeCrypto,
   UdpEndpoint,

@@ -1,0 +1,72 @@
+/**
+ * One edge client in a process of its own, for a machine of the NAT lab. Commands come as IPC messages `{ id, command, params }`
+ * and are answered with `{ id, result }` or `{ id, error }`.
+ */
+import { EdgeClient } from '@parley/edge-client';
+
+let client;
+let incoming;
+
+function contactIs(userId, state) {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (client.contacts.get(userId)?.state !== state) return;
+      off();
+      resolve(null);
+    };
+    const off = client.contacts.on('change', look);
+    look();
+  });
+}
+
+async function textOf(stream) {
+  const parts = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+const commands = {
+  async join({ url, dataDir, handle }) {
+    client = await EdgeClient.open({ url, dataDir });
+    incoming = new Promise((resolve) => client.on('session', ({ session }) => resolve(session)));
+    await client.register({ handle });
+    await client.connect();
+    return client.identity.userId;
+  },
+  async request({ userId }) {
+    await client.contacts.request(userId);
+    return null;
+  },
+  async accept({ userId }) {
+    await contactIs(userId, 'pending-in');
+    await client.contacts.accept(userId);
+    return null;
+  },
+  known: ({ userId }) => contactIs(userId, 'accepted'),
+  /** Opens a session, asks on a stream, and gives the answer with how the session travels. */
+  async ask({ userId, question }) {
+    const session = await client.openSession(userId);
+    const stream = session.openStream();
+    await stream.write(Buffer.from(question));
+    await stream.end();
+    return { answer: await textOf(stream), path: session.path };
+  },
+  /** Answers the first stream of the first session with what it asked, in capitals. */
+  async answer() {
+    const session = await incoming;
+    for await (const stream of session.incomingStreams) {
+      await stream.write(Buffer.from((await textOf(stream)).toUpperCase()));
+      await stream.end();
+      return session.path;
+    }
+    return null;
+  },
+  netcheck: () => client.netcheck({ timeoutMs: 3000 }),
+};
+
+process.on('message', ({ id, command, params }) => {
+  commands[command](params).then(
+    (result) => process.send({ id, result }),
+    (error) => process.send({ id, error: String(error?.stack ?? error) }),
+  );
+});
