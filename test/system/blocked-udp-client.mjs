@@ -2,6 +2,8 @@
  * One edge client in a process of its own, for a machine of the NAT lab. Commands come as IPC messages `{ id, command, params }`
  * and are answered with `{ id, result }` or `{ id, error }`.
  */
+import { Buffer } from 'node:buffer';
+import process from 'node:process';
 import { EdgeClient } from '@parley/edge-client';
 
 let client;
