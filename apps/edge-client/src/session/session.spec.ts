@@ -61,6 +61,28 @@ describe('Session › streams', () => {
     expect(caller.stats().packetsLost).toBeGreaterThan(0);
   }, 60_000);
 
+  it('ends also when what came before is acknowledged just after the end was written', async () => {
+    const { caller, callee, callerPath, calleePath } = pairOf();
+    await Promise.all([caller.ready, callee.ready]);
+    const stream = caller.openStream({ direction: 'unidirectional' });
+    const acknowledgements: Uint8Array[] = [];
+    await stream.write(Buffer.from('all that there is'));
+    calleePath.filter = (packet) => {
+      acknowledgements.push(Uint8Array.from(packet));
+      return false;
+    };
+    const theirs = await firstOf(callee.incomingStreams);
+    expect(Buffer.from((await theirs.read())!).toString()).toBe('all that there is');
+    while (acknowledgements.length === 0) await new Promise((resolve) => setImmediate(resolve));
+
+    const ended = stream.end();
+    for (const packet of acknowledgements) callerPath.inject(packet);
+    calleePath.filter = () => true;
+
+    expect(await theirs.read()).toBeUndefined();
+    await Promise.all([ended, stream.finished]);
+  });
+
   it('holds the writer back while the reader does not read', async () => {
     const { caller, callee } = pairOf();
     await Promise.all([caller.ready, callee.ready]);
