@@ -160,9 +160,23 @@ export class IceAgent implements Core<IceInput, IceOutput> {
       this.#nextAt = suspectAt;
   }
 
-  /** Data of the peer came, on any path. The timer may now fire early, which does no harm. */
-  noteDataReceived(): void {
-    this.#agent.liveness.noteReceived();
+  /**
+   * Data of the peer came. It shows that the path in use works only where it came on that path: a peer whose network changed is
+   * heard through the relay, and hears us there alone. True: the timer is to be set anew.
+   */
+  noteDataReceived(base: CandidateBase, from: TransportAddress, now: Instant): boolean {
+    const { current, liveness, limits } = this.#agent;
+    if (current === undefined) return false;
+    const { pair, provisionalUntil, since } = current;
+    if (pair.base.id === base.id && sameTransportAddress(pair.remote.address, from)) {
+      liveness.noteReceived();
+      return false;
+    }
+    // What was on its way when the path changed says nothing.
+    const isSettled = provisionalUntil === undefined && after(since, limits.minTenureMs) <= now;
+    if (pair.isRelayed || !isSettled || !this.isRelayed(base, from) || !liveness.doubt(now)) return false;
+    this.#nextAt = now;
+    return true;
   }
 
   /** Whether a relay forwarded what came from this address at this base, as far as is known. */

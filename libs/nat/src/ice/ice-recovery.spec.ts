@@ -185,6 +185,33 @@ describe('IceAgent › a path that dies (DESIGN 6.9)', () => {
     expect(world.caller.agent.localCredentials).toEqual(credentials);
   });
 
+  it('a NAT that forgets its mappings: who is heard through the relay by then notices too that it is not heard', () => {
+    const world = connected({ callerNat: { allocation: 'random' } });
+    // Nothing but the relay is left, so that no new path hides what the old one does.
+    talk(world, 500);
+    world.net.clock.advance(500);
+    world.cutDirect();
+    for (let at = 0; at < 2000; at += 20) world.net.clock.schedule(at, () => world.caller.send('on and on'));
+    for (let at = 350; at < 2000; at += 20) world.net.clock.schedule(at, () => world.callee.send('later'));
+
+    expect(world.until(() => world.caller.received.includes('later'), 1000)).toBe(true);
+  });
+
+  it('a path that is dead in one direction only: who is heard on it, and on the relay, uses the relay too', () => {
+    const world = connected();
+    talk(world, 5000);
+    world.net.clock.advance(3000);
+    world.callee.isCut = ({ address }) => address !== world.relay.address.address;
+    world.net.clock.advance(600);
+    const { length } = world.caller.received;
+    world.net.clock.advance(200);
+
+    expect(world.caller.received.length - length).toBeGreaterThanOrEqual(9);
+    world.mend();
+    world.net.clock.advance(3000);
+    expect(world.callee.agent.routes(world.net.clock.now)).toHaveLength(1);
+  });
+
   it('a client that moves to another network: direct again within a second, without a restart', () => {
     const world = connected();
     const cell = world.net.addNat({ externalAddresses: ['203.0.113.77'] });

@@ -17,6 +17,8 @@ export class PathLiveness {
   #probes = 0;
   #nextProbeAt: Instant | undefined;
   #suspectSince: Instant | undefined;
+  #doubtedAt: Instant | undefined;
+  #isDoubted = false;
 
   constructor(limits: IceLimits) {
     this.#limits = limits;
@@ -43,13 +45,27 @@ export class PathLiveness {
     this.#unansweredSince ??= now;
   }
 
-  /** Something came from the peer, on whatever path. Not authenticated here, so it ends no suspicion. */
+  /** Something came from the peer on this path. Not authenticated here, so it ends no suspicion. */
   noteReceived(): void {
     this.#unansweredSince = undefined;
   }
 
+  /**
+   * The peer, which knows this path, sends through the relay: it is not heard, or does not hear. Asked about now; but not all the
+   * time where the answer is that it works. False: nothing changes.
+   */
+  doubt(now: Instant): boolean {
+    if (this.isSuspect || this.#isDoubted) return false;
+    if (this.#doubtedAt !== undefined && now < after(this.#doubtedAt, this.#limits.suspectAfterMs))
+      return false;
+    this.#doubtedAt = now;
+    this.#isDoubted = true;
+    return true;
+  }
+
   suspect(now: Instant): void {
     if (this.isSuspect) return;
+    this.#isDoubted = false;
     this.#probes = 0;
     this.#suspectSince = now;
     this.#nextProbeAt = now;
@@ -61,6 +77,7 @@ export class PathLiveness {
     this.#probes = 0;
     this.#suspectSince = undefined;
     this.#nextProbeAt = undefined;
+    this.#isDoubted = false;
   }
 
   probeSent(now: Instant, roundTripMs: number | undefined): void {
@@ -74,6 +91,7 @@ export class PathLiveness {
   /** When the path becomes suspect, or its next probe is due. */
   nextAt(roundTripMs: number | undefined): Instant | undefined {
     if (this.#nextProbeAt !== undefined) return this.#nextProbeAt;
+    if (this.#isDoubted) return this.#doubtedAt;
     return this.#unansweredSince === undefined
       ? undefined
       : after(this.#unansweredSince, this.patienceMs(roundTripMs));

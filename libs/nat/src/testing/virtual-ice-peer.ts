@@ -260,7 +260,7 @@ export class VirtualIcePeer {
       return;
     }
     this.received.push(new TextDecoder().decode(bytes));
-    this.agent.noteDataReceived();
+    if (this.agent.noteDataReceived(base, from, this.clock.now)) this.timer.armAt(this.agent.nextTimeoutAt());
   }
 
   private add(kind: IceCandidate['kind'], address: TransportAddress, base: CandidateBase): void {

@@ -230,7 +230,8 @@ export class IcePath {
     const count = this.#agent.isRelayed(base, from) ? this.#relay : this.#direct;
     count.datagramsIn += 1;
     count.bytesIn += bytes.length;
-    this.#agent.noteDataReceived();
+    if (this.#agent.noteDataReceived(base, from, this.#carrier.now()))
+      this.#carrier.rearm(this.#agent.nextTimeoutAt());
     this.#dataListeners.notify(bytes);
   }
 
