@@ -31,6 +31,8 @@ class FakePath {
 
   readonly localCandidates = () => [];
   readonly onLocalCandidate = () => () => undefined;
+  readonly onPortsUsedUp = () => () => undefined;
+  readonly updateRemoteNetwork = () => undefined;
   readonly onData = () => () => undefined;
   readonly onPath = () => () => undefined;
   readonly onPathLost = () => () => undefined;

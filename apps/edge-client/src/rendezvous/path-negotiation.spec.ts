@@ -52,6 +52,11 @@ class FakePath {
     this.told.push(`remote ${ice.ufrag} ${String(candidates.length)}`);
   };
   addRemoteCandidate = (found: IceCandidate) => this.told.push(`candidate ${String(found.address.port)}`);
+  usePorts: () => void = () => undefined;
+  onPortsUsedUp = (listener: () => void) => {
+    this.usePorts = listener;
+    return () => undefined;
+  };
   readonly nats: RemoteNetwork[] = [];
   updateRemoteNetwork = (network: RemoteNetwork) => {
     if (network.nat) this.nats.push(network);
@@ -225,7 +230,28 @@ describe('PathNegotiation › NATs', () => {
 
     expect(sent[0].map((signed) => payloadOf(signed).nat?.latestPort)).toEqual([5100]);
     expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
+    await nextTurn();
     expect(paths[1].nats).toEqual([{ nat: sequential(5100), ageMs: 0 }]);
+  });
+
+  it('ports that were used up are sampled by both sides, one after the other', async () => {
+    const { ends, paths, sent, clock } = twoEnds(sequential(5100));
+    const ices = ends.map((end) => end.describe(sequential(5000)).ice);
+    ends[0].begin(ices[1]!, []);
+    ends[1].begin(ices[0]!, []);
+    clock.now = 9000;
+    paths[0].usePorts();
+    await nextTurn();
+    ends[1].receive(sent[0][0]!);
+    await nextTurn();
+    ends[0].receive(sent[1][0]!);
+    await nextTurn();
+
+    expect([sent[0].length, sent[1].length]).toEqual([1, 1]);
+    expect(paths.map(({ nats }) => nats)).toEqual([
+      [{ nat: sequential(5100), ageMs: 0 }],
+      [{ nat: sequential(5100), ageMs: 0 }],
+    ]);
   });
 
   it('another NAT than a sequential one is told once', async () => {
@@ -233,7 +259,7 @@ describe('PathNegotiation › NATs', () => {
     const { ends, sent, clock } = twoEnds(stable);
     expect(ends[0].describe(stable).nat).toEqual(stable);
     clock.now = 50_000;
-    await ends[0].traverse({ issuedAt: 50_000 });
+    await ends[0].traverse({ nat: stable, issuedAt: 50_000 });
 
     expect([sent[0].length, clock.samples]).toEqual([0, 0]);
   });

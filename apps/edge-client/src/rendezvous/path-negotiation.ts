@@ -1,5 +1,5 @@
 import type { IceCandidate, NatReport } from '@parley/nat';
-import { transportAddressKey } from '@parley/nat';
+import { FRESH_PORTS_MS, transportAddressKey } from '@parley/nat';
 import type { IcePath } from '@parley/nat/node';
 import {
   decodeBase64url,
@@ -26,9 +26,6 @@ export interface SignedNat {
   readonly nat?: NatBehaviour | undefined;
   readonly issuedAt: number;
 }
-
-/** Ports that were sampled longer ago than this are sampled again: others behind the NAT have taken some since. */
-const FRESH_NAT_MS = 1500;
 
 export interface PathNegotiationOptions {
   readonly path: IcePath;
@@ -71,7 +68,10 @@ export class PathNegotiation {
 
   constructor(options: PathNegotiationOptions) {
     this.#options = options;
-    this.#offs.push(options.path.onLocalCandidate((candidate) => this.#enqueue(candidate)));
+    this.#offs.push(
+      options.path.onLocalCandidate((candidate) => this.#enqueue(candidate)),
+      options.path.onPortsUsedUp(() => void this.#tellFreshNat()),
+    );
   }
 
   get path(): IcePath {
@@ -116,19 +116,18 @@ export class PathNegotiation {
    */
   async traverse(signed: SignedNat): Promise<void> {
     this.#signedNat = signed;
-    const { now, freshNat, isRelayOnly } = this.#options;
-    if (isRelayOnly) return;
+    if (this.#options.isRelayOnly) return;
     const told = this.#toldNat;
-    const isOld = told?.nat?.portAllocation === 'sequential' && now() - told.at > FRESH_NAT_MS;
-    if (told && !isOld) {
-      this.#tellNat(signed);
-      return;
-    }
-    const nat = await freshNat();
-    if (this.#isClosed) return;
-    this.#tellNat(signed);
-    if (!nat) return;
-    this.#toldNat = { nat, at: now() };
+    // The peer judges by the same two times whether our ports are worth a check.
+    const isOld = told?.nat?.portAllocation === 'sequential' && signed.issuedAt - told.at > FRESH_PORTS_MS;
+    if (!told || isOld) await this.#tellFreshNat();
+    if (!this.#isClosed) this.#tellNat(signed);
+  }
+
+  async #tellFreshNat(): Promise<void> {
+    const nat = await this.#options.freshNat();
+    if (!nat || this.#isClosed) return;
+    this.#toldNat = { nat, at: this.#options.now() };
     this.#send([], nat);
   }
 
@@ -149,7 +148,7 @@ export class PathNegotiation {
     if (observedAddresses) path.updateRemoteNetwork({ observedAddresses });
     if (nat) {
       this.#signedNat = { nat, issuedAt };
-      this.#tellNat(this.#signedNat);
+      void this.traverse(this.#signedNat);
     }
     if (endOfCandidates) path.endOfCandidates();
     return undefined;

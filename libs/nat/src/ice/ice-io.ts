@@ -105,6 +105,8 @@ export type IceOutput =
   | { readonly kind: 'close-sockets'; readonly bases: readonly CandidateBase[] }
   /** Ask a server from a socket that was not used before; the request leaves before the next output is performed. */
   | { readonly kind: 'sample-port'; readonly sample: number }
+  /** No prediction came true: both sides have to sample their ports anew and tell each other. */
+  | { readonly kind: 'ports-used-up' }
   /** Tell the peer about this candidate. */
   | { readonly kind: 'local-candidate'; readonly candidate: IceCandidate }
   | { readonly kind: 'path'; readonly path: IcePathReport }

@@ -133,8 +133,11 @@ export function handleDueTransaction(agent: AgentContext, transaction: CheckTran
     return;
   }
   transaction.requests += 1;
-  // The interval doubles from the third request on: the first ones of a hole punch are expected to get lost.
+  // The interval doubles from the third request on: the first ones of a hole punch are expected to get lost. Where the round
+  // trip is that of another pair, only the first repetition trusts it.
   if (transaction.requests > 2) transaction.rtoMs *= 2;
+  else if (pair.roundTripMs === undefined)
+    transaction.rtoMs = Math.max(transaction.rtoMs, agent.limits.minRtoMs);
   const isLast = transaction.requests === agent.limits.maxCheckRequests;
   transaction.dueAt = after(now, isLast ? agent.limits.finalWaitMs : transaction.rtoMs);
   transmit(agent, transaction);
@@ -145,9 +148,16 @@ function transmit(agent: AgentContext, { pair, bytes }: CheckTransaction): void 
   agent.emit({ kind: 'send', base: pair.base, to: pair.remote.address, bytes });
 }
 
+/** Usually that of the relay, and no direct path takes longer than it. */
+function longestRoundTripMs(agent: AgentContext): number | undefined {
+  const samples = agent.checklist.pairs.flatMap(({ roundTripMs }) => roundTripMs ?? []);
+  return samples.length === 0 ? undefined : Math.max(...samples);
+}
+
 /** RFC 8445 section 14.3, with the configured minimum; a known round trip is better than the formula. */
 function firstRtoMs(agent: AgentContext, pair: CandidatePair): number {
-  if (pair.roundTripMs !== undefined) return Math.max(MIN_MEASURED_RTO_MS, 2 * pair.roundTripMs);
+  const known = pair.roundTripMs ?? longestRoundTripMs(agent);
+  if (known !== undefined) return Math.max(MIN_MEASURED_RTO_MS, 2 * known);
   return Math.max(agent.limits.minRtoMs, agent.limits.timerTaMs * agent.checklist.countPending());
 }
 

@@ -40,6 +40,8 @@ export class ProbingState {
   attempt: ProbeAttempt | undefined;
   attempts = 0;
   nextAttemptAt: Instant | undefined;
+  /** The ports of the reports at hand were tried. */
+  isReportUsed = false;
   /** An authenticated check of the peer came in this generation: it has begun, its sockets are open or will be soon. */
   isPeerHeard = false;
   /** Open sockets beside the main one. */

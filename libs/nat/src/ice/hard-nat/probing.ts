@@ -35,8 +35,8 @@ const SPRAY_SKIP_EVERY = 4;
 /** A second pass makes no new mappings; it is for what was lost. */
 const SPRAY_PASSES = 2;
 const SPRAY_PASS_GAP_MS = 300;
-/** The reports of both sides are older than this: a spray would walk through ports that were given away long ago. */
-const MAX_SPRAY_AGE_MS = 3000;
+/** Ports of an older report were given away since; a side whose own report is older tells of it anew. */
+export const FRESH_PORTS_MS = 1500;
 const EXTRA_SOCKETS = 256;
 /** 256 sockets in 70 ms, without holding up the loop. */
 const SOCKETS_PER_BURST = 32;
@@ -47,8 +47,9 @@ const UNHEARD_PATIENCE_MS = 500;
 const EXTRA_SOCKETS_MS = 5000;
 /** Answers to the last checks may still be on their way. */
 const LAST_ANSWERS_MS = 1000;
+/** Milliseconds that a probe takes on a busy machine, at 1,000 per second. */
+const PROBE_MS = 1.25;
 const MAX_ATTEMPTS = 3;
-const PREDICTION_GAP_MS = 5000;
 
 /** Brings the attempt up to date; runs after every input, before ordinary checks are sent. */
 export function probe(agent: AgentContext, now: Instant): void {
@@ -56,7 +57,7 @@ export function probe(agent: AgentContext, now: Instant): void {
   if (!agent.isActive || hasDirectPath(agent, now)) {
     endAttempt(agent);
   } else {
-    if (probing.attempt !== undefined && probing.attempt.endsAt <= now) endAttempt(agent);
+    if (probing.attempt !== undefined && probing.attempt.endsAt <= now) giveUp(agent, probing.attempt);
     probing.attempt ??= startAttempt(agent, now);
     if (probing.attempt !== undefined) proceed(agent, probing.attempt, now);
   }
@@ -78,13 +79,14 @@ export function beginAgain(agent: AgentContext): void {
   const isGuess = attempt?.plan === 'guess' || attempt?.plan === 'be-guessed';
   if (isGuess) return;
   endAttempt(agent);
-  agent.probing.nextAttemptAt = undefined;
+  agent.probing.isReportUsed = false;
 }
 
 /** A new generation, with a budget of attempts of its own. */
 export function forgetAttempts(agent: AgentContext): void {
   endAttempt(agent);
   agent.probing.attempts = 0;
+  agent.probing.isReportUsed = false;
   agent.probing.nextAttemptAt = undefined;
   agent.probing.isPeerHeard = false;
 }
@@ -106,13 +108,13 @@ function startAttempt(agent: AgentContext, now: Instant): ProbeAttempt | undefin
     giveUpReflexivePairs(agent);
     return undefined;
   }
-  if (probing.attempts >= MAX_ATTEMPTS) return undefined;
+  if (probing.attempts >= MAX_ATTEMPTS || probing.isReportUsed) return undefined;
   if (probing.nextAttemptAt !== undefined && now < probing.nextAttemptAt) return undefined;
   const local = reflexiveSocket(agent);
   // Of its own check every side decides as always; only probes need a supernode's word.
   const target = reflexiveTarget(agent, plan !== 'be-predicted');
   if (local === undefined || target?.family !== local.base.family) return undefined;
-  if (plan === 'spray' && (remoteNetwork.ageMs ?? 0) > MAX_SPRAY_AGE_MS) return undefined;
+  if (plan === 'spray' && (remoteNetwork.ageMs ?? 0) > FRESH_PORTS_MS) return undefined;
   if (plan === 'guess' || plan === 'be-guessed') {
     if (!agent.probeBudget.startAttempt(target.address, now)) {
       probing.nextAttemptAt = agent.probeBudget.nextAttemptAt(target.address);
@@ -120,7 +122,8 @@ function startAttempt(agent: AgentContext, now: Instant): ProbeAttempt | undefin
     }
     probing.nextAttemptAt = agent.probeBudget.nextAttemptAt(target.address);
   } else {
-    probing.nextAttemptAt = after(now, PREDICTION_GAP_MS);
+    // Again only when somebody sampled anew: the ports of this report are used up.
+    probing.isReportUsed = true;
   }
   probing.attempts += 1;
   if (probing.attempts >= MAX_ATTEMPTS) probing.nextAttemptAt = undefined;
@@ -135,8 +138,8 @@ function newAttempt(
   now: Instant,
 ): ProbeAttempt {
   const limit = Math.min(agent.probeBudget.perAttempt, limitOf(agent, plan));
-  const durationMs =
-    plan === 'be-guessed' ? EXTRA_SOCKETS_MS : UNHEARD_PATIENCE_MS + 2 * limit + LAST_ANSWERS_MS;
+  const probingMs = (plan === 'guess' ? UNHEARD_PATIENCE_MS : 0) + SPRAY_PASS_GAP_MS + PROBE_MS * limit;
+  const durationMs = plan === 'be-guessed' ? EXTRA_SOCKETS_MS : probingMs + LAST_ANSWERS_MS;
   return {
     plan,
     local,
@@ -256,6 +259,14 @@ function sendProbe(
   };
   agent.probing.sent.set(transactionIdKey(transactionId), { base, to });
   agent.emit({ kind: 'send', base, to, bytes: encodeCheck(fields, agent.crypto) });
+}
+
+/** Ports that were predicted wrongly are sampled anew by both sides, when the controlling one says so. */
+function giveUp(agent: AgentContext, { plan }: ProbeAttempt): void {
+  endAttempt(agent);
+  const isPrediction = plan === 'predict' || plan === 'be-predicted' || plan === 'spray';
+  if (isPrediction && agent.role === 'controlling' && agent.probing.attempts < MAX_ATTEMPTS)
+    agent.emit({ kind: 'ports-used-up' });
 }
 
 function endAttempt(agent: AgentContext): void {

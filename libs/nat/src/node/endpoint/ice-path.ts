@@ -57,6 +57,7 @@ export class IcePath {
   readonly #pathLostListeners = new Listeners<[cause: PathLossCause]>();
   readonly #failedListeners = new Listeners<[cause: IceFailureCause]>();
   readonly #stateListeners = new Listeners<[change: IceStateChange]>();
+  readonly #portListeners = new Listeners<[]>();
   readonly #candidateListeners = new Listeners<[candidate: IceCandidate]>();
   readonly #direct: TrafficCount = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
   readonly #relay: TrafficCount = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
@@ -193,6 +194,11 @@ export class IcePath {
     return this.#candidateListeners.add(listener);
   }
 
+  /** No prediction of ports came true: tell the peer of freshly sampled ones, it answers with its own. */
+  onPortsUsedUp(listener: () => void): () => void {
+    return this.#portListeners.add(listener);
+  }
+
   stats(): IcePathStats {
     return { ...this.#agent.stats(), direct: { ...this.#direct }, relay: { ...this.#relay } };
   }
@@ -208,6 +214,7 @@ export class IcePath {
     this.#failedListeners.clear();
     this.#stateListeners.clear();
     this.#candidateListeners.clear();
+    this.#portListeners.clear();
   }
 
   /** @internal For the endpoint. */
@@ -297,6 +304,9 @@ export class IcePath {
           break;
         case 'sample-port':
           this.#carrier.hardNat.samplePort(this, output.sample);
+          break;
+        case 'ports-used-up':
+          this.#portListeners.notify();
           break;
         case 'suspect':
           this.#carrier.askServers();
