@@ -51,6 +51,8 @@ export const REQUEST_DESCRIPTIONS: Readonly<Record<ClientRequestName, string>> =
   'calls.history': 'Calls of the user after a cursor, equal on all devices.',
   'message.send':
     'Sealed copies of one message for devices of the peer and own devices. Acknowledged when committed.',
+  'message.send-batch':
+    'Several messages in one request, each decided over by itself: the outcomes are what `message.send` would have answered, in order. Acknowledged when all that is stored is committed. A message that does not fit its schema gets BAD_REQUEST as its outcome; each message counts as a request.',
   'mailbox.read':
     "What lies in this device's mailbox after a cursor, and whether something was dropped before it.",
   'mailbox.acknowledge': 'The app has these copies: they leave the mailbox.',

@@ -67,6 +67,7 @@ export const CLIENT_REQUESTS = {
   'call.end': by('linked', calls.callEnd),
   'calls.history': by('linked', calls.callsHistory),
   'message.send': by('linked', mailbox.messageSend),
+  'message.send-batch': by('linked', mailbox.messageSendBatch),
   'mailbox.read': by('linked', mailbox.mailboxRead),
   'mailbox.acknowledge': by('linked', mailbox.mailboxAcknowledge),
   'relay.renew': by('linked', relayRenew),

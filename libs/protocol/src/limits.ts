@@ -49,6 +49,8 @@ export const LIMITS = {
   maxSealedBytes: 24 * 1024,
   /** Copies per request; a client sends the copies of a message in several requests where they are too large for one. */
   maxCopiesPerRequest: 32,
+  /** Messages in one `message.send-batch`. */
+  maxMessagesPerRequest: 64,
   maxMailboxItems: 50,
   maxMailboxItemsPerDevice: 10_000,
   maxMailboxBytesPerDevice: 32 * 1024 * 1024,
@@ -65,8 +67,8 @@ export const LIMITS = {
   /** All other requests of one connection together, per second, with a burst of the same size times `requestBurstFactor`. */
   requestsPerSecond: 50,
   /**
-   * `message.send`, `mailbox.read` and `mailbox.acknowledge` of one connection together, with the same factor. Operators may
-   * set another rate, but none below that of the other requests.
+   * `message.send`, each message of `message.send-batch`, `mailbox.read` and `mailbox.acknowledge` of one connection
+   * together, with the same factor. Operators may set another rate, but none below that of the other requests.
    */
   messageRequestsPerSecond: 200,
   requestBurstFactor: 4,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { acknowledgementSchema } from '../acknowledgement.ts';
 import { bytesSchema, deviceIdSchema, timeSchema, userIdSchema } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
 import { messageIdSchema } from '../signed/message.ts';
@@ -37,6 +38,21 @@ export const messageSend = {
     storedAt: timeSchema,
     /** Copies that found no room. The others are stored. */
     full: z.array(deviceIdSchema).max(LIMITS.maxCopiesPerRequest),
+  }),
+};
+
+/**
+ * Several messages, to one user or to many, in one request; together they fit one socket.io message. Each is decided over
+ * by itself, and each counts towards the request budget. A message that does not fit its schema reads as null here: it is
+ * refused with BAD_REQUEST, and its neighbours are not.
+ */
+export const messageSendBatch = {
+  request: z.object({
+    messages: z.array(messageSend.request.nullable().catch(null)).min(1).max(LIMITS.maxMessagesPerRequest),
+  }),
+  response: z.object({
+    /** In the order of the messages, each as `message.send` would have acknowledged it, when all of them are decided. */
+    outcomes: z.array(acknowledgementSchema(messageSend.response)).min(1).max(LIMITS.maxMessagesPerRequest),
   }),
 };
 
