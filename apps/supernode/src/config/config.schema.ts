@@ -71,7 +71,7 @@ export const CONFIG_SCHEMA = {
     messageRequestsPerSecond: option(integer({ min: LIMITS.requestsPerSecond, max: 1_000_000 }), {
       env: 'SUPERNODE_MESSAGE_REQUESTS_PER_SECOND',
       default: LIMITS.messageRequestsPerSecond,
-      doc: 'Messages, reads and acknowledgements of one connection per second; four times as many at once.',
+      doc: 'Messages, reads and acknowledgements of one connection per second, four times as many at once; each message of a batch counts.',
     }),
     drainSeconds: option(integer({ min: 0, max: 3600 }), {
       env: 'SUPERNODE_DRAIN_SECONDS',

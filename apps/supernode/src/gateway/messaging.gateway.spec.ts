@@ -207,6 +207,117 @@ describe('message.send', () => {
   });
 });
 
+describe('message.send-batch', () => {
+  const sendBatch = async ({ connection }: SignedInUser, messages: readonly unknown[]) => {
+    const reply = await connection.send('message.send-batch', { messages });
+    if (!reply.ok) throw new TypeError(reply.error.code);
+    return reply.data.outcomes.map((outcome) => (outcome.ok ? outcome.data.full : outcome.error.code));
+  };
+
+  it('stores messages to several users in one commit, in order, and shows them', async () => {
+    const [ada, bob] = await contacts();
+    const carol = await newUser();
+    const commits = await edge.metric('parley_mailbox_commit_seconds_count');
+
+    const outcomes = await sendBatch(ada, [
+      message(bob, 'one'),
+      message(carol, 'two'),
+      message(bob, 'three'),
+    ]);
+
+    expect(outcomes).toEqual([[], [], []]);
+    expect(await edge.metric('parley_mailbox_commit_seconds_count')).toBe(commits + 1);
+    expect(await mailbox(bob)).toMatchObject([
+      { cursor: 1, messageId: messageNamed('one'), isRequest: false },
+      { cursor: 2, messageId: messageNamed('three'), isRequest: false },
+    ]);
+    expect(await mailbox(carol)).toMatchObject([{ messageId: messageNamed('two'), isRequest: true }]);
+    expect((await bob.connection.event('mailbox.arrived')).payload.items).toHaveLength(2);
+  });
+
+  it('refuses each bad message as if it had come alone, and none of its neighbours', async () => {
+    const [ada, bob] = await contacts();
+    const blocked = await newUser();
+    await ada.connection.request('contacts.block', { userId: blocked.account.userId });
+    const foreign = { userId: bob.account.userId, deviceId: new SigningDevice().deviceId };
+    const nobody = { ...partyOf(bob), userId: 'nobody' as typeof bob.account.userId };
+    const bad: [object | null, string][] = [
+      [message(bob, 'old', { listVersions: { peer: 0, own: 0 } }), 'DEVICE_LIST_STALE'],
+      [sendRequest(bob.account.userId, [foreign], 'foreign device'), 'DEVICE_LIST_STALE'],
+      [sendRequest(nobody.userId, [nobody], 'to nobody'), 'NOT_FOUND'],
+      [message(blocked, 'to whom she blocked'), 'FORBIDDEN'],
+      [sendRequest(bob.account.userId, [partyOf(ada)], 'to herself'), 'BAD_REQUEST'],
+      [{ ...message(bob, 'no copies'), copies: [] }, 'BAD_REQUEST'],
+      [null, 'BAD_REQUEST'],
+    ];
+
+    const outcomes = await sendBatch(
+      ada,
+      bad.flatMap(([request], at) => [request, message(bob, `good ${String(at)}`)]),
+    );
+
+    expect(outcomes).toEqual(bad.flatMap(([, code]) => [code, []]));
+    expect((await mailbox(bob)).map(({ messageId }) => messageId)).toEqual(
+      bad.map((_, at) => messageNamed(`good ${String(at)}`)),
+    );
+    for (const [request, code] of bad)
+      expect(await ada.connection.refusal('message.send', request)).toBe(code);
+  });
+
+  it('keeps a message once, also when it is in a batch twice or was sent by itself', async () => {
+    const [ada, bob] = await contacts();
+    const [one, two] = [message(bob, 'one'), message(bob, 'two')];
+    await ada.connection.request('message.send', one);
+
+    for (let time = 0; time < 2; time += 1)
+      expect(await sendBatch(ada, [one, two, two])).toEqual([[], [], []]);
+
+    expect((await mailbox(bob)).map(({ messageId }) => messageId)).toEqual([one.messageId, two.messageId]);
+  });
+
+  it('bounds what a stranger leaves, without a word to the sender, and says nothing of a block', async () => {
+    const [stranger, bob] = [await newUser(), await newUser()];
+    const many = Array.from({ length: LIMITS.maxRequestsPerSender + 5 }, (_, n) =>
+      message(bob, `request ${String(n)}`),
+    );
+    expect(await sendBatch(stranger, many)).toEqual(many.map(() => []));
+    expect(await mailbox(bob)).toHaveLength(LIMITS.maxRequestsPerSender);
+
+    await bob.connection.request('contacts.block', { userId: stranger.account.userId });
+    await bob.connection.request('mailbox.acknowledge', { cursors: [1, 2, 3] });
+    expect(await sendBatch(stranger, [message(bob, 'unwanted'), message(bob, 'still')])).toEqual([[], []]);
+    expect(await mailbox(bob)).toHaveLength(LIMITS.maxRequestsPerSender - 3);
+  });
+
+  it('says which message found a full mailbox', async () => {
+    const [ada, bob] = await contacts();
+    await edge.database.prisma.mailbox.updateMany({
+      where: { deviceId: bob.device.deviceId },
+      data: { itemCount: LIMITS.maxMailboxItemsPerDevice - 1 },
+    });
+
+    const outcomes = await sendBatch(ada, [message(bob, 'fits'), message(bob, 'does not')]);
+
+    expect(outcomes).toEqual([[], [bob.device.deviceId]]);
+  });
+
+  it.each<[string, (bob: SignedInUser) => object]>([
+    ['none', () => ({ messages: [] })],
+    ['no list', () => ({})],
+    [
+      'more than there may be',
+      (bob) => ({
+        messages: Array.from({ length: LIMITS.maxMessagesPerRequest + 1 }, (_, n) => message(bob, String(n))),
+      }),
+    ],
+  ])('refuses %s as a whole', async (_what, request) => {
+    const [ada, bob] = await contacts();
+
+    expect(await ada.connection.refusal('message.send-batch', request(bob))).toBe('BAD_REQUEST');
+    expect(await mailbox(bob)).toEqual([]);
+  });
+});
+
 describe('message.send without being a contact', () => {
   it('is a request, bounded without a word to the sender', async () => {
     const [stranger, bob] = [await newUser(), await newUser()];

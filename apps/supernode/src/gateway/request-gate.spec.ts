@@ -69,6 +69,37 @@ describe('RequestGate', () => {
     expect(send('message.send', {})).toBe(true);
   });
 
+  it('counts the messages of a batch, not the batch', async () => {
+    const { time, codes, send } = setUp();
+    const batch = (count: number) => ({ messages: Array.from({ length: count }, () => null) });
+    const [size, whole] = [50, MESSAGE_BURST / 50];
+    for (let sent = 0; sent < whole; sent++) expect(send('message.send-batch', batch(size))).toBe(true);
+    expect(send('message.send-batch', batch(1))).toBe(false);
+
+    await time.advance(Math.ceil((size * 1000) / MESSAGES_PER_SECOND));
+
+    expect(send('message.send-batch', batch(size + 1))).toBe(false);
+    expect(send('message.send-batch', batch(size))).toBe(true);
+    expect(codes).toEqual(['RATE_LIMITED', 'RATE_LIMITED']);
+  });
+
+  it.each([undefined, null, 'text', {}, { messages: 7 }, { messages: [] }])(
+    'takes a batch of %p for one request, and leaves it to the schema',
+    (payload) => {
+      const { send } = setUp();
+
+      for (let sent = 0; sent < MESSAGE_BURST; sent++) expect(send('message.send-batch', payload)).toBe(true);
+      expect(send('message.send-batch', payload)).toBe(false);
+    },
+  );
+
+  it('asks no more for a batch than for the largest that there may be', () => {
+    const { send } = setUp();
+
+    expect(send('message.send-batch', { messages: Array.from({ length: MESSAGE_BURST * 2 }) })).toBe(true);
+    expect(send('message.send-batch', { messages: Array.from({ length: 200 }) })).toBe(true);
+  });
+
   it('admits a bounded number of requests at one time', () => {
     const { connection, codes, send } = setUp();
     for (let begun = 0; begun < 64; begun++) connection.requestBegins();

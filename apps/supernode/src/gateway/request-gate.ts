@@ -25,6 +25,7 @@ const MIN_RETRY_MS = 20;
  */
 const OF_MESSAGES: ReadonlySet<unknown> = new Set<ClientRequestName>([
   'message.send',
+  'message.send-batch',
   'mailbox.read',
   'mailbox.acknowledge',
 ]);
@@ -56,7 +57,7 @@ export class RequestGate {
       const acknowledge = typeof last === 'function' ? (last as Acknowledge) : undefined;
       if (!connection.isOpen) return this.drop('closing');
       const now = this.clock.monotonic();
-      const retryAfterMs = (OF_MESSAGES.has(packet[0]) ? messageBudget : budget).take(now);
+      const retryAfterMs = (OF_MESSAGES.has(packet[0]) ? messageBudget : budget).take(now, costOf(packet));
       if (retryAfterMs > 0 || connection.requestsUnderWay >= MAX_UNDER_WAY) {
         if (excess.take(now) > 0) connection.close();
         const wait = Math.max(retryAfterMs, MIN_RETRY_MS);
@@ -81,4 +82,12 @@ export class RequestGate {
     this.metrics.drop('gateway', reason);
     return false;
   }
+}
+
+/** A batch costs what its messages would cost one by one. It has not been looked at yet: more than it may have is refused later. */
+function costOf([event, payload]: readonly unknown[]): number {
+  if (event !== 'message.send-batch' || typeof payload !== 'object' || payload === null) return 1;
+  const messages = 'messages' in payload ? payload.messages : undefined;
+  if (!Array.isArray(messages)) return 1;
+  return Math.min(Math.max(messages.length, 1), LIMITS.maxMessagesPerRequest);
 }

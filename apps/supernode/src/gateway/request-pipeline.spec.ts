@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { DEFAULT_TENANT, userIdSchema, type Acknowledgement, type ClientRequestName } from '@parley/protocol';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import { SigningDevice } from '../identity/testing/signing-device.ts';
+import { Refusal } from '../refusal.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Connection } from './connection.ts';
 import type { EdgeSocket } from './edge-socket.ts';
@@ -19,7 +20,8 @@ const caller = {
 
 function setUp() {
   const time = new ManualTime();
-  const pipeline = new RequestPipeline(new Metrics({ withProcess: false }), time);
+  const metrics = new Metrics({ withProcess: false });
+  const pipeline = new RequestPipeline(metrics, time);
   const connection = new Connection('192.0.2.1', new RecordingTransport(), time);
   const log: unknown[] = [];
   const serve = async (event: ClientRequestName, payload: unknown, handle: (request: unknown) => unknown) => {
@@ -32,7 +34,7 @@ function setUp() {
     ];
     await pipeline.serve(received, () => Promise.resolve(handle(received[1])));
   };
-  return { time, connection, log, serve };
+  return { time, connection, log, serve, pipeline, metrics };
 }
 
 // The fault that a test provokes is asserted by its answer; its log entry would only be noise.
@@ -101,5 +103,30 @@ describe('RequestPipeline', () => {
     expect(connection.requestsUnderWay).toBe(0);
     expect(connection.isOpen).toBe(false);
     expect(time.pendingTimers).toBe(0);
+  });
+
+  it('answers the parts of a request one by one, and logs a fault once that several of them share', async () => {
+    const { pipeline, metrics } = setUp();
+    const fault = new TypeError('away');
+    const logged = jest.spyOn(Logger.prototype, 'error');
+
+    const answers = pipeline.answerEach('message.send', [
+      { status: 'fulfilled', value: 1 },
+      { status: 'rejected', reason: fault },
+      { status: 'rejected', reason: new Refusal('FORBIDDEN') },
+      { status: 'rejected', reason: fault },
+    ]);
+
+    expect(answers).toEqual([
+      { ok: true, data: 1 },
+      refusal('INTERNAL'),
+      refusal('FORBIDDEN'),
+      refusal('INTERNAL'),
+    ]);
+    expect(logged).toHaveBeenCalledTimes(1);
+    logged.mockRestore();
+    const { body } = await metrics.exposition();
+    expect(body).toContain('parley_edge_requests_total{event="message.send",outcome="INTERNAL"} 2');
+    expect(body).toContain('parley_edge_requests_total{event="message.send",outcome="FORBIDDEN"} 1');
   });
 });

@@ -61,6 +61,26 @@ export class RequestPipeline {
     }
   }
 
+  /** Answers the parts of a request, each as an `event` of its own. A fault that several of them share is logged once. */
+  answerEach<Data>(
+    event: ClientRequestName,
+    results: readonly PromiseSettledResult<Data>[],
+  ): Acknowledgement<Data>[] {
+    const faults = new Map<unknown, Acknowledgement<never>>();
+    return results.map((result) => {
+      if (result.status === 'fulfilled') {
+        this.requests.inc({ event, outcome: 'ok' });
+        return accepted(result.value);
+      }
+      const reason: unknown = result.reason;
+      const known = faults.get(reason);
+      if (known && !known.ok) this.requests.inc({ event, outcome: known.error.code });
+      const answer = known ?? this.answerTo(reason, event);
+      faults.set(reason, answer);
+      return answer;
+    });
+  }
+
   private answerTo(error: unknown, event: ClientRequestName): Acknowledgement<never> {
     const { reply, correlationId } = mapError(error);
     if (correlationId !== undefined) {

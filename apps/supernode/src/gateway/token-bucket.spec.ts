@@ -10,6 +10,15 @@ describe('TokenBucket', () => {
     expect(bucket.take(150)).toBe(50);
   });
 
+  it('takes what a request costs, or nothing of it', () => {
+    const bucket = new TokenBucket(10, 5, 0);
+
+    expect(bucket.take(0, 3)).toBe(0);
+    expect(bucket.take(0, 3)).toBe(100);
+    expect(bucket.take(0, 2)).toBe(0);
+    expect(bucket.take(0, 5)).toBe(500);
+  });
+
   it('never holds more than the burst, and ignores a clock that runs backwards', () => {
     const bucket = new TokenBucket(10, 2, 0);
     bucket.take(0);

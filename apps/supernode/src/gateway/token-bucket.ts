@@ -10,15 +10,19 @@ export class TokenBucket {
     this.tokens = burst;
   }
 
-  /** 0 when the request was admitted, else the milliseconds until one would be. */
-  take(now: number): number {
+  /**
+   * 0 when the request was admitted, else the milliseconds until it would be.
+   *
+   * @param cost - no more than the burst
+   */
+  take(now: number, cost = 1): number {
     const gained = (Math.max(0, now - this.refilledAt) / 1000) * this.perSecond;
     this.tokens = Math.min(this.burst, this.tokens + gained);
     this.refilledAt = now;
-    if (this.tokens >= 1) {
-      this.tokens -= 1;
+    if (this.tokens >= cost) {
+      this.tokens -= cost;
       return 0;
     }
-    return ((1 - this.tokens) / this.perSecond) * 1000;
+    return ((cost - this.tokens) / this.perSecond) * 1000;
   }
 }

@@ -1,10 +1,11 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { LIMITS } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ManualTime, settled } from '../clock/testing/manual-time.ts';
 import { RecordingNotifier } from '../gateway/testing/recording-notifier.ts';
 import { callerNamed } from '../identity/testing/callers.ts';
 import { Metrics } from '../observability/metrics.ts';
+import type { Refusal } from '../refusal.ts';
 import { MailboxDelivery } from './mailbox-delivery.service.ts';
 import { MailboxRetention } from './mailbox-retention.service.ts';
 import { MailboxWriter } from './mailbox-writer.ts';
@@ -12,7 +13,7 @@ import { MessageBatches } from './message-batches.ts';
 import { MessagingMetrics } from './messaging-metrics.ts';
 import { MessagingService } from './messaging.service.ts';
 import { MemoryMailboxStore } from './testing/memory-mailbox-store.ts';
-import { copyFor } from './testing/sealed-copies.ts';
+import { copyFor, messageNamed, sendRequest } from './testing/sealed-copies.ts';
 
 const ada = callerNamed('ada');
 const bob = callerNamed('bob');
@@ -26,12 +27,23 @@ function setUp() {
   const counted = new MessagingMetrics(metrics);
   const notifier = new RecordingNotifier();
   const delivery = new MailboxDelivery(notifier, counted);
-  const nobody = { find: () => Promise.resolve([]) };
-  const batches = new MessageBatches(nobody, store, time, delivery, counted);
+  const correspondents = {
+    find: (pairs: readonly unknown[]) =>
+      Promise.resolve(
+        pairs.map(() => ({
+          sender: { listVersion: 1, devices: new Set([ada.deviceId]) },
+          recipient: { listVersion: 1, devices: new Set([bob.deviceId]) },
+          sides: { mine: 'accepted' as const, theirs: 'accepted' as const },
+          unread: { requests: 0, others: 0 },
+        })),
+      ),
+  };
+  const batches = new MessageBatches(correspondents, store, time, delivery, counted);
   const service = new MessagingService(store, new MailboxWriter(batches, store, time, counted), counted);
   const retention = new MailboxRetention(store, time, time, new BackgroundTasks(), counted);
+  const appends = jest.spyOn(store, 'append');
   const metric = async (line: string): Promise<boolean> => (await metrics.exposition()).body.includes(line);
-  return { time, store, service, retention, delivery, notifier, metric };
+  return { time, store, service, appends, retention, delivery, notifier, metric };
 }
 
 describe('MessagingService', () => {
@@ -67,6 +79,43 @@ describe('MessagingService', () => {
     const { service } = setUp();
 
     await expect(service.read(ada, { after: 0 })).rejects.toMatchObject({ code: 'DEVICE_NOT_LINKED' });
+  });
+
+  it('commits the messages of a batch together, and refuses one without the others', async () => {
+    const { service, store, time, appends } = setUp();
+    const good = (name: string) => sendRequest(bob.userId, [bob], name);
+    const messages = [good('a'), sendRequest(bob.userId, [ada], 'to itself'), null, good('b'), good('a')];
+
+    const sent = service.sendBatch(ada, { messages });
+    await time.advance(10);
+    const results = await sent;
+
+    expect(
+      results.map((result) => (result.status === 'fulfilled' ? 'stored' : (result.reason as Refusal).code)),
+    ).toEqual(['stored', 'BAD_REQUEST', 'BAD_REQUEST', 'stored', 'stored']);
+    expect(appends).toHaveBeenCalledTimes(1);
+    expect((await store.read(bob, 0, { items: 9, bytes: 9_999 }))?.items).toMatchObject([
+      { cursor: 1, messageId: messageNamed('a') },
+      { cursor: 2, messageId: messageNamed('b') },
+    ]);
+  });
+
+  it('answers a batch when the last of its messages is committed', async () => {
+    const { service, time, appends } = setUp();
+    let release = (): void => undefined;
+    appends.mockImplementationOnce(async (copies) => {
+      await new Promise<void>((resolve) => (release = resolve));
+      return copies.map(() => ({ kind: 'discarded' as const }));
+    });
+    let isAnswered = false;
+
+    const sent = service
+      .sendBatch(ada, { messages: [sendRequest(bob.userId, [bob], 'a'), null] })
+      .then(() => (isAnswered = true));
+    await time.advance(1_000);
+    expect(isAnswered).toBe(false);
+    release();
+    await sent;
   });
 
   it('counts what it delivers and what is taken', async () => {

@@ -25,6 +25,18 @@ export class MessagingService {
     return { storedAt: outcome.storedAt, full: [...outcome.full] };
   }
 
+  /** Sends each by itself, all in one turn, so that they share a commit; settles when all are decided, in order. */
+  sendBatch(
+    caller: Caller,
+    { messages }: RequestOf<'message.send-batch'>,
+  ): Promise<readonly PromiseSettledResult<ResponseOf<'message.send'>>[]> {
+    return Promise.allSettled(
+      messages.map((message) =>
+        message ? this.send(caller, message) : Promise.reject(new Refusal('BAD_REQUEST')),
+      ),
+    );
+  }
+
   /** @throws Refusal DEVICE_NOT_LINKED */
   async read(caller: Caller, request: RequestOf<'mailbox.read'>): Promise<ResponseOf<'mailbox.read'>> {
     const { after, limit = LIMITS.maxMailboxItems } = request;

@@ -174,6 +174,12 @@ export class EdgeHarness {
     return Number(pattern.exec((await this.metrics.exposition()).body)?.[1] ?? 0);
   }
 
+  /** The value of a metric without labels. */
+  async metric(name: string): Promise<number> {
+    const pattern = new RegExp(`^${name} (\\d+)$`, 'm');
+    return Number(pattern.exec((await this.metrics.exposition()).body)?.[1] ?? 0);
+  }
+
   /** Waits for something that a broken connection brings about. */
   async settled(isDone: () => boolean): Promise<void> {
     const deadline = Date.now() + 20_000;
