@@ -142,6 +142,30 @@ describe('a registered flow under attack', () => {
     expect(server.control.out).toBe(400 * FLOW_CONTROL_BYTES);
   });
 
+  it('works for a client of its own no more than 20 times per second', () => {
+    const { net, server, alice, crypto, credentialsOf } = newLabWithKeys();
+    server.admit('alice');
+    alice.input({ kind: 'start' });
+    net.clock.advance(1000);
+    const tuple = { client: alice.core.observed!, server: FLOW_SERVER, protocol: 'udp' } as const;
+    const before = server.control.out;
+    for (let sequence = 100; sequence < 1100; sequence += 1) {
+      const frame = {
+        type: FlowFrameType.REGISTER,
+        ...credentialsOf('alice'),
+        sequence,
+        lane: 0,
+        body: tokenBody(),
+      } as const;
+      const bytes = encodeFlowControl(frame, credentialsOf('alice').key, crypto);
+      server.input({ kind: 'datagram', tuple, bytes });
+      net.clock.advance(1);
+    }
+
+    expect(server.control.out - before).toBeLessThanOrEqual(20 * FLOW_CONTROL_BYTES);
+    expect(server.stats.drops).toMatchObject({ 'registered-too-often': 980 });
+  });
+
   it('tells the client nothing that it did not ask for, or under another key', () => {
     const { net, server, alice, crypto, credentialsOf } = newLabWithKeys();
     server.admit('alice');

@@ -20,5 +20,8 @@ export const DEFAULT_FLOW_LIMITS: FlowLimits = {
   bytesPerSecond: 125_000_000,
 };
 
+/** A client repeats itself after 200 ms at the earliest; more often costs it nothing and the server a MAC. */
+export const REGISTRATION_GAP_MS = 50;
+
 /** Challenges per source: answers to who has not proven where it is. Many clients may share one address of a carrier. */
 export const CHALLENGE_BUDGET = { perSecond: 200, burst: 400, maxSources: 16_384 };

@@ -16,6 +16,8 @@ export class FlowLane {
   tuple: FiveTuple | undefined;
   /** Of the last frame that was believed. */
   sequence = 0;
+  /** When the client last said where it is. */
+  registeredAt: Instant | undefined;
   timer: Timer<FlowExpiry> | undefined;
 
   isAt(address: string, port: number): boolean {

@@ -48,6 +48,7 @@ export type FlowDropReason =
   | 'unknown-flow'
   | 'bad-mac'
   | 'replayed'
+  | 'registered-too-often'
   | 'challenge-budget-exhausted'
   | 'unknown-relay-id'
   | 'not-a-party'

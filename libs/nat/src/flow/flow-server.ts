@@ -23,7 +23,12 @@ import {
   tokenOf,
   type FlowControlFrame,
 } from './flow-frame.ts';
-import { CHALLENGE_BUDGET, DEFAULT_FLOW_LIMITS, type FlowLimits } from './flow-limits.ts';
+import {
+  CHALLENGE_BUDGET,
+  DEFAULT_FLOW_LIMITS,
+  REGISTRATION_GAP_MS,
+  type FlowLimits,
+} from './flow-limits.ts';
 import { FlowRow, type FlowExpiry, type FlowLane } from './flow-row.ts';
 import type {
   FlowDropReason,
@@ -206,6 +211,10 @@ export class FlowServer implements Core<FlowServerInput, FlowServerOutput> {
     }
     const lane = row.lane(frame.lane);
     const isKnown = lane.tuple !== undefined && isSame(lane.tuple.client, tuple.client);
+    if (isKnown && lane.registeredAt !== undefined && now < after(lane.registeredAt, REGISTRATION_GAP_MS)) {
+      this.#drop('registered-too-often');
+      return;
+    }
     // Before the MAC: whoever is where the client is not known to be may cost us so much and no more.
     if (!isKnown && !this.#budget.take(tuple.client, now)) {
       this.#drop('challenge-budget-exhausted');
@@ -234,6 +243,7 @@ export class FlowServer implements Core<FlowServerInput, FlowServerOutput> {
     const before = lane.tuple;
     const isMove = before === undefined || !isSame(before.client, tuple.client);
     lane.sequence = frame.sequence;
+    lane.registeredAt = now;
     if (isMove) {
       this.#leave(lane);
       this.#evict(tuple.client);
