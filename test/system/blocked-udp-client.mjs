@@ -8,6 +8,7 @@ import { EdgeClient } from '@parley/edge-client';
 
 let client;
 let incoming;
+let session;
 
 function contactIs(userId, state) {
   return new Promise((resolve) => {
@@ -30,7 +31,7 @@ async function textOf(stream) {
 const commands = {
   async join({ url, dataDir, handle }) {
     client = await EdgeClient.open({ url, dataDir });
-    incoming = new Promise((resolve) => client.on('session', ({ session }) => resolve(session)));
+    incoming = new Promise((resolve) => client.on('session', (event) => resolve(event.session)));
     await client.register({ handle });
     await client.connect();
     return client.identity.userId;
@@ -45,23 +46,27 @@ const commands = {
     return null;
   },
   known: ({ userId }) => contactIs(userId, 'accepted'),
-  /** Opens a session, asks on a stream, and gives the answer with how the session travels. */
+  /** Asks on a stream of the session, which is opened with the first question; gives the answer with how the session travels. */
   async ask({ userId, question }) {
-    const session = await client.openSession(userId);
+    session ??= await client.openSession(userId);
     const stream = session.openStream();
     await stream.write(Buffer.from(question));
     await stream.end();
     return { answer: await textOf(stream), path: session.path };
   },
-  /** Answers the first stream of the first session with what it asked, in capitals. */
+  /** Answers every stream of the first session with what it asked, in capitals; gives how the session travels at first. */
   async answer() {
-    const session = await incoming;
-    for await (const stream of session.incomingStreams) {
-      await stream.write(Buffer.from((await textOf(stream)).toUpperCase()));
-      await stream.end();
-      return session.path;
-    }
-    return null;
+    session = await incoming;
+    return new Promise((resolve, reject) => {
+      const serve = async () => {
+        for await (const stream of session.incomingStreams) {
+          await stream.write(Buffer.from((await textOf(stream)).toUpperCase()));
+          await stream.end();
+          resolve(session.path);
+        }
+      };
+      serve().catch(reject);
+    });
   },
   netcheck: () => client.netcheck({ timeoutMs: 3000 }),
 };

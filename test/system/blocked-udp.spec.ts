@@ -49,7 +49,7 @@ class LabClient {
 
 /** A lab with a supernode on 443 that two clients have joined, each behind its own NAT, as contacts. */
 async function twoClients(
-  behaviours: readonly [NatBehaviour, NatBehaviour],
+  behaviours: readonly [NatBehaviour, NatBehaviour, ...NatBehaviour[]],
 ): Promise<{ readonly lab: Lab; readonly clients: readonly [LabClient, LabClient] }> {
   const folder = await mkdtemp(join(tmpdir(), 'parley-blocked-'));
   closing.push(() => rm(folder, { recursive: true, force: true }));
@@ -92,7 +92,7 @@ async function twoClients(
   });
   closing.push(() => supernode.halt());
   const clients = await Promise.all(
-    lab.sides.map(async ({ clients: [machine] }, at) => {
+    lab.sides.slice(0, 2).map(async ({ clients: [machine] }, at) => {
       const child = lab.spawn(machine?.host ?? '', process.execPath, [CLIENT], {
         env: { ...process.env, NODE_EXTRA_CA_CERTS: cert },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -136,6 +136,25 @@ function suite(): void {
     expect(answer).toBe('THROUGH THE ONE PORT?');
     expect([path, await answering]).toEqual(['relayed', 'relayed']);
     expect((await lab.counters()).direct.packets).toBe(0);
+  });
+
+  it('keeps a session through a move into a network that blocks UDP, and back out of it', async () => {
+    const { lab, clients } = await twoClients([
+      'endpoint-independent/address-and-port-dependent',
+      'endpoint-independent/address-and-port-dependent',
+      'udp-blocked',
+    ]);
+    const [alice, bob] = clients;
+    const ask = (question: string): Promise<{ answer: string; path: string }> =>
+      alice.run('ask', { userId: bob.userId, question });
+    void bob.run('answer');
+    const host = lab.sides[0]?.clients[0]?.host ?? '';
+
+    expect((await ask('at home?')).answer).toBe('AT HOME?');
+    await lab.move(host, 'c');
+    expect(await ask('in the office?')).toEqual({ answer: 'IN THE OFFICE?', path: 'relayed' });
+    await lab.move(host, 'a');
+    expect((await ask('home again?')).answer).toBe('HOME AGAIN?');
   });
 
   it('says in a network check that UDP is blocked and that TURN over TLS works', async () => {
