@@ -37,6 +37,8 @@ export * from './net/five-tuple.ts';
 export * from './net/ip-address.ts';
 export * from './net/source-prefix.ts';
 export * from './net/transport-address.ts';
+export type { MappingProtocol, PortMappingDrop } from './port-mapping/mapping-dialect.ts';
+export * from './port-mapping/port-mapping-client.ts';
 export type { Core } from './time/core.ts';
 export * from './time/instant.ts';
 export * from './stun/attribute-type.ts';

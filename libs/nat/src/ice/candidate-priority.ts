@@ -18,6 +18,16 @@ export function candidatePriority(kind: CandidateKind, localPreference: number):
   return 2 ** 24 * TYPE_PREFERENCE[kind] + 2 ** 8 * localPreference + (256 - COMPONENT);
 }
 
+/** Between peer-reflexive and server-reflexive, as NAT-assisted candidates of RFC 6544 section 4.2. */
+const MAPPED_TYPE_PREFERENCE = 105;
+
+/**
+ * Of an address that a gateway gave us: to the peer it is server-reflexive, but strangers reach it, which a NAT that only learnt a
+ * mapping from our packets need not allow.
+ */
+export const MAPPED_PRIORITY =
+  2 ** 24 * MAPPED_TYPE_PREFERENCE + 2 ** 8 * MAX_LOCAL_PREFERENCE + (256 - COMPONENT);
+
 /** The local preference that went into `priority`. */
 export function localPreferenceOf(priority: number): number {
   return Math.floor(priority / 2 ** 8) % 2 ** 16;

@@ -1,6 +1,12 @@
 export * from './discovery-driver.ts';
 export { monotonicNow } from './monotonic-clock.ts';
 export * from './node-crypto.ts';
+export {
+  PortMappingDriver,
+  type PortMappingDriverOptions,
+  type PortMappingEvents,
+} from './port-mapping-driver.ts';
+export * from './port-mapping-probe.ts';
 export * from './stun-server-driver.ts';
 export type * from './endpoint/endpoint-types.ts';
 export type { IcePath, IcePathStats, IceStateChange } from './endpoint/ice-path.ts';

@@ -172,6 +172,12 @@ export class UdpEndpoint {
     this.#rearm();
   }
 
+  /** Where a gateway says that our socket can be reached from outside: a candidate when it can be true. Undefined: no longer. */
+  setMappedAddress(address: TransportAddress | undefined): void {
+    this.#requireOpen();
+    this.#gathering.setMapped(address);
+  }
+
   /** Where the supernode sees our sockets, by their registered flow. */
   get observedAddresses(): readonly TransportAddress[] {
     return this.#flow.observed;

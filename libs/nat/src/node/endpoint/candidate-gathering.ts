@@ -6,7 +6,7 @@ import {
   type LocalCandidate,
 } from '../../ice/candidate.ts';
 import { FoundationTable } from '../../ice/candidate-foundation.ts';
-import { candidatePriority, MAX_LOCAL_PREFERENCE } from '../../ice/candidate-priority.ts';
+import { candidatePriority, MAPPED_PRIORITY, MAX_LOCAL_PREFERENCE } from '../../ice/candidate-priority.ts';
 import { scopeOf } from '../../ice/remote-candidate-policy.ts';
 import {
   formatTransportAddress,
@@ -18,6 +18,7 @@ import type { StunMessage } from '../../stun/message.ts';
 import { after, earliest, type Instant } from '../../time/instant.ts';
 import type { EndpointServers, GatherReport, RelayReport } from './endpoint-types.ts';
 import { hostAddresses, type HostAddress } from './host-addresses.ts';
+import { isReachableClaim } from './mapped-address.ts';
 import type { AllocatedRelay } from './relay-transports.ts';
 import { ServerQuery } from './server-query.ts';
 import type { EndpointSocket } from './endpoint-socket.ts';
@@ -43,6 +44,9 @@ export class CandidateGathering {
   readonly #foundations = new FoundationTable();
   #candidates: LocalCandidate[] = [];
   #queries: ServerQuery[] = [];
+  /** What a gateway says, and the candidate that came of it. */
+  #mappedAddress: TransportAddress | undefined;
+  #mapped: LocalCandidate | undefined;
   #relayReport: RelayReport | undefined;
   #isRelayAwaited = false;
   #isStarted = false;
@@ -74,7 +78,9 @@ export class CandidateGathering {
     this.#queries = [];
     this.#isRelayAwaited = false;
     this.#relayReport = undefined;
-    this.#candidates = this.#candidates.filter(({ kind }) => kind === 'host' || kind === 'relayed');
+    this.#candidates = this.#candidates.filter(
+      (known) => known.kind === 'host' || known.kind === 'relayed' || known === this.#mapped,
+    );
     const targets = new Map<string, TransportAddress>();
     for (const server of [
       ...servers.stun,
@@ -95,6 +101,14 @@ export class CandidateGathering {
       });
       this.#queries.push(query);
     }
+  }
+
+  /** Where a gateway says that the socket can be reached; told when that can be. Undefined: no longer. */
+  setMapped(address: TransportAddress | undefined): void {
+    this.#mappedAddress = address;
+    this.#candidates = this.#candidates.filter((known) => known !== this.#mapped);
+    this.#mapped = undefined;
+    this.#considerMapped();
   }
 
   start(now: Instant): void {
@@ -202,6 +216,35 @@ export class CandidateGathering {
         sameTransportAddress(known.address, address),
     );
     this.#add('serverReflexive', address, base, MAX_LOCAL_PREFERENCE, boundAddress.address, server);
+    this.#considerMapped();
+  }
+
+  #considerMapped(): void {
+    const address = this.#mappedAddress;
+    const socket = address === undefined ? undefined : this.#sockets.get(address.family);
+    if (address === undefined || socket === undefined || this.#mapped !== undefined) return;
+    const reflexive = this.#candidates.filter(({ kind }) => kind === 'serverReflexive');
+    if (
+      !isReachableClaim(
+        address,
+        reflexive.map((known) => known.address),
+      )
+    )
+      return;
+    const { base, boundAddress } = socket;
+    const foundation = this.#foundations.of({
+      kind: 'serverReflexive',
+      baseAddress: boundAddress.address,
+      server: 'gateway',
+    });
+    const candidate: LocalCandidate = {
+      kind: 'serverReflexive',
+      address,
+      base,
+      priority: MAPPED_PRIORITY,
+      foundation,
+    };
+    if (this.#tell(candidate)) this.#mapped = candidate;
   }
 
   #add(
@@ -212,13 +255,7 @@ export class CandidateGathering {
     baseAddress: string,
     server?: TransportAddress,
   ): void {
-    if (
-      this.#candidates.some(
-        (known) => known.base.id === base.id && sameTransportAddress(known.address, address),
-      )
-    )
-      return;
-    const candidate: LocalCandidate = {
+    this.#tell({
       kind,
       address,
       base,
@@ -228,8 +265,18 @@ export class CandidateGathering {
         baseAddress,
         ...(server === undefined ? {} : { server: server.address }),
       }),
-    };
+    });
+  }
+
+  /** False: it was known. */
+  #tell(candidate: LocalCandidate): boolean {
+    const { base, address } = candidate;
+    const isKnown = this.#candidates.some(
+      (known) => known.base.id === base.id && sameTransportAddress(known.address, address),
+    );
+    if (isKnown) return false;
     this.#candidates.push(candidate);
     this.#options.onCandidate(candidate);
+    return true;
   }
 }
