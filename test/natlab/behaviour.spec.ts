@@ -60,6 +60,15 @@ if (availability.kind === 'unavailable') {
       ([name]) => !isUserSpace(name as NatBehaviour) || tunUnavailable() === undefined,
     );
 
+    const unavailable = tunUnavailable();
+    if (unavailable !== undefined) {
+      it(`address-dependent mapping is not available on this machine: ${unavailable}`, async () => {
+        await expect(
+          createLab({ sides: [{ behaviour: 'address-dependent/random-ports' }] }),
+        ).rejects.toMatchObject({ code: 'LAB_UNAVAILABLE' });
+      });
+    }
+
     describe.each(possible)('%s', (name, { ports, admits }) => {
       let client: UdpProber;
       let server: UdpProber;

@@ -79,8 +79,8 @@ export class Lab {
     if (availability.kind === 'unavailable') throw new LabError('LAB_UNAVAILABLE', availability.reason);
     const everywhere = checked({ delayMs: linkDelayMs, loss });
     const hasDistance = options.adjustableLinks === true || linkDelayMs > 0 || loss > 0;
-    if (hasDistance) requireTun('links with a delay or with loss');
-    if (sides.some(({ behaviour }) => isUserSpace(behaviour))) requireTun('a NAT beside the kernel');
+    if (hasDistance) requireTun('links with a delay or with loss need');
+    if (sides.some(({ behaviour }) => isUserSpace(behaviour))) requireTun('a NAT in user space needs');
     const topology = planTopology(sides, carriers);
     const holder = await NamespaceHolder.start(privilege ?? availability.privilege);
     try {
@@ -242,7 +242,7 @@ function checked(impairment: Impairment): Impairment {
 function requireTun(what: string): void {
   const reason = tunUnavailable();
   if (reason !== undefined)
-    throw new LabError('LAB_UNAVAILABLE', `${what} need a network device for a program: ${reason}`);
+    throw new LabError('LAB_UNAVAILABLE', `${what} a network device for a program: ${reason}`);
 }
 
 /** Builds a lab; see {@link Lab.create}. */
