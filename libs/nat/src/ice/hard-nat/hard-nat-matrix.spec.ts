@@ -192,8 +192,8 @@ describe('hard NATs › sequential allocation is predicted', () => {
 });
 
 describe('hard NATs › random allocation is guessed', () => {
-  it('against a stable mapping: direct, median under 300 ms and worst under 2 s in 60 runs', () => {
-    const outcomes = Array.from({ length: 60 }, (_unused, seed) =>
+  it('against a stable mapping: direct, median under 300 ms and worst under 2 s in 40 runs', () => {
+    const outcomes = Array.from({ length: 40 }, (_unused, seed) =>
       seed % 2 === 0
         ? run(RESTRICTED, RANDOM, { seed, latencyMs: 0, signallingMs: 0 })
         : run(RANDOM, RESTRICTED, { seed, latencyMs: 0, signallingMs: 0 }),
@@ -252,7 +252,7 @@ describe('hard NATs › random allocation is guessed', () => {
       ...sent.map(({ at }) => sent.filter((other) => other.at > at - 1000 && other.at <= at).length),
     );
     expect(sent.length).toBeGreaterThan(2000);
-    expect(busiest).toBeLessThanOrEqual(1000 + 20 + ordinary);
+    expect(busiest).toBeLessThanOrEqual(1000 + ordinary);
   });
 });
 

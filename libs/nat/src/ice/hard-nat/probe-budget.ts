@@ -15,8 +15,10 @@ export const DEFAULT_PROBE_BUDGET: ProbeBudgetOptions = {
   attemptGapMs: 20_000,
 };
 
-/** A loop that was late makes up for this much, so that a busy moment costs neither rate nor a flood. */
-const MAX_BURST_MS = 20;
+/** Share of a second's probes that may leave in one go: a loop that was late makes up for it. The rest is the rate. */
+const BURST_SHARE = 0.04;
+/** Else a timer that fires just in time might find a hair too little, and fire again at the same instant for ever. */
+const ROUNDING = 1e-6;
 /** Addresses whose last attempt is remembered; who forgets may only try earlier. */
 const MAX_ADDRESSES = 1024;
 
@@ -56,12 +58,11 @@ export class ProbeBudget {
 
   /** Whether one more probe may leave now; if so it is counted. */
   take(now: Instant): boolean {
-    const { perSecond } = this.#options;
     const since = this.#refilledAt === undefined ? 0 : now - this.#refilledAt;
-    const limit = Math.max(1, (perSecond * MAX_BURST_MS) / 1000);
-    this.#tokens = Math.min(limit, this.#tokens + (since * perSecond) / 1000);
+    const limit = Math.max(1, this.#options.perSecond * BURST_SHARE);
+    this.#tokens = Math.min(limit, this.#tokens + since * this.#perMs);
     this.#refilledAt = now;
-    if (this.#tokens < 1) return false;
+    if (this.#tokens < 1 - ROUNDING) return false;
     this.#tokens -= 1;
     return true;
   }
@@ -69,6 +70,11 @@ export class ProbeBudget {
   /** When the next probe may leave. */
   nextAt(now: Instant): Instant {
     const missing = Math.max(0, 1 - this.#tokens);
-    return after(this.#refilledAt ?? now, (missing * 1000) / this.#options.perSecond);
+    return after(this.#refilledAt ?? now, missing / this.#perMs);
+  }
+
+  /** With a burst at its beginning no second has more than `perSecond`. */
+  get #perMs(): number {
+    return (this.#options.perSecond * (1 - BURST_SHARE)) / 1000;
   }
 }

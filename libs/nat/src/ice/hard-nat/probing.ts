@@ -48,7 +48,7 @@ const EXTRA_SOCKETS_MS = 5000;
 /** Answers to the last checks may still be on their way. */
 const LAST_ANSWERS_MS = 1000;
 /** Milliseconds that a probe takes on a busy machine, at 1,000 per second. */
-const PROBE_MS = 1.25;
+const PROBE_MS = 1.3;
 const MAX_ATTEMPTS = 3;
 
 /** Brings the attempt up to date; runs after every input, before ordinary checks are sent. */
