@@ -366,7 +366,9 @@ export class EdgeClient {
   async #openEndpoint(): Promise<void> {
     this.#opening ??= ClientEndpoint.open(this.#options.udp, this.#options.tls);
     try {
-      this.#endpoint = await this.#opening;
+      const endpoint = await this.#opening;
+      if (this.#endpoint !== endpoint) endpoint.onNetworkChange(() => this.#connection.verify());
+      this.#endpoint = endpoint;
     } catch (thrown) {
       this.#opening = undefined;
       throw thrown;

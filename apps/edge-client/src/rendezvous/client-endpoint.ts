@@ -48,6 +48,7 @@ export class ClientEndpoint {
   /** What is in use, in a form that can be compared. */
   #servers = '';
   #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
+  #hasGathered = false;
 
   private constructor(endpoint: UdpEndpoint, owners: ConnectionTable, tls: TlsOptions) {
     this.#endpoint = endpoint;
@@ -76,6 +77,13 @@ export class ClientEndpoint {
     return this.#gathered;
   }
 
+  /** Calls `listener` when an address shows up that this client did not have: another network, or a NAT that forgot us. */
+  onNetworkChange(listener: () => void): () => void {
+    return this.#endpoint.onCandidate(({ kind }) => {
+      if (this.#hasGathered && kind !== 'relayed') listener();
+    });
+  }
+
   /** Uses the servers that the supernode names. The same servers again change nothing: an allocation is kept. */
   async useServers(
     welcome: Pick<Welcome, 'stunServers' | 'relay' | 'flow'>,
@@ -96,8 +104,10 @@ export class ClientEndpoint {
       // The endpoint asks when half of the credential's life is over, so that an allocation never outlives it.
       renewCredential: async () => credentialOf(await request('relay.renew', {})),
     });
+    this.#hasGathered = false;
     this.#gathered = this.#endpoint.gather({ timeoutMs: GATHER_TIMEOUT_MS });
     await this.#gathered;
+    this.#hasGathered = true;
   }
 
   createPath(options: PathOptions): IcePath {

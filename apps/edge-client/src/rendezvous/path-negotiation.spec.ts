@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import {
   transportAddress,
   type IceCandidate,
@@ -86,7 +86,7 @@ const sequential = (latestPort: number): NatReport => ({
 
 /** Two ends whose messages the test carries. */
 function twoEnds(nat?: NatReport, hidesNat = false) {
-  const clock = { now: 1000, samples: 0 };
+  const clock = { now: 1000, samples: 0, isOnline: true };
   const keys = [0, 1].map(() => importKeyPair('Ed25519', generateKeyPair('Ed25519'))) as [KeyPair, KeyPair];
   const parties = keys.map((key, at) => ({
     userId: `user-${String(at)}` as UserId,
@@ -110,7 +110,11 @@ function twoEnds(nat?: NatReport, hidesNat = false) {
           return Promise.resolve(nat);
         },
         now: () => clock.now,
-        send: (signed) => sent[at]!.push(signed),
+        isOnline: () => clock.isOnline,
+        send: (signed) => {
+          if (clock.isOnline) sent[at]!.push(signed);
+          return Promise.resolve(clock.isOnline);
+        },
         allocateRelay: () => paths[at]!.told.push('allocate relay'),
       }),
   ) as [PathNegotiation, PathNegotiation];
@@ -132,6 +136,36 @@ function connected() {
 }
 
 describe('PathNegotiation', () => {
+  it('tells all anew, once it is online again, where a message was lost with the connection', async () => {
+    const { ends, paths, sent, clock } = connected();
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
+    try {
+      paths[0].find(candidate(1));
+      await nextTurn();
+      clock.isOnline = false;
+      paths[0].find(candidate(2));
+      paths[0].find(candidate(3));
+      await nextTurn();
+      jest.advanceTimersByTime(10_000);
+      clock.isOnline = true;
+      paths[0].find(candidate(4));
+      await nextTurn();
+      jest.advanceTimersByTime(300);
+      await nextTurn();
+      jest.advanceTimersByTime(10_000);
+      await nextTurn();
+    } finally {
+      jest.useRealTimers();
+    }
+
+    expect(sent[0].map((signed) => payloadOf(signed).candidates.map(({ port }) => port))).toEqual([
+      [1],
+      [4],
+      [1, 2, 3, 4],
+    ]);
+    for (const signed of sent[0]) expect(ends[1].receive(signed)).toBeUndefined();
+  });
+
   it('trickles what was found after the description, once and in groups', async () => {
     const { ends, paths, sent } = twoEnds();
     paths[0].find(candidate(1));

@@ -27,6 +27,9 @@ export interface SignedNat {
   readonly issuedAt: number;
 }
 
+/** From a message that was lost to the next look whether the supernode is there again. */
+const REPEAT_MS = 250;
+
 export interface PathNegotiationOptions {
   readonly path: IcePath;
   readonly sessionId: SessionId;
@@ -41,8 +44,9 @@ export interface PathNegotiationOptions {
   readonly freshNat: () => Promise<NatReport | undefined>;
   /** Milliseconds since the epoch by the supernode's clock. */
   readonly now: () => number;
-  /** Tells the peer; a failure is the sender's to count, a lost message only delays a better path. */
-  readonly send: (candidates: Signed) => void;
+  /** Tells the peer; false where the message may be lost, as with a connection that broke. A failure is the sender's to count. */
+  readonly send: (candidates: Signed) => Promise<boolean>;
+  readonly isOnline: () => boolean;
   /** There is no native relay between the two. */
   readonly allocateRelay: () => void;
 }
@@ -63,6 +67,7 @@ export class PathNegotiation {
   /** What the peer was told of our NAT, and when. */
   #toldNat: { readonly nat: NatReport | undefined; readonly at: number } | undefined;
   #isClosed = false;
+  #repetition: NodeJS.Timeout | undefined;
   /** We restarted and have not seen the peer's new credentials: they will be its answer, not a restart of its own. */
   #awaitsRestart = false;
 
@@ -162,6 +167,7 @@ export class PathNegotiation {
 
   close(): void {
     for (const off of this.#offs) off();
+    clearTimeout(this.#repetition);
     this.#pending = [];
     this.#isClosed = true;
     this.#options.path.close();
@@ -237,7 +243,26 @@ export class PathNegotiation {
       ...(nat ? { nat: { ...nat } } : {}),
     };
     this.#sequence += 1;
-    send(signPayload('sessionCandidates', payload, deviceKey));
+    void send(signPayload('sessionCandidates', payload, deviceKey)).then((isTold) => {
+      if (!isTold) this.#repeatSoon();
+    });
+  }
+
+  /**
+   * Lost with a connection, most often because our network is another one now. As numbers only grow, a lost message is worth
+   * nothing after a later one: all is told anew.
+   */
+  #repeatSoon(): void {
+    if (this.#isClosed) return;
+    this.#repetition ??= setTimeout(() => {
+      this.#repetition = undefined;
+      if (!this.#options.isOnline()) {
+        this.#repeatSoon();
+        return;
+      }
+      this.#send(this.#options.path.localCandidates().slice(0, LIMITS.maxCandidates));
+      if (this.#toldNat) void this.#tellFreshNat();
+    }, REPEAT_MS);
   }
 }
 

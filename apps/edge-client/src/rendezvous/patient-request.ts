@@ -22,6 +22,11 @@ const LOST: ReadonlySet<ErrorCode> = new Set([
   'EDGE_REQUEST_TIMEOUT',
 ]);
 
+/** Whether the supernode may never have seen a request that failed like this. */
+export function isLost(thrown: unknown): boolean {
+  return thrown instanceof EdgeClientError && (thrown.code === 'RATE_LIMITED' || LOST.has(thrown.code));
+}
+
 /**
  * Asks until it is served: what a person decided must not come to nothing because the budget of the connection was spent a
  * moment ago. A request over the budget is refused before anybody looks at it, so that it is never served twice.

@@ -6,6 +6,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { Signalling } from '../signalling/signalling.ts';
 import type { ClientEndpoint } from './client-endpoint.ts';
 import { PathNegotiation } from './path-negotiation.ts';
+import { isLost } from './patient-request.ts';
 import type { Party, SessionDropReason, VerifiedParty } from './signed-session.ts';
 
 /** Why something of a session was discarded. */
@@ -87,10 +88,15 @@ export function negotiatePath(context: RendezvousContext, options: NegotiateOpti
     allocateRelay: () => {
       if (options.policy !== 'direct-only') context.endpoint().allocateRelay();
     },
-    send: (candidates: Signed) => {
-      context.signalling
-        .request('session.candidates', { sessionId, to: peer.deviceId, candidates })
-        .catch(() => context.drops.count('candidates-not-delivered'));
+    isOnline: () => context.signalling.isOnline,
+    send: async (candidates: Signed) => {
+      try {
+        await context.signalling.request('session.candidates', { sessionId, to: peer.deviceId, candidates });
+        return true;
+      } catch (thrown) {
+        context.drops.count('candidates-not-delivered');
+        return !isLost(thrown);
+      }
     },
   });
 }

@@ -9,7 +9,7 @@ import type {
 import type { ClientClock } from '../client/client-clock.ts';
 import { DropCounter } from '../client/drop-counter.ts';
 import { TypedEvents } from '../client/typed-events.ts';
-import { asEdgeError, edgeError, type EdgeClientError } from '../errors.ts';
+import { asEdgeError, edgeError, EdgeClientError } from '../errors.ts';
 import {
   ConnectionCore,
   type ConnectionCoreOptions,
@@ -45,6 +45,9 @@ export interface SignedIn {
   readonly newestSequence: number;
 }
 
+/** Of a request on a connection that works: several retransmissions of TCP. */
+const VERIFY_TIMEOUT_MS = 2000;
+
 /** Performs what {@link ConnectionCore} decides: owns the channel and one timer, and passes validated events on. */
 export class SupernodeConnection implements Signalling {
   readonly #options: SupernodeConnectionOptions;
@@ -57,6 +60,8 @@ export class SupernodeConnection implements Signalling {
   #timer: NodeJS.Timeout | undefined;
   #lastError: EdgeClientError | undefined;
   #newestSequence = 0;
+  /** The channel that {@link verify} waits for. */
+  #verified: SignallingChannel | undefined;
 
   constructor(options: SupernodeConnectionOptions) {
     this.#options = options;
@@ -134,6 +139,24 @@ export class SupernodeConnection implements Signalling {
     if (this.state !== 'online') return;
     this.#feed({ kind: 'transport-lost' });
     this.#drop();
+  }
+
+  /**
+   * The network may be another one now: a connection that answers nothing soon is made anew. By itself TCP notices nothing for
+   * minutes, and the heartbeat takes 45 seconds.
+   */
+  verify(): void {
+    const channel = this.#channel;
+    if (this.state !== 'online' || !channel || this.#verified === channel) return;
+    this.#verified = channel;
+    const isAnswered = channel.request('relay.renew', {}, { timeoutMs: VERIFY_TIMEOUT_MS }).then(
+      () => true,
+      (thrown: unknown) => !(thrown instanceof EdgeClientError && thrown.code === 'EDGE_REQUEST_TIMEOUT'),
+    );
+    void isAnswered.then((isAlive) => {
+      this.#verified = undefined;
+      if (!isAlive) this.#ifCurrent(channel, () => this.recycle());
+    });
   }
 
   readonly request: SendRequest = <Name extends ClientRequestName>(
