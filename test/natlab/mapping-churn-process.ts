@@ -8,11 +8,22 @@ const [address, port, perSecond, most] = process.argv.slice(2);
 const intervalMs = 1_000 / Number(perSecond);
 const beganAt = performance.now();
 let opened = 0;
+let left = 0;
+let isStopping = false;
 
 function openOne(): void {
   const socket = createSocket('udp4');
-  socket.send('x', Number(port), address, () => socket.close());
+  socket.send('x', Number(port), address, () => {
+    socket.close();
+    left += 1;
+    sayWhenDone();
+  });
   opened += 1;
+}
+
+/** Not before the NAT has seen them all. */
+function sayWhenDone(): void {
+  if (isStopping && left === opened) process.stdout.write(`${opened}\n`);
 }
 
 const timer = setInterval(
@@ -24,5 +35,6 @@ const timer = setInterval(
 );
 process.stdin.resume().on('end', () => {
   clearInterval(timer);
-  process.stdout.write(`${opened}\n`);
+  isStopping = true;
+  sayWhenDone();
 });
