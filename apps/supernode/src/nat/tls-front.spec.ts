@@ -97,7 +97,7 @@ describe('TlsFront', () => {
     expect(decoded.ok && decoded.message.get(XorMappedAddress)).toEqual(
       transportAddress('127.0.0.1', localPort!),
     );
-    expect(front?.stats()).toEqual({ served: { turn: 1, http: 0 }, drops: {} });
+    expect({ ...front!.stats(), open: 0 }).toEqual({ open: 0, served: { turn: 1, http: 0 }, drops: {} });
   });
 
   it.each([['http/1.1'], [undefined]])('passes HTTP on with ALPN %s', async (alpn) => {
@@ -109,7 +109,7 @@ describe('TlsFront', () => {
     await once(socket.resume(), 'close');
 
     expect(answer.toString()).toContain(`http ${localPort!}`);
-    expect(front?.stats()).toEqual({ served: { turn: 0, http: 1 }, drops: {} });
+    expect({ ...front!.stats(), open: 0 }).toEqual({ open: 0, served: { turn: 0, http: 1 }, drops: {} });
   });
 
   it('serves TURN and HTTP on the same port at the same time', async () => {
@@ -146,10 +146,36 @@ describe('TlsFront', () => {
     plain.write('GET / HTTP/1.1\r\n\r\n');
     await new Promise((resolve) => plain.on('error', resolve).on('close', resolve).resume());
 
-    expect(front?.stats()).toEqual({
+    expect({ ...front!.stats(), open: 0 }).toEqual({
+      open: 0,
       served: { turn: 0, http: 0 },
       drops: { 'unknown-alpn': 1, 'handshake-failed': 2 },
     });
+  });
+
+  it('keeps nothing of connections that came and went', async () => {
+    const port = await open({ limits: { connections: 8, connectionsPerSource: 8 } });
+
+    // Far more than the limits admit at one time: they'd refuse if anything was kept.
+    for (let round = 0; round < 6; round += 1) {
+      const sockets = await Promise.all(
+        [BINDING, GET, BINDING, GET].map(async (bytes) => {
+          const socket = await client(port);
+          await answerTo(socket, bytes);
+          return socket;
+        }),
+      );
+      const halfWay = connectTcp(port, '127.0.0.1'); // no handshake at all
+      await once(halfWay, 'connect');
+      for (const socket of [...sockets, halfWay]) socket.destroy();
+      // The server hears of the ends a little later.
+      while (front!.stats().open > 0 || driver.stats().streams.open > 0)
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    const { served, drops } = front!.stats();
+    expect(served).toEqual({ turn: 12, http: 12 });
+    expect(drops).not.toHaveProperty('too-many-connections-of-source');
   });
 
   it('refuses connections beyond the limit of a source', async () => {

@@ -33,6 +33,8 @@ export interface BoundTls {
 export type TlsDropReason = TcpRefusal | 'handshake-failed' | 'unknown-alpn' | 'silent' | 'inlet-unreachable';
 
 export interface TlsFrontStats {
+  /** Connections now, whatever they speak. */
+  readonly open: number;
   /** Connections by what they spoke. */
   readonly served: Readonly<Record<'turn' | 'http', number>>;
   readonly drops: Readonly<Partial<Record<TlsDropReason, number>>>;
@@ -88,7 +90,7 @@ export class TlsFront {
   }
 
   stats(): TlsFrontStats {
-    return { served: { ...this.served }, drops: { ...this.drops } };
+    return { open: this.sockets.size, served: { ...this.served }, drops: { ...this.drops } };
   }
 
   /** Also cuts the connections that it passes on; those of TURN are the driver's. */
