@@ -183,6 +183,17 @@ describe.each([
     expect(await nat.stats()).toMatchObject({ flow: { flows: 0 } });
   });
 
+  it('names its alternate address for STUN, and for STUN only', async () => {
+    const { nat, testing } = await start(factory, { SUPERNODE_ALT_ADDRESS: '127.0.0.2' });
+    const relay = testing.get<RelayAccess>(RELAY_ACCESS);
+    const [{ port } = { port: 0 }] = nat.addresses();
+    const issued = await relay.issue(DEVICE);
+
+    expect(relay.stunServers()).toEqual([`127.0.0.1:${port}`, `127.0.0.2:${port}`]);
+    expect(issued?.servers.some((server) => server.includes('127.0.0.2'))).toBe(false);
+    expect((await nat.issueCredential(OWNER))?.uris.join(' ')).not.toContain('127.0.0.2');
+  });
+
   it('shows its counters to operators', async () => {
     const { nat, metrics, health } = await start(factory);
     await allocate(nat);

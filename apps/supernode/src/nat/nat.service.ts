@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { formatTransportAddress, type TransportAddress } from '@parley/nat';
+import { formatTransportAddress, transportAddress, type TransportAddress } from '@parley/nat';
 import type { TurnServerControl } from '@parley/nat/node';
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
 import { NAT_CONFIG } from '../config/config.module.ts';
@@ -35,7 +35,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
     private readonly credentials: TurnCredentials,
     private readonly flows: FlowRegistry,
-    @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm'>,
+    @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm' | 'altAddress'>,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -75,8 +75,15 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     return [first, ...others];
   }
 
+  /** At the alternate address too: only who asks two addresses learns whether its NAT looks at them. */
   stunServers(): readonly string[] {
-    return this.addresses().map(formatTransportAddress);
+    const { altAddress } = this.config;
+    const [beside] =
+      altAddress === undefined
+        ? []
+        : this.addresses().filter(({ family }) => family === transportAddress(altAddress, 0).family);
+    const alternate = beside && altAddress !== undefined ? [transportAddress(altAddress, beside.port)] : [];
+    return [...this.addresses(), ...alternate].map(formatTransportAddress);
   }
 
   /** Undefined for an unknown tenant and without the relay role. */
@@ -86,7 +93,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     if (issued === undefined) return undefined;
     this.tell(issued.learnt);
     const uris = [
-      ...this.stunServers().flatMap((server) => [
+      ...this.relayServers().flatMap((server) => [
         `stun:${server}`,
         `turn:${server}?transport=udp`,
         `turn:${server}?transport=tcp`,
@@ -110,7 +117,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
   }
 
   openFlow(device: DeviceAddress, isResumed: boolean): FlowCredentials | undefined {
-    return this.relay === null ? undefined : this.flows.open(device, this.stunServers(), isResumed);
+    return this.relay === null ? undefined : this.flows.open(device, this.relayServers(), isResumed);
   }
 
   async revoke(device: DeviceAddress): Promise<void> {
@@ -122,6 +129,10 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
   /** Undefined without the relay role, and while the relay is being started again. */
   async stats(): Promise<RelayStats | undefined> {
     return this.relay?.stats();
+  }
+
+  private relayServers(): readonly string[] {
+    return this.addresses().map(formatTransportAddress);
   }
 
   private async start(): Promise<void> {
