@@ -31,15 +31,15 @@ function casesOf({ pairs, scenarios, runs, idleSeconds }: MatrixOptions): readon
 }
 
 function caseOf(scenario: Scenario, runs: number, idleSeconds: number): Case {
-  const { name, a, b, expected, isSameSite = false, churnPerSecond = 0, openWan = false } = scenario;
+  const { name, a, b, expected, isSameSite = false, churnPerSecond = 0 } = scenario;
   const [first, second] = name.split(':');
   return {
     a: first ?? name,
     b: isSameSite ? 'same network' : (second ?? b),
     expected,
     machines: [
-      { kind: a, number: 1, machine: 1, openWan },
-      isSameSite ? { kind: b, number: 1, machine: 2 } : { kind: b, number: 2, machine: 1, openWan },
+      { kind: a, number: 1, machine: 1 },
+      isSameSite ? { kind: b, number: 1, machine: 2 } : { kind: b, number: 2, machine: 1 },
     ],
     runs: Math.min(runs, scenario.runs ?? runs),
     churnPerSecond,

@@ -23,7 +23,6 @@ const CLIENTS_PER_SITE = 2;
 export interface MatrixSite {
   readonly kind: SiteKind;
   readonly number: 1 | 2;
-  readonly openWan?: boolean;
 }
 
 /** A machine on one of them: the first or the second. */
@@ -38,8 +37,8 @@ export interface MatrixClient {
   readonly url: string;
 }
 
-function siteKey({ kind, number, openWan = false }: MatrixSite): string {
-  return `${kind}-${number}${openWan ? '-open' : ''}`;
+function siteKey({ kind, number }: MatrixSite): string {
+  return `${kind}-${number}`;
 }
 
 /** All networks of the matrix around one supernode, in one lab. */
@@ -148,8 +147,8 @@ export async function leave({ process: client }: MatrixClient): Promise<void> {
   await client.run('leave', null);
 }
 
-function sideOf({ kind, openWan = false }: MatrixSite): SideOptions {
-  return { ...SITES[kind].side, clients: CLIENTS_PER_SITE, openWan };
+function sideOf({ kind }: MatrixSite): SideOptions {
+  return { ...SITES[kind].side, clients: CLIENTS_PER_SITE };
 }
 
 function certificateIn(folder: string): string {

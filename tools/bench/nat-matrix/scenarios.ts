@@ -14,8 +14,6 @@ export interface Scenario {
   readonly churnPerSecond?: number;
   /** Both clients are signed in and silent for a while before each session. */
   readonly isIdleBefore?: boolean;
-  /** The router of both takes unsolicited packets itself. */
-  readonly openWan?: boolean;
   /** Fewer than the matrix has, where a run takes long. */
   readonly runs?: number;
 }
@@ -68,13 +66,5 @@ export const SCENARIOS: readonly Scenario[] = [
     b: 'apd-random',
     expected: OPENED,
     isSameSite: true,
-  },
-  {
-    name: 'open-wan:ei-apd',
-    what: 'a router that takes unsolicited packets itself, against one that does not',
-    a: 'ei-apd',
-    b: 'ei-apd',
-    expected: OPENED,
-    openWan: true,
   },
 ];
