@@ -23,6 +23,27 @@ describe('E-model (ITU-T G.107)', () => {
     expect(bursts).toBeLessThan(scattered);
   });
 
+  it('believes a burst ratio as far as the model is valid: 8, and 2 from a loss of 2% on', () => {
+    const rating = (lossFraction: number, burstRatio: number) =>
+      transmissionRating({ delayMs: 0, lossFraction, burstRatio });
+
+    // 5 + 90 * 1 / (1 / 8 + 10), and 5 + 90 * 5 / (5 / 2 + 10)
+    expect(rating(0.01, 8)).toBeCloseTo(93.2 - 5 - 8.888889, 5);
+    expect(rating(0.01, 35)).toBe(rating(0.01, 8));
+    expect(rating(0.05, 2)).toBeCloseTo(93.2 - 41, 5);
+    expect(rating(0.05, 35)).toBe(rating(0.05, 2));
+    expect(rating(0.01, 0.5)).toBe(rating(0.01, 1));
+  });
+
+  it('never rates more loss better, whatever the bursts', () => {
+    for (const burstRatio of [1, 2, 8, 35]) {
+      const ratings = Array.from({ length: 200 }, (_, step) =>
+        transmissionRating({ delayMs: 0, lossFraction: step / 2_000, burstRatio }),
+      );
+      expect(ratings).toEqual([...ratings].sort((a, b) => b - a));
+    }
+  });
+
   it('falls with every impairment and stays from 1 to 4.5', () => {
     let last = 4.5;
     for (let percent = 0; percent <= 100; percent += 1) {

@@ -23,6 +23,8 @@ function summary(decision: PlayoutDecision): string {
       return `play ${numberOf(decision.payload)}`;
     case 'recover':
       return `recover before ${numberOf(decision.next)}`;
+    case 'restore':
+      return `restore ${numberOf(decision.payload)}`;
     case 'merge':
       return `merge ${decision.payloads.map(numberOf).join('+')}`;
     default:
@@ -60,7 +62,7 @@ function plays(from: number, to: number): string[] {
 }
 
 function missed(decisions: readonly string[]): number {
-  return decisions.filter((decision) => decision === 'conceal' || decision.startsWith('recover')).length;
+  return decisions.filter((decision) => decision === 'conceal' || /^re(cover|store)/.test(decision)).length;
 }
 
 describe('JitterBuffer › order', () => {
@@ -126,6 +128,20 @@ describe('JitterBuffer › loss', () => {
     expect(play(second, bare, 260)).toEqual([...plays(0, 5), 'conceal', ...plays(6, 10)]);
     expect(first.counts).toMatchObject({ lost: 1, lossRuns: 1, recovered: 1 });
     expect(second.counts).toMatchObject({ lost: 1, lossRuns: 1, recovered: 0 });
+  });
+
+  it('plays a copy that came with a later packet in place of the frame that did not come, and only then', () => {
+    const buffer = new JitterBuffer();
+    const bare = steady(10).map((arrival) => ({ ...arrival, hasCopy: false }));
+    const upTo = (from: number, to: number) =>
+      bare.filter(({ index }) => index >= from && index < to && index !== 5);
+
+    const before = play(buffer, upTo(0, 6), 140);
+    for (const index of [0, 5, 6, 1_000]) buffer.storeCopy(index, payload(index, false));
+    const after = play(buffer, upTo(6, 10), 260, 140);
+
+    expect([...before, ...after]).toEqual([...plays(0, 5), 'restore 5', ...plays(6, 10)]);
+    expect(buffer.counts).toMatchObject({ played: 9, recovered: 1, lost: 0, late: 0, duplicate: 0 });
   });
 
   it('falls silent when nothing comes any more, and the end of a stream is no loss', () => {

@@ -41,6 +41,8 @@ export class JitterBuffer {
   private readonly delay = new PlayoutDelay();
   private readonly tally = new PlayoutTally();
   private readonly frames = new Map<number, Uint8Array>();
+  /** Frames that came with a later one, in case their own packet does not come. */
+  private readonly copies = new Map<number, Uint8Array>();
   /** Numbers of the frames that were played lately, to tell a repeated packet from a late one. */
   private readonly heard = new Set<number>();
   private next: number | undefined;
@@ -79,6 +81,12 @@ export class JitterBuffer {
     if (this.next !== undefined && index < this.next) return this.tally.countStore('late');
     this.frames.set(index, payload);
     return this.tally.countStore('stored');
+  }
+
+  /** Takes a copy of frame `index`, which came with a later frame that was stored. Keeps `payload`. */
+  storeCopy(index: number, payload: Uint8Array): void {
+    const first = this.next ?? Math.min(...this.frames.keys());
+    if (index >= first && index < first + CAPACITY_FRAMES) this.copies.set(index, payload);
   }
 
   /**
@@ -142,6 +150,12 @@ export class JitterBuffer {
       this.advance(index, false);
       return { kind: 'recover', next: following };
     }
+    const copy = this.copies.get(index);
+    if (copy !== undefined) {
+      this.missedInARow = 0;
+      this.advance(index, false);
+      return { kind: 'restore', payload: copy };
+    }
     this.missedInARow += 1;
     // it may still come, and there is time to wait for it
     if (behind < 0 && following === undefined) return this.moved({ kind: 'insert' });
@@ -182,6 +196,7 @@ export class JitterBuffer {
 
   private advance(index: number, wasReceived: boolean): void {
     this.frames.delete(index);
+    this.copies.delete(index);
     if (wasReceived) this.heard.add(index);
     this.heard.delete(index - PAST_FRAMES);
     this.next = index + 1;
@@ -190,7 +205,9 @@ export class JitterBuffer {
   }
 
   private jump(from: number, to: number): void {
-    for (const index of this.frames.keys()) if (index < to) this.frames.delete(index);
+    for (const kept of [this.frames, this.copies]) {
+      for (const index of kept.keys()) if (index < to) kept.delete(index);
+    }
     for (const index of this.heard) if (index < to - PAST_FRAMES) this.heard.delete(index);
     this.tally.countSkipped(to - from);
     this.next = to;
@@ -208,6 +225,7 @@ export class JitterBuffer {
   private restart(): void {
     this.delay.reset();
     this.frames.clear();
+    this.copies.clear();
     this.heard.clear();
     this.next = undefined;
     this.highest = -Infinity;

@@ -5,6 +5,8 @@ export type PlayoutDecision =
   | { readonly kind: 'play'; readonly payload: Uint8Array }
   /** The frame is lost, the next packet carries a copy. */
   | { readonly kind: 'recover'; readonly next: Uint8Array }
+  /** The frame is lost, the next packet brought it along. */
+  | { readonly kind: 'restore'; readonly payload: Uint8Array }
   /** The frame is lost or late. */
   | { readonly kind: 'conceal' }
   /** More delay is needed: conceal, and stay at the frame. */

@@ -4,7 +4,7 @@ import type { PlayoutDecision, StoreOutcome } from './playout-decision.ts';
 export interface PlayoutCounts {
   /** Played from their own packet; two that were merged count as two. */
   readonly played: number;
-  /** Played from the copy in the next packet. */
+  /** Played from a copy that came with the next packet. */
   readonly recovered: number;
   /** Times that concealment was heard because a frame was missing. */
   readonly concealed: number;
@@ -37,6 +37,7 @@ export interface PlayoutCounts {
 const KIND_COUNTER = {
   play: 'played',
   recover: 'recovered',
+  restore: 'recovered',
   conceal: 'concealed',
   insert: 'inserted',
   merge: 'merged',

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { libopus } from './opus-codec.libopus.ts';
 import type { VoiceDecoder, VoiceEncoder } from './opus-codec.ts';
 import { decodeRtcp, encodeRtcpReport } from './rtcp-packet.ts';
+import { encodeRedundantPayload } from './redundant-payload.ts';
 import { classifyDatagram, decodeRtpPacket, encodeRtpPacket } from './rtp-packet.ts';
 import { VoiceChannel, type VoiceOutput } from './voice-channel.ts';
 
@@ -140,6 +141,31 @@ describe('VoiceChannel › sending', () => {
   });
 });
 
+describe('VoiceChannel › copies', () => {
+  it('plays the copy of a frame that was lost', () => {
+    const pauses = Array.from({ length: 12 }, (_, index) => ({
+      index,
+      frame: encoder.encode(new Int16Array(320)),
+    }));
+    for (const { index, frame } of pauses) {
+      const before = pauses[index - 1];
+      const payload = before
+        ? encodeRedundantPayload(frame, { ticksBefore: 960, payload: before.frame })
+        : frame;
+      if (index !== 6) receive(voice(index, { payload, payloadType: before ? 112 : 111 }), index * 20);
+      channel.handleTimeout(instant(index * 20));
+    }
+
+    expect(channel.statistics()).toMatchObject({
+      packetsLost: 1,
+      framesRecovered: 1,
+      framesConcealed: 0,
+      unrecoveredLoss: 0,
+      dropped: {},
+    });
+  });
+});
+
 describe('VoiceChannel › reports', () => {
   it('reports every second: as a receiver before it sends, as a sender afterwards', () => {
     const first = sent(channel.handleTimeout(instant(1_000)));
@@ -219,6 +245,11 @@ describe('VoiceChannel › bad input', () => {
     ['no RTP', () => Uint8Array.of(1, 2, 3), 'not-rtp'],
     ['half an RTP packet', () => voice(0).subarray(0, 8), 'too-short'],
     ['another payload type', () => voice(0, { payloadType: 96 }), 'unknown-payload-type'],
+    [
+      'copies that are cut off',
+      () => voice(0, { payloadType: 112, payload: Uint8Array.of(0xef, 0) }),
+      'bad-redundancy',
+    ],
     ['Opus of another duration', () => voice(0, { payload: Uint8Array.of(0, 1, 2) }), 'not-20-ms-opus'],
     ['a report that is cut off', () => Uint8Array.of(0x80, 201, 0, 9), 'rtcp-bad-length'],
   ])('drops and counts %s', (_what, bytes, reason) => {

@@ -107,6 +107,7 @@ export class VoiceDriver {
         ssrc: random.readUInt32BE(0),
         firstTimestamp: random.readUInt32BE(4),
         firstSequenceNumber: random.readUInt16BE(8),
+        hasCopies: options.hasForwardErrorCorrection ?? true,
       },
       this.now(),
     );

@@ -27,4 +27,4 @@ export function samplesPerFrame(sampleRate: number): number {
  * RTP payload types that are spoken here, all dynamic (RFC 3551 section 3). None may collide with RTCP, which shares the
  * datagrams: 64 to 95 stay free (RFC 5761 section 4).
  */
-export const PAYLOAD_TYPE = { opus: 111 } as const;
+export const PAYLOAD_TYPE = { opus: 111, redundant: 112 } as const;

@@ -4,6 +4,7 @@ import type { VoiceDecoder } from './opus-codec.ts';
 import { opusPacketDurationMs } from './opus-packet.ts';
 import type { PlayoutCounts } from './playout-tally.ts';
 import { ReceptionStatistics } from './reception-statistics.ts';
+import { decodeRedundantPayload, type RedundantPayload } from './redundant-payload.ts';
 import type { ReportBlock } from './rtcp-packet.ts';
 import { timestampDistance } from './rtp-arithmetic.ts';
 import { decodeRtpPacket, type RtpFailureReason, type RtpPacket } from './rtp-packet.ts';
@@ -17,7 +18,12 @@ import {
 
 /** Why an RTP packet was not used. */
 export type VoiceDropReason =
-  RtpFailureReason | 'foreign-ssrc' | 'unknown-payload-type' | 'not-20-ms-opus' | 'off-the-frame-grid';
+  | RtpFailureReason
+  | 'foreign-ssrc'
+  | 'unknown-payload-type'
+  | 'bad-redundancy'
+  | 'not-20-ms-opus'
+  | 'off-the-frame-grid';
 
 export interface VoiceReceiverOptions {
   readonly decoder: VoiceDecoder;
@@ -72,8 +78,8 @@ export class VoiceReceiver {
     const decoded = decodeRtpPacket(datagram);
     if (!decoded.ok) return decoded.reason;
     const { packet } = decoded;
-    if (packet.payloadType !== PAYLOAD_TYPE.opus) return 'unknown-payload-type';
-    if (opusPacketDurationMs(packet.payload) !== FRAME_MS) return 'not-20-ms-opus';
+    const content = contentOf(packet);
+    if (typeof content === 'string') return content;
     if (this.source !== undefined && packet.ssrc !== this.source && !this.follow(packet, now)) {
       return 'foreign-ssrc';
     }
@@ -88,7 +94,8 @@ export class VoiceReceiver {
     this.packets += 1;
     this.bytes += datagram.length;
     // the datagram may be a view into memory that is used again
-    const outcome = this.buffer.store(index, Uint8Array.from(packet.payload), now, since);
+    const outcome = this.buffer.store(index, Uint8Array.from(content.primary), now, since);
+    if (outcome === 'stored') this.storeCopies(index, content);
     if (outcome !== 'out-of-window') {
       this.anchor = { timestamp: packet.timestamp, index };
       this.reception.add(packet, now);
@@ -107,6 +114,8 @@ export class VoiceReceiver {
         return this.orConcealed(decoder.decode(decision.payload));
       case 'recover':
         return this.orConcealed(decoder.recover(decision.next));
+      case 'restore':
+        return this.orConcealed(decoder.decode(decision.payload));
       case 'merge': {
         const [first, second] = decision.payloads;
         return crossFade(this.orConcealed(decoder.decode(first)), this.orConcealed(decoder.decode(second)));
@@ -137,6 +146,15 @@ export class VoiceReceiver {
     };
   }
 
+  /** Copies that are no frames of this stream are left; the packet that brought them is used all the same. */
+  private storeCopies(index: number, { copies }: RedundantPayload): void {
+    for (const { ticksBefore, payload } of copies) {
+      const frames = ticksBefore / RTP_TICKS_PER_FRAME;
+      if (frames < 1 || !Number.isInteger(frames) || opusPacketDurationMs(payload) !== FRAME_MS) continue;
+      this.buffer.storeCopy(index - frames, Uint8Array.from(payload));
+    }
+  }
+
   /** Goes over to another stream when the present one has ended; late packets of an earlier call must not deafen the next. */
   private follow(packet: RtpPacket, now: Instant): boolean {
     if (this.heardAt !== undefined && now - this.heardAt < STREAM_ENDED_AFTER_MS) return false;
@@ -150,6 +168,16 @@ export class VoiceReceiver {
     this.undecodable += 1;
     return this.options.decoder.conceal();
   }
+}
+
+/** The frame of a packet and what it brings along; the reason when it cannot be used. */
+function contentOf({ payloadType, payload }: RtpPacket): RedundantPayload | VoiceDropReason {
+  if (payloadType !== PAYLOAD_TYPE.opus && payloadType !== PAYLOAD_TYPE.redundant)
+    return 'unknown-payload-type';
+  const content =
+    payloadType === PAYLOAD_TYPE.opus ? { primary: payload, copies: [] } : decodeRedundantPayload(payload);
+  if (content === undefined) return 'bad-redundancy';
+  return opusPacketDurationMs(content.primary) === FRAME_MS ? content : 'not-20-ms-opus';
 }
 
 /** Two frames in the time of one, without a click. */

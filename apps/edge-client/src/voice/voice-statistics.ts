@@ -13,7 +13,7 @@ export interface VoiceStatistics {
   readonly packetsLate: number;
   readonly packetsDuplicate: number;
   readonly framesPlayed: number;
-  /** Lost, and played from the copy in the next packet (FEC). */
+  /** Lost, and played from a copy that came with the next packet (FEC). */
   readonly framesRecovered: number;
   /** Times that a frame was made up because there was none. */
   readonly framesConcealed: number;

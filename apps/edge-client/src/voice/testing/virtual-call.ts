@@ -114,6 +114,7 @@ async function createEnd(
       ssrc,
       firstSequenceNumber: 0xfff0,
       firstTimestamp: 0xffffff00,
+      hasCopies: hasForwardErrorCorrection,
     },
     instant(0),
   );
