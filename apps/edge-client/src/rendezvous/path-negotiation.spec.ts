@@ -268,6 +268,25 @@ describe('PathNegotiation › NATs', () => {
     expect(paths[1].nats).toEqual([{ nat: sequential(5100), ageMs: 0 }]);
   });
 
+  it('after a restart both tell of their NATs anew, as of another network', async () => {
+    const { ends, paths, sent } = twoEnds(sequential(5100));
+    const ices = ends.map((end) => end.describe(sequential(5000)).ice);
+    ends[0].begin(ices[1]!, []);
+    ends[1].begin(ices[0]!, []);
+    await ends[0].traverse({ nat: sequential(7000), issuedAt: 1000 });
+    await ends[1].traverse({ nat: sequential(7000), issuedAt: 1000 });
+    ends[0].restart();
+    ends[1].receive(sent[0][0]!);
+    ends[0].receive(sent[1][0]!);
+    await nextTurn();
+
+    expect(sent.map((messages) => messages.map((signed) => payloadOf(signed).nat?.latestPort))).toEqual([
+      [undefined, 5100],
+      [undefined, 5100],
+    ]);
+    expect(paths.map(({ restarts }) => restarts)).toEqual([1, 1]);
+  });
+
   it('ports that were used up are sampled by both sides, one after the other', async () => {
     const { ends, paths, sent, clock } = twoEnds(sequential(5100));
     const ices = ends.map((end) => end.describe(sequential(5000)).ice);

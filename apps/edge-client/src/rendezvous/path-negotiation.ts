@@ -198,6 +198,8 @@ export class PathNegotiation {
     const { path } = this.#options;
     path.restart();
     this.#told.clear();
+    // A restart follows a change of network more often than not: another NAT may stand in front of us.
+    this.#toldNat = undefined;
     this.#pending = [];
     const candidates = path.localCandidates().slice(0, LIMITS.maxCandidates);
     for (const candidate of candidates) this.#told.add(candidateKey(candidate));
