@@ -57,6 +57,7 @@ export const REQUEST_DESCRIPTIONS: Readonly<Record<ClientRequestName, string>> =
     "What lies in this device's mailbox after a cursor, and whether something was dropped before it.",
   'mailbox.acknowledge': 'The app has these copies: they leave the mailbox.',
   'relay.renew': 'New time-limited TURN credentials.',
+  'flow.open': 'The keys of the registered flow, for a device that became linked after its sign-in.',
   'sign-off': 'Ends the sign-in; presence ends at once.',
 };
 

@@ -4,6 +4,7 @@ import * as account from './messages/account.ts';
 import * as calls from './messages/calls.ts';
 import * as contacts from './messages/contacts.ts';
 import * as directory from './messages/directory.ts';
+import { flowOpen } from './messages/flow.ts';
 import * as mailbox from './messages/mailbox.ts';
 import { presenceSchema, presenceSet, presenceSubscribe, presenceUnsubscribe } from './messages/presence.ts';
 import { relayRenew } from './messages/relay.ts';
@@ -71,6 +72,7 @@ export const CLIENT_REQUESTS = {
   'mailbox.read': by('linked', mailbox.mailboxRead),
   'mailbox.acknowledge': by('linked', mailbox.mailboxAcknowledge),
   'relay.renew': by('linked', relayRenew),
+  'flow.open': by('linked', flowOpen),
   'sign-off': by('authenticated', signOff),
 } as const satisfies Record<string, RequestDefinition>;
 

@@ -141,7 +141,8 @@ export class SignIn {
     this.#onRecoveryCode(recoveryCode);
     if (welcome.deviceListVersion > pin.version) return this.#checkAccount(welcome, request);
     // Relays are for linked devices only, and this one became linked just now.
-    return { ...welcome, linked: true, deviceListVersion: 1, relay: await askRelay(request) };
+    const [relay, flow] = await Promise.all([askRelay(request), askFlow(request)]);
+    return { ...welcome, linked: true, deviceListVersion: 1, relay, flow };
   }
 
   async #create(deviceList: Signed, request: SendRequest): Promise<void> {
@@ -159,6 +160,16 @@ async function askRelay(request: SendRequest): Promise<Welcome['relay']> {
     return await request('relay.renew', {});
   } catch (thrown) {
     if (hasCode(thrown, 'RELAY_UNAVAILABLE')) return null;
+    throw thrown;
+  }
+}
+
+async function askFlow(request: SendRequest): Promise<Welcome['flow']> {
+  try {
+    return await request('flow.open', {});
+  } catch (thrown) {
+    // A supernode without registered flows relays by TURN.
+    if (hasCode(thrown, 'RELAY_UNAVAILABLE') || hasCode(thrown, 'UNKNOWN_EVENT')) return null;
     throw thrown;
   }
 }

@@ -11,7 +11,7 @@ import { Refusal } from '../refusal.ts';
 import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
-import type { RelayAccess } from './relay-access.port.ts';
+import type { FlowOccasion, RelayAccess } from './relay-access.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
@@ -54,8 +54,8 @@ describe('EdgeSignIn', () => {
   it('gives a sign-in the keys of a fresh flow, and nobody who is not linked', async () => {
     const asked: unknown[] = [];
     const flow = { id: 'AAAAAAAAAAA', key: 'A'.repeat(43), servers: ['198.51.100.7:3478'] };
-    const openFlow = (device: DeviceAddress, isResumed: boolean) => {
-      asked.push([device.deviceId, isResumed]);
+    const openFlow = (device: DeviceAddress, occasion: FlowOccasion) => {
+      asked.push([device.deviceId, occasion]);
       return flow;
     };
     const linked = await setUp({}, { openFlow });
@@ -66,7 +66,7 @@ describe('EdgeSignIn', () => {
       flow: null,
     });
 
-    expect(asked).toEqual([[caller.deviceId, false]]);
+    expect(asked).toEqual([[caller.deviceId, 'sign-in']]);
   });
 
   it('puts the device on the connection and opens its channel', async () => {

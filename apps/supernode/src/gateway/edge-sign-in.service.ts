@@ -7,7 +7,7 @@ import { SignInService, type SignedIn } from '../identity/sign-in.service.ts';
 import { Refusal } from '../refusal.ts';
 import type { Connection } from './connection.ts';
 import { DeviceChannels, type OpenedChannel } from './device-channels.ts';
-import { RELAY_ACCESS, type RelayAccess } from './relay-access.port.ts';
+import { RELAY_ACCESS, type FlowOccasion, type RelayAccess } from './relay-access.port.ts';
 import { FollowedReply } from './reply.ts';
 
 /** Joins identity and connection: who proved a device key gets a channel and a welcome. */
@@ -28,7 +28,7 @@ export class EdgeSignIn {
     requireNobody(connection);
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.authenticate(connection, request);
-    const welcome = await this.welcome(signedIn, false);
+    const welcome = await this.welcome(signedIn, 'sign-in');
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.open(connection, caller),
     );
@@ -46,7 +46,7 @@ export class EdgeSignIn {
       throw new Refusal('RESUME_REFUSED');
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.reauthorise(owner);
-    const welcome = await this.welcome(signedIn, true);
+    const welcome = await this.welcome(signedIn, 'resume');
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.resume(connection, caller, request.token, request.lastSequence),
     );
@@ -91,7 +91,7 @@ export class EdgeSignIn {
   /** Made before the device enters, so that nothing can fail after it did. */
   private async welcome(
     { caller, handle, deviceListVersion }: SignedIn,
-    isResumed: boolean,
+    occasion: FlowOccasion,
   ): Promise<Omit<Welcome, 'resume'>> {
     return {
       tenant: caller.tenant,
@@ -102,7 +102,7 @@ export class EdgeSignIn {
       deviceListVersion,
       stunServers: [...this.relay.stunServers()],
       relay: (caller.linked ? await this.relay.issue(caller) : undefined) ?? null,
-      flow: (caller.linked ? this.relay.openFlow(caller, isResumed) : undefined) ?? null,
+      flow: (caller.linked ? this.relay.openFlow(caller, occasion) : undefined) ?? null,
       serverTime: this.clock.now(),
     };
   }

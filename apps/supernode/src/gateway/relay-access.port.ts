@@ -1,14 +1,20 @@
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
 import type { DeviceAddress } from '../identity/caller.ts';
 
+/** When a device is told of its flow: it is there already when it asks by `request`. */
+export type FlowOccasion = 'sign-in' | 'resume' | 'request';
+
 /** What the gateway tells devices of STUN and TURN, and what a removed device loses. */
 export interface RelayAccess {
   /** `host:port` that answer STUN over UDP. */
   stunServers(): readonly string[];
   /** Undefined where this supernode does not relay. */
   issue(device: DeviceAddress): Promise<RelayCredentials | undefined>;
-  /** A registered flow, or with `isResumed` the one that the device has; undefined where this supernode does not relay. */
-  openFlow(device: DeviceAddress, isResumed: boolean): FlowCredentials | undefined;
+  /**
+   * A registered flow, a fresh one at a sign-in and else the one that the device has, if any. Undefined where this supernode
+   * does not relay.
+   */
+  openFlow(device: DeviceAddress, occasion: FlowOccasion): FlowCredentials | undefined;
   revoke(device: DeviceAddress): Promise<void>;
 }
 

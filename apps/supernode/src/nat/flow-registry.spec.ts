@@ -1,6 +1,7 @@
 import type { FlowServerControl } from '@parley/nat';
 import { decodeBase64url, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
 import { ManualTime } from '../clock/testing/manual-time.ts';
+import type { FlowOccasion } from '../gateway/relay-access.port.ts';
 import { FlowRegistry } from './flow-registry.ts';
 
 const SERVERS = ['198.51.100.7:3478'];
@@ -17,8 +18,8 @@ function registry(quotas = {}) {
   const told: FlowServerControl[] = [];
   const flows = new FlowRegistry({ relays: 10, relaysPerDevice: 2, orphanMs: 1000, ...quotas }, time);
   flows.connect((input) => told.push(input));
-  const signIn = (device: typeof alice, isResumed = false) => {
-    const credentials = flows.open(device, SERVERS, isResumed);
+  const signIn = (device: typeof alice, occasion: FlowOccasion = 'sign-in') => {
+    const credentials = flows.open(device, SERVERS, occasion);
     flows.deviceReachable(device);
     return credentials!;
   };
@@ -49,7 +50,7 @@ describe('FlowRegistry', () => {
     const second = signIn(alice);
 
     expect(second).not.toEqual(first);
-    expect(signIn(alice, true)).toEqual(second);
+    expect(signIn(alice, 'resume')).toEqual(second);
     expect(first).toMatchObject({ servers: SERVERS });
     expect([decodeBase64url(first.id)?.length, decodeBase64url(first.key)?.length]).toEqual([8, 32]);
     expect(kinds()).toEqual([
@@ -65,10 +66,17 @@ describe('FlowRegistry', () => {
 
   it('lets the flow of a sign-in that came to nothing end by itself', () => {
     const { flows, told } = registry();
-    flows.open(alice, SERVERS, false);
+    flows.open(alice, SERVERS, 'sign-in');
     expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: 60_000 });
     flows.deviceReachable(alice);
     expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: null });
+  });
+
+  it('gives a flow that stays to a device which is there and asks, the same one again and again', () => {
+    const { flows, told } = registry();
+    const first = flows.open(alice, SERVERS, 'request');
+    expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: null });
+    expect(flows.open(alice, SERVERS, 'request')).toEqual(first);
   });
 
   it('keeps the flow of a device whose connection expired for a while, and ends it where the device left', () => {
@@ -149,6 +157,6 @@ describe('FlowRegistry', () => {
   });
 
   it('gives nothing where there is no server for it', () => {
-    expect(registry().flows.open(alice, [], false)).toBeUndefined();
+    expect(registry().flows.open(alice, [], 'sign-in')).toBeUndefined();
   });
 });

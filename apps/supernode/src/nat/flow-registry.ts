@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { FlowServerControl, FlowServerEvent } from '@parley/nat';
 import { decodeBase64url, encodeBase64url, type FlowCredentials } from '@parley/protocol';
 import type { Scheduler } from '../clock/scheduler.port.ts';
+import type { FlowOccasion } from '../gateway/relay-access.port.ts';
 import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
 import type { PeerFlows } from '../rendezvous/peer-flows.port.ts';
@@ -60,12 +61,17 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
     return this.refused;
   }
 
-  /** A flow with fresh keys, or with `isResumed` the one that the device has. */
-  open(device: DeviceAddress, servers: readonly string[], isResumed: boolean): FlowCredentials | undefined {
+  /** At a sign-in a flow with fresh keys, else the one that the device has, if any. */
+  open(
+    device: DeviceAddress,
+    servers: readonly string[],
+    occasion: FlowOccasion,
+  ): FlowCredentials | undefined {
     if (servers.length === 0) return undefined;
     const owner = deviceKey(device);
     const known = this.flows.get(owner);
-    const flow = isResumed && known ? known : this.admit(device, known);
+    const flow = occasion !== 'sign-in' && known ? known : this.admit(device, known);
+    if (occasion === 'request') this.limit(device, null);
     return {
       id: encodeBase64url(flow.flowId),
       key: encodeBase64url(flow.key),

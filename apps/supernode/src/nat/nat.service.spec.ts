@@ -108,7 +108,7 @@ async function allocate(
 
 /** Registers the flow of the device at the supernode's port; resolves when the main thread knows where the device is. */
 async function register(nat: NatService, flows: FlowRegistry): Promise<void> {
-  const credentials = nat.openFlow(DEVICE, false);
+  const credentials = nat.openFlow(DEVICE, 'request');
   const [server] = nat.addresses();
   if (!credentials || !server) throw new RangeError('no flow');
   const [flowId, key] = [credentials.id, credentials.key].map((text) => decodeBase64url(text)!);
@@ -226,7 +226,7 @@ describe('NatService without the relay role', () => {
     expect(nat.addresses()).toEqual([]);
     expect(testing.get<StunListeners>(STUN_LISTENERS).listening()).toEqual([]);
     expect(await nat.issueCredential(OWNER)).toBeUndefined();
-    expect(nat.openFlow(DEVICE, false)).toBeUndefined();
+    expect(nat.openFlow(DEVICE, 'request')).toBeUndefined();
     await nat.revokeCredentials(OWNER);
     expect(await nat.stats()).toBeUndefined();
   });

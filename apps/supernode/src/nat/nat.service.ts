@@ -4,7 +4,7 @@ import type { TurnServerControl } from '@parley/nat/node';
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
 import { NAT_CONFIG } from '../config/config.module.ts';
 import type { NatConfig } from '../config/config.schema.ts';
-import type { RelayAccess } from '../gateway/relay-access.port.ts';
+import type { FlowOccasion, RelayAccess } from '../gateway/relay-access.port.ts';
 import { SupernodeError } from '../errors.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import { urlOf, type BoundUrls } from '../listeners.ts';
@@ -116,8 +116,8 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     return { username, password, realm, ttlSeconds, servers };
   }
 
-  openFlow(device: DeviceAddress, isResumed: boolean): FlowCredentials | undefined {
-    return this.relay === null ? undefined : this.flows.open(device, this.relayServers(), isResumed);
+  openFlow(device: DeviceAddress, occasion: FlowOccasion): FlowCredentials | undefined {
+    return this.relay === null ? undefined : this.flows.open(device, this.relayServers(), occasion);
   }
 
   async revoke(device: DeviceAddress): Promise<void> {

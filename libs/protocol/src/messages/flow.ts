@@ -9,6 +9,8 @@ export const flowCredentialsSchema = z.object({
   /** Transport addresses as `host:port` that take registrations and relay. */
   servers: z.array(z.string().max(256)).min(1).max(8),
 });
+/** For a device that became linked after its sign-in, whose welcome had none. Gives the flow that the device has, if any. */
+export const flowOpen = { request: z.object({}), response: flowCredentialsSchema };
 export type FlowCredentials = z.infer<typeof flowCredentialsSchema>;
 
 /** A relay between the registered flows of the two devices of a session; opened by the accepted answer. */
