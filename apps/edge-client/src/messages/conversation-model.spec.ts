@@ -8,7 +8,8 @@ import { newAccount, type TestAccount } from './testing/test-account.ts';
 
 /** One thing that happens to the world. `a` and `b` choose devices. */
 type Step =
-  | { readonly kind: 'send'; readonly a: number; readonly b: number }
+  | { readonly kind: 'send'; readonly a: number; readonly b: number; readonly count: number }
+  | { readonly kind: 'upgrade'; readonly takesBatches: boolean }
   | { readonly kind: 'crash' | 'connect' | 'disconnect' | 'events' | 'read'; readonly a: number }
   | { readonly kind: 'link'; readonly a: number; readonly b: number; readonly isUp: boolean }
   | { readonly kind: 'network'; readonly fates: readonly Fate[] }
@@ -17,7 +18,17 @@ type Step =
 
 const device = fc.nat(3);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('send' as const), a: device, b: device }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      ...{ kind: fc.constant('send' as const), a: device, b: device },
+      count: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('upgrade' as const), takesBatches: fc.boolean() }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -96,12 +107,14 @@ async function historyOf(one: WorldDevice): Promise<readonly string[]> {
 async function perform(world: MessageWorld, one: Step, sent: Sent[]): Promise<void> {
   if (one.kind === 'network') world.fates = [...one.fates];
   else if (one.kind === 'time') await world.advance(one.ms);
+  else if (one.kind === 'upgrade') world.takesBatches = one.takesBatches;
   else {
     const a = world.devices[one.a];
     if (!a) throw new TypeError('No such device.');
     if (one.kind === 'send') {
-      const { id } = await a.messages.send(peerOf(a), `message ${String(sent.length)}`);
-      sent.push({ key: messageKey(a.party.deviceId, id), by: a });
+      const texts = Array.from({ length: one.count }, (_, at) => `message ${String(sent.length + at)}`);
+      for (const { id } of await Promise.all(texts.map((text) => a.messages.send(peerOf(a), text))))
+        sent.push({ key: messageKey(a.party.deviceId, id), by: a });
     } else if (one.kind === 'link') {
       const b = world.devices[one.b];
       if (b) world.setLink(a, b, one.isUp);

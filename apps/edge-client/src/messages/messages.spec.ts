@@ -5,6 +5,7 @@ import { edgeError, errorFromWire } from '../errors.ts';
 import type { ReceivedMessage } from './chat-message.ts';
 import { conversationIdOf, OUTBOX_LIFETIME_MS, sealMessage } from './message-sealing.ts';
 import type { StatusChange } from './messages.ts';
+import { messageKey } from './stored-message.ts';
 import { MessageWorld, type WorldDevice } from './testing/message-world.ts';
 import { PlainProvider } from './testing/plain-provider.ts';
 import { newAccount, TENANT } from './testing/test-account.ts';
@@ -68,6 +69,50 @@ describe('Messages', () => {
     await settleReceipts();
 
     expect(world.stored - before).toBeLessThanOrEqual(2);
+  });
+
+  const sendMany = (count: number) =>
+    Promise.all(Array.from({ length: count }, (_, at) => send(`message ${String(at)}`)));
+  const sends = () => world.requests.filter((name) => name.startsWith('message.send'));
+
+  it('sends what waits in few requests, in the order in which the app sent it', async () => {
+    const sent = await sendMany(40);
+    await world.settle();
+    await settleReceipts();
+
+    expect(await Promise.all(sent.map(({ stored }) => stored))).toHaveLength(40);
+    expect(sends().length).toBeLessThan(10);
+    expect(sends()).toContain('message.send-batch');
+    expect([...bob.handed.keys()]).toEqual(sent.map(({ id }) => messageKey(alice.party.deviceId, id)));
+  });
+
+  it('sends one by one to a supernode that knows no batches', async () => {
+    world.takesBatches = false;
+    const sent = await sendMany(40);
+    await settleReceipts();
+
+    expect(await Promise.all(sent.map(({ stored }) => stored))).toHaveLength(40);
+    expect(bob.handed.size).toBe(40);
+    expect(sends().filter((name) => name === 'message.send-batch')).toHaveLength(1);
+  });
+
+  it('fails one message of many, and tries one of many again', async () => {
+    const first = await send('first');
+    await first.stored;
+    const refusals = [
+      errorFromWire({ code: 'FORBIDDEN', message: 'blocked', retryable: false }),
+      errorFromWire({ code: 'STORE_UNAVAILABLE', message: 'away', retryable: true, retryAfterMs: 2000 }),
+    ];
+    world.refusals.push(...refusals);
+    const sent = await sendMany(10);
+    await settleReceipts();
+
+    const outcomes = await Promise.allSettled(sent.map(({ stored }) => stored));
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: { code: 'FORBIDDEN' } },
+    ]);
+    expect(bob.handed.size).toBe(10);
+    expect([...bob.handed.values()].every(({ times }) => times === 1)).toBe(true);
   });
 
   it('tells nobody of a device that is invisible, until it is not', async () => {

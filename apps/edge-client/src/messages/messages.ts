@@ -244,7 +244,7 @@ export class Messages {
   /** Client only: signed in or resumed. */
   online(): void {
     this.#mailbox.online();
-    this.#outbox.wake();
+    this.#outbox.online();
     this.#receipts.begin();
   }
 

@@ -15,6 +15,7 @@ import { outboxDone, type MessageBook } from './message-book.ts';
 import { deviceIdOfListed, OUTBOX_LIFETIME_MS, sealMessage } from './message-sealing.ts';
 import type { OutboxEntry } from './message-store.ts';
 import type { MessagesContext } from './messages-context.ts';
+import { MAX_REQUEST_BYTES, SendQueue } from './send-queue.ts';
 import { messageKey } from './stored-message.ts';
 
 /** What becomes of an entry. */
@@ -33,6 +34,8 @@ interface Recipient {
 
 interface Delivery {
   readonly entry: OutboxEntry;
+  /** Counts up in the order in which entries came. */
+  readonly order: number;
   /** Devices that have their copy, or whose mailbox has it. */
   readonly done: Set<DeviceId>;
   attempts: number;
@@ -44,9 +47,8 @@ interface Delivery {
 const BACKOFF = { baseMs: 500, capMs: 60_000 };
 /** A full mailbox empties when its owner comes back: not soon. */
 const FULL_MAILBOX_RETRY_MS = 60_000;
-const MAX_IN_FLIGHT = 16;
-/** Sealed bytes of one request, so that all of it stays below the limit of one socket.io message. */
-const MAX_REQUEST_BYTES = LIMITS.maxMessageBytes - 6 * 1024;
+/** What one request holds is under way while the next is sealed. */
+const MAX_IN_FLIGHT = 2 * LIMITS.maxMessagesPerRequest;
 /** Base64url, and what surrounds it in JSON. */
 const COPY_OVERHEAD_BYTES = 256;
 
@@ -76,6 +78,8 @@ export class Outbox {
   readonly #book: MessageBook;
   readonly #listener: OutboxListener;
   readonly #deliveries = new Map<MessageId, Delivery>();
+  readonly #queue: SendQueue;
+  #entered = 0;
   #inFlight = 0;
   #isClosed = false;
 
@@ -83,6 +87,7 @@ export class Outbox {
     this.#context = context;
     this.#book = book;
     this.#listener = listener;
+    this.#queue = new SendQueue(context);
     for (const entry of book.outbox) this.#enter(entry);
   }
 
@@ -92,7 +97,13 @@ export class Outbox {
     this.#pump();
   }
 
-  /** The client came online, or a session was opened: what waits is tried at once. */
+  /** Signed in or resumed. */
+  online(): void {
+    this.#queue.online();
+    this.wake();
+  }
+
+  /** A session was opened, or the client came online: what waits is tried at once. */
   wake(): void {
     for (const delivery of this.#deliveries.values()) {
       delivery.cancelRetry?.();
@@ -103,12 +114,15 @@ export class Outbox {
 
   close(): void {
     this.#isClosed = true;
+    this.#queue.close();
     for (const { cancelRetry } of this.#deliveries.values()) cancelRetry?.();
   }
 
   #enter(entry: OutboxEntry): void {
+    this.#entered += 1;
     this.#deliveries.set(entry.messageId, {
       entry,
+      order: this.#entered,
       done: new Set(),
       attempts: 0,
       isRunning: false,
@@ -256,13 +270,9 @@ export class Outbox {
     const { messageId, peer, content } = delivery.entry;
     let isFull = false;
     for (const group of groupsOf(copies)) {
-      const { storedAt, full } = await this.#request({
-        messageId,
-        to: peer,
-        isReceipt: content.kind === 'receipt',
-        listVersions,
-        copies: group,
-      });
+      const isReceipt = content.kind === 'receipt';
+      const request = { messageId, to: peer, isReceipt, listVersions, copies: group };
+      const { storedAt, full } = await this.#request(request, delivery.order);
       delivery.storedAt = storedAt;
       for (const { to } of group) if (!full.includes(to.deviceId)) delivery.done.add(to.deviceId);
       isFull ||= full.length > 0;
@@ -270,9 +280,9 @@ export class Outbox {
     return isFull;
   }
 
-  async #request(request: RequestOf<'message.send'>): Promise<ResponseOf<'message.send'>> {
+  async #request(request: RequestOf<'message.send'>, order: number): Promise<ResponseOf<'message.send'>> {
     try {
-      return await this.#context.request('message.send', request);
+      return await this.#queue.send(request, order);
     } catch (thrown) {
       const error = asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION');
       if (error.code === 'DEVICE_LIST_STALE') {

@@ -4,17 +4,21 @@
  */
 import { randomBytes } from 'node:crypto';
 import {
+  accepted,
   encodeBase64url,
+  refused,
   type ClientRequestName,
   type Contact,
   type DeviceId,
   type MailboxItem,
   type MessageId,
   type RequestOf,
+  type ResponseOf,
   type UserId,
+  type WireErrorCode,
 } from '@parley/protocol';
 import { DropCounter } from '../../client/drop-counter.ts';
-import { edgeError, type EdgeClientError } from '../../errors.ts';
+import { edgeError, EdgeClientError, errorFromWire } from '../../errors.ts';
 import type { SendRequest } from '../../signalling/signalling.ts';
 import type { ReceivedMessage } from '../chat-message.ts';
 import { MemoryMessageStore } from '../memory-message-store.ts';
@@ -186,7 +190,11 @@ export class MessageWorld {
   listProblem: EdgeClientError | undefined;
   readonly fullFor = new Set<DeviceId>();
   continuity: 'complete' | 'gap' = 'complete';
-  /** Requests that were stored. */
+  /** Whether the supernode knows `message.send-batch`. */
+  takesBatches = true;
+  /** What the supernode was asked. */
+  readonly requests: ClientRequestName[] = [];
+  /** Messages that were stored. */
   stored = 0;
   /** Whether the devices have a `message` handler. */
   readonly hasApp: boolean;
@@ -308,7 +316,9 @@ export class MessageWorld {
   }
 
   #serve(device: WorldDevice, name: ClientRequestName, payload: never): unknown {
+    this.requests.push(name);
     if (name === 'message.send') return this.#store(device, payload);
+    if (name === 'message.send-batch') return this.#storeEach(device, payload);
     if (name === 'mailbox.acknowledge') {
       const { cursors }: RequestOf<'mailbox.acknowledge'> = payload;
       device.mailbox.items = device.mailbox.items.filter(({ cursor }) => !cursors.includes(cursor));
@@ -321,7 +331,25 @@ export class MessageWorld {
     return { items, hasMore, cursor, continuity: this.continuity };
   }
 
-  #store(sender: WorldDevice, { copies, messageId }: RequestOf<'message.send'>): unknown {
+  #storeEach(
+    sender: WorldDevice,
+    { messages }: RequestOf<'message.send-batch'>,
+  ): ResponseOf<'message.send-batch'> {
+    if (!this.takesBatches)
+      throw errorFromWire({ code: 'UNKNOWN_EVENT', message: 'unknown', retryable: false });
+    const outcomes = messages.map((message) => {
+      if (!message) return refused('BAD_REQUEST', 'malformed');
+      try {
+        return accepted(this.#store(sender, message));
+      } catch (thrown) {
+        if (!(thrown instanceof EdgeClientError)) throw thrown;
+        return refused(thrown.code as WireErrorCode, thrown.message, thrown.retryAfterMs);
+      }
+    });
+    return { outcomes };
+  }
+
+  #store(sender: WorldDevice, { copies, messageId }: RequestOf<'message.send'>): ResponseOf<'message.send'> {
     const refusal = this.refusals.shift();
     if (refusal) throw refusal;
     this.stored += 1;
