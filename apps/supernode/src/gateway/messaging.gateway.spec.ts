@@ -211,7 +211,7 @@ describe('message.send-batch', () => {
   const sendBatch = async ({ connection }: SignedInUser, messages: readonly unknown[]) => {
     const reply = await connection.send('message.send-batch', { messages });
     if (!reply.ok) throw new TypeError(reply.error.code);
-    return reply.data.outcomes.map((outcome) => (outcome.ok ? outcome.data.full : outcome.error.code));
+    return reply.data.outcomes.map((outcome) => (outcome?.ok ? outcome.data.full : outcome?.error.code));
   };
 
   it('stores messages to several users in one commit, in order, and shows them', async () => {

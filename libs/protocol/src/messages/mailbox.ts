@@ -51,8 +51,14 @@ export const messageSendBatch = {
     messages: z.array(messageSend.request.nullable().catch(null)).min(1).max(LIMITS.maxMessagesPerRequest),
   }),
   response: z.object({
-    /** In the order of the messages, each as `message.send` would have acknowledged it, when all of them are decided. */
-    outcomes: z.array(acknowledgementSchema(messageSend.response)).min(1).max(LIMITS.maxMessagesPerRequest),
+    /**
+     * In the order of the messages, each as `message.send` would have acknowledged it, when all of them are decided. One
+     * that a client does not understand, as that of a newer supernode, reads as null.
+     */
+    outcomes: z
+      .array(acknowledgementSchema(messageSend.response).nullable().catch(null))
+      .min(1)
+      .max(LIMITS.maxMessagesPerRequest),
   }),
 };
 
