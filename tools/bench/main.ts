@@ -9,12 +9,22 @@ import { describeMachine } from './machine.ts';
 import { messages } from './messages.bench.ts';
 import { natMatrix } from './nat-matrix.bench.ts';
 import { relay } from './relay.bench.ts';
+import { pathSwitch } from './path-switch.bench.ts';
 import { renderJson, renderReport } from './report.ts';
 import { session } from './session.bench.ts';
 import { setup } from './setup.bench.ts';
 import { stunCodec } from './stun-codec.bench.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [stunCodec, session, setup, messages, calls, natMatrix, relay];
+const BENCHMARKS: readonly Benchmark[] = [
+  stunCodec,
+  session,
+  setup,
+  messages,
+  calls,
+  natMatrix,
+  relay,
+  pathSwitch,
+];
 
 /**
  * `npm run bench -- NAME [--json]`: the table on standard error with `--json`, else on standard output. Exit code 1: a

@@ -1,0 +1,221 @@
+/**
+ * One edge client in a process of its own. Commands come as IPC messages `{ id, command, params }` and are answered with
+ * `{ id, result }` or `{ id, code }`. All times are of the machine's monotonic clock, which its processes share.
+ */
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { EdgeClient } from '@parley/edge-client';
+
+const CHUNK_BYTES = 64 * 1024;
+const PACED_CHUNK_BYTES = 8 * 1024;
+const PACE_MS = 5;
+const DATAGRAM_BYTES = 160;
+const BUCKET_MS = 10;
+const TAKE_DEADLINE_MS = 30_000;
+/** What a chunk is cut from, so that no two chunks of a stream are alike. */
+const PATTERN = Buffer.from(Array.from({ length: 2 * CHUNK_BYTES }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
+
+let client;
+let session;
+const incoming = [];
+const requests = [];
+let sessions = 0;
+let ticker;
+let ticks = { sent: 0, refused: 0 };
+let arrivals = [];
+let pathLog = [];
+let isBulkWanted = false;
+let closure = null;
+const watchers = new Set();
+
+function now() {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+function use(next) {
+  session = next;
+  sessions += 1;
+  ticks = { sent: 0, refused: 0 };
+  arrivals = [];
+  closure = null;
+  pathLog = [[next.path, now()]];
+  next.onPath((path) => {
+    pathLog.push([path, now()]);
+    for (const watcher of watchers) watcher();
+  });
+  next.onDatagram((bytes) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    arrivals.push([view.getUint32(0), view.getFloat64(4), now()]);
+    for (const watcher of watchers) watcher();
+  });
+  void next.closed.then(({ by, error }) => (closure = { by, code: error?.code ?? null }));
+}
+
+/** Resolves with what `look` finds, at the next change that makes it find something. */
+function when(look, ms) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      watchers.delete(watcher);
+      reject(Object.assign(new Error(`not within ${ms} ms; ${JSON.stringify(pathLog)}`), { code: 'LATE' }));
+    }, ms);
+    const watcher = () => {
+      const found = look();
+      if (found === undefined) return;
+      watchers.delete(watcher);
+      clearTimeout(timer);
+      resolve(found);
+    };
+    watchers.add(watcher);
+    watcher();
+  });
+}
+
+function contactIs(userId, state) {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (client.contacts.get(userId)?.state !== state) return;
+      off();
+      resolve(null);
+    };
+    const off = client.contacts.on('change', look);
+    look();
+  });
+}
+
+const commands = {
+  async join({ url, dataDir, handle, autoAccept, bind }) {
+    client = await EdgeClient.open({ url, dataDir, ...(bind ? { udp: { bind } } : {}) });
+    if (autoAccept) client.sessions.autoAccept = autoAccept;
+    client.on('session', (event) => {
+      incoming.push(event.session);
+      for (const watcher of watchers) watcher();
+    });
+    client.on('session-request', (request) => {
+      requests.push(request);
+      for (const watcher of watchers) watcher();
+    });
+    await client.register({ handle });
+    await client.connect();
+    return client.identity.userId;
+  },
+  async request({ userId }) {
+    await client.contacts.request(userId);
+    return null;
+  },
+  async accept({ userId }) {
+    await contactIs(userId, 'pending-in');
+    await client.contacts.accept(userId);
+    return null;
+  },
+  known: ({ userId }) => contactIs(userId, 'accepted'),
+  async open({ userId, policy, timeoutMs }) {
+    use(await client.openSession(userId, { policy, timeoutMs }));
+    return null;
+  },
+  async take() {
+    await when(() => (incoming.length > 0 ? null : undefined), TAKE_DEADLINE_MS);
+    use(incoming.shift());
+    return null;
+  },
+  /** Of somebody whom the app is asked about. */
+  requested: ({ ms }) => when(() => (requests.length > 0 ? null : undefined), ms),
+  async acceptRequest() {
+    use(await requests.shift().accept());
+    return null;
+  },
+  state: async () => ({
+    path: session.path,
+    pathLog,
+    sessions,
+    closure,
+    checksSent: session.stats().checksSent,
+  }),
+  /** When the session began to travel like that, at or after `since`. */
+  travels: ({ path, since, ms }) =>
+    when(() => {
+      const last = pathLog.at(-1);
+      if (session.path !== path) return undefined;
+      return Math.max(since, last[1]);
+    }, ms),
+  async tick({ everyMs }) {
+    const bytes = Buffer.alloc(DATAGRAM_BYTES);
+    ticker = setInterval(() => {
+      bytes.writeUInt32BE(ticks.sent, 0);
+      bytes.writeDoubleBE(now(), 4);
+      if (session.sendDatagram(bytes)) ticks.sent += 1;
+      else ticks.refused += 1;
+    }, everyMs);
+    return null;
+  },
+  async untick() {
+    clearInterval(ticker);
+    return ticks;
+  },
+  arrivals: async () => arrivals,
+  /** The first datagram that was sent at or after `since` and has arrived. */
+  heard: ({ since, ms }) => when(() => arrivals.find(([, sentAt]) => sentAt >= since)?.[2], ms),
+  heardCount: ({ count, ms }) => when(() => (arrivals.length >= count ? null : undefined), ms),
+  /** As fast as it is taken, or at a steady rate, until `stopBulk`. */
+  async sendBulk({ bytesPerSecond }) {
+    const stream = session.openStream({ direction: 'unidirectional' });
+    const hash = createHash('sha256');
+    const beganAt = now();
+    let bytes = 0;
+    isBulkWanted = true;
+    while (isBulkWanted) {
+      if (bytesPerSecond && bytes > ((now() - beganAt) * bytesPerSecond) / 1000) {
+        await delay(PACE_MS);
+        continue;
+      }
+      const size = bytesPerSecond ? PACED_CHUNK_BYTES : CHUNK_BYTES;
+      const chunk = PATTERN.subarray(bytes % CHUNK_BYTES, (bytes % CHUNK_BYTES) + size - 1);
+      hash.update(chunk);
+      bytes += chunk.length;
+      await stream.write(chunk);
+      await nextTurn();
+    }
+    await stream.end();
+    await stream.finished;
+    return { bytes, sha256: hash.digest('hex') };
+  },
+  /** What the congestion control sees. */
+  quic: async () => {
+    const { rttMs, congestionWindowBytes, packetsLost, packetsSent } = session.stats();
+    return { rttMs, congestionWindowBytes, packetsLost, packetsSent };
+  },
+  async stopBulk() {
+    isBulkWanted = false;
+    return null;
+  },
+  async receiveBulk() {
+    const { value: stream } = await session.incomingStreams[Symbol.asyncIterator]().next();
+    const hash = createHash('sha256');
+    const buckets = new Map();
+    let bytes = 0;
+    for await (const chunk of stream) {
+      const bucket = Math.floor(now() / BUCKET_MS) * BUCKET_MS;
+      buckets.set(bucket, (buckets.get(bucket) ?? 0) + chunk.length);
+      bytes += chunk.length;
+      hash.update(chunk);
+    }
+    return { bytes, sha256: hash.digest('hex'), buckets: [...buckets] };
+  },
+  async close() {
+    await session?.close();
+    return null;
+  },
+  async leave() {
+    await client.close();
+    return null;
+  },
+};
+
+process.on('message', ({ id, command, params }) => {
+  commands[command](params ?? {}).then(
+    (result) => process.send({ id, result }),
+    (error) => process.send({ id, code: error.code ?? 'UNEXPECTED', message: error.stack }),
+  );
+});
+process.on('disconnect', () => process.exit(1));
