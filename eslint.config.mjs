@@ -45,6 +45,11 @@ const BAN = {
     regex: '^@matrixai/quic',
     message: 'Only session/quic-engine.quiche.ts knows the QUIC binding, so that it can be replaced.',
   },
+  portMapper: {
+    regex: '^@achingbrain/',
+    message:
+      'Only port-mapping/upnp-mapper.nat-port-mapper.ts knows the UPnP library, so that it can be replaced.',
+  },
   sdkInternals: {
     regex: '^\\.\\./(?!index\\.ts$)|^@parley/(nat|protocol)|^socket\\.io',
     message: 'The command line uses the public SDK only (../index.ts), as an app would.',
@@ -188,12 +193,29 @@ export default ts.config(
   restrict(['apps/supernode/src/**/*.redis.ts'], [BAN.prisma, BAN.socketIo, BAN.natTesting]),
   restrict(
     ['apps/edge-client/src/**/*.ts'],
-    [BAN.quic, BAN.opus, BAN.natTesting],
-    ['apps/edge-client/src/cli/**', '**/quic-engine.quiche.ts', '**/opus-codec.libopus.ts', ...SPECS],
+    [BAN.quic, BAN.opus, BAN.portMapper, BAN.natTesting],
+    [
+      'apps/edge-client/src/cli/**',
+      '**/quic-engine.quiche.ts',
+      '**/opus-codec.libopus.ts',
+      '**/upnp-mapper.nat-port-mapper.ts',
+      ...SPECS,
+    ],
   ),
-  restrict(['apps/edge-client/src/session/quic-engine.quiche.ts'], [BAN.opus, BAN.natTesting]),
-  restrict(['apps/edge-client/src/voice/opus-codec.libopus.ts'], [BAN.quic, BAN.natTesting]),
-  restrict(['apps/edge-client/src/cli/**/*.ts'], [BAN.quic, BAN.opus, BAN.sdkInternals], SPECS),
+  restrict(
+    ['apps/edge-client/src/session/quic-engine.quiche.ts'],
+    [BAN.opus, BAN.portMapper, BAN.natTesting],
+  ),
+  restrict(['apps/edge-client/src/voice/opus-codec.libopus.ts'], [BAN.quic, BAN.portMapper, BAN.natTesting]),
+  restrict(
+    ['apps/edge-client/src/port-mapping/upnp-mapper.nat-port-mapper.ts'],
+    [BAN.quic, BAN.opus, BAN.natTesting],
+  ),
+  restrict(
+    ['apps/edge-client/src/cli/**/*.ts'],
+    [BAN.quic, BAN.opus, BAN.portMapper, BAN.sdkInternals],
+    SPECS,
+  ),
   { files: ['apps/edge-client/src/cli/**/*.ts', 'tools/**/*.ts'], rules: { 'no-console': 'off' } },
   {
     files: SPECS,

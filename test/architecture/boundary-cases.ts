@@ -56,6 +56,7 @@ const REDIS = 'apps/supernode/src/presence/presence.redis.ts';
 const SDK = 'apps/edge-client/src/session/example.ts';
 const OPUS_CODEC = 'apps/edge-client/src/voice/opus-codec.libopus.ts';
 const QUIC_ENGINE = 'apps/edge-client/src/session/quic-engine.quiche.ts';
+const PORT_MAPPER = 'apps/edge-client/src/port-mapping/upnp-mapper.nat-port-mapper.ts';
 const CLI = 'apps/edge-client/src/cli/example.ts';
 
 const ambientCases = [
@@ -145,6 +146,8 @@ export const BOUNDARY_CASES: readonly BoundaryCase[] = [
   ),
   importCase('the SDK knows the QUIC binding elsewhere', '@matrixai/quic/native/quiche.js', SDK, QUIC_ENGINE),
   importCase('the SDK knows the Opus library elsewhere', 'libopus-wasm', SDK, OPUS_CODEC),
+  importCase('the SDK knows the UPnP library elsewhere', '@achingbrain/nat-port-mapper', SDK, PORT_MAPPER),
+  importCase('the command line knows the UPnP library', '@achingbrain/nat-port-mapper', CLI, PORT_MAPPER),
   importCase('the command line knows the Opus library', 'libopus-wasm', CLI, OPUS_CODEC),
   importCase('the command line knows the QUIC binding', '@matrixai/quic', CLI, QUIC_ENGINE),
   importCase(

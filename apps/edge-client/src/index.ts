@@ -52,6 +52,7 @@ export type { NetcheckOptions, NetcheckReport, NetcheckStep } from './netcheck/n
 export type { CrossCheck } from './netcheck/reflexive-cross-check.ts';
 export type { RelayCheck, TlsRelayCheck } from './netcheck/relay-check.ts';
 export type { PresenceSetting, PresenceWatch } from './presence/presence-watch.ts';
+export type { GatewayCheck } from './port-mapping/gateway-check.ts';
 export type { TlsOptions, UdpOptions } from './rendezvous/client-endpoint.ts';
 export type { RequestEnd, SessionRequest } from './rendezvous/incoming-session.ts';
 export type { PathPolicy } from './rendezvous/outgoing-session.ts';

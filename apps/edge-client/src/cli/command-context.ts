@@ -11,6 +11,7 @@ export interface GlobalOptions {
   readonly token?: string;
   readonly json: boolean;
   readonly loopback: boolean;
+  readonly portMapping: boolean;
 }
 
 export const DEFAULTS = {
@@ -28,13 +29,13 @@ export interface CommandContext {
 }
 
 export function clientOptions({ options }: CommandContext): EdgeClientOptions {
-  const { url, data, tenant, token, loopback } = options;
+  const { url, data, tenant, token, loopback, portMapping } = options;
   return {
     url,
     dataDir: data,
     tenant,
     ...(token === undefined ? {} : { token: () => Promise.resolve(token) }),
-    udp: { includeLoopback: loopback },
+    udp: { includeLoopback: loopback, portMapping },
   };
 }
 

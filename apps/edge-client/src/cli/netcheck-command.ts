@@ -1,4 +1,5 @@
 import type {
+  GatewayCheck,
   NatBehaviourReport,
   NetcheckReport,
   RelayCheck,
@@ -15,7 +16,8 @@ export async function netcheckCommand(context: CommandContext): Promise<void> {
   });
 }
 
-function describe({ ipv4, ipv6, crossCheck, relay, relayOverTls }: NetcheckReport): readonly string[] {
+function describe(report: NetcheckReport): readonly string[] {
+  const { ipv4, ipv6, crossCheck, relay, relayOverTls, portMapping } = report;
   return [
     `IPv4: ${describeBehaviour(ipv4)}`,
     `IPv6: ${describeBehaviour(ipv6)}`,
@@ -28,6 +30,7 @@ function describe({ ipv4, ipv6, crossCheck, relay, relayOverTls }: NetcheckRepor
     }`,
     `Relay: ${describeRelay(relay)}`,
     `Relay over TLS: ${describeRelay(relayOverTls)}`,
+    `Port mapping: ${describeGateway(portMapping)}`,
   ];
 }
 
@@ -41,6 +44,16 @@ function describeBehaviour(report: NatBehaviourReport | undefined): string {
     `filtering ${report.filtering.behaviour}`,
     `hairpinning ${report.hairpinning}`,
   ].join('; ');
+}
+
+function describeGateway({ gateway, pcp, natPmp, upnp }: GatewayCheck): string {
+  if (gateway === undefined) return 'no IPv4 gateway';
+  const spoken = [
+    ...(pcp ? ['PCP'] : []),
+    ...(natPmp ? ['NAT-PMP'] : []),
+    ...(upnp === undefined ? [] : [upnp === 2 ? 'UPnP' : 'UPnP of version 1, which is not used']),
+  ];
+  return spoken.length === 0 ? 'the gateway speaks none of PCP, NAT-PMP and UPnP' : spoken.join(', ');
 }
 
 function describeRelay(relay: RelayCheck | TlsRelayCheck | undefined): string {

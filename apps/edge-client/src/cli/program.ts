@@ -37,6 +37,7 @@ export function buildProgram(signal: AbortSignal, onStart: (output: Output) => v
     .option('--tenant <id>', 'tenant (PARLEY_TENANT)', DEFAULTS.tenant)
     .option('--token <token>', "access token of the app's own backend")
     .option('--loopback', 'also offer loopback addresses to peers', false)
+    .option('--port-mapping', 'ask the router for a port (PCP, NAT-PMP, UPnP)', false)
     .option('--json', 'print the result as one JSON object', false)
     .addHelpText('after', EXIT_HELP)
     .exitOverride();

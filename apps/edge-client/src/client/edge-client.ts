@@ -70,6 +70,8 @@ export interface ClientDrops {
   readonly sessions: Readonly<Partial<Record<RendezvousDropReason, number>>>;
   readonly calls: Readonly<Partial<Record<CallDropReason, number>>>;
   readonly messages: Readonly<Partial<Record<MessageDropReason, number>>>;
+  /** What went wrong with the gateway's port, where {@link EdgeClientOptions.udp} asks for one. */
+  readonly portMapping: Readonly<Partial<Record<string, number>>>;
 }
 
 /**
@@ -299,6 +301,7 @@ export class EdgeClient {
       sessions: this.#drops.snapshot(),
       calls: this.calls.drops(),
       messages: this.#messages?.drops.snapshot() ?? {},
+      portMapping: this.#endpoint?.portMappingDrops() ?? {},
     };
   }
 

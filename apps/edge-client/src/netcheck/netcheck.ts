@@ -1,6 +1,7 @@
 import type { AddressFamily, NatBehaviourReport, TransportAddress } from '@parley/nat';
 import type { RelayCredentials, Welcome } from '@parley/protocol';
 import { edgeError } from '../errors.ts';
+import { checkGateway, type GatewayCheck } from '../port-mapping/gateway-check.ts';
 import type { TlsOptions } from '../rendezvous/client-endpoint.ts';
 import { resolveServers, streamServers } from '../rendezvous/server-addresses.ts';
 import { checkBehaviour } from './behaviour-check.ts';
@@ -16,7 +17,8 @@ export interface NetcheckOptions {
 }
 
 /** The parts of a network check, in their order. */
-export type NetcheckStep = 'behaviour-ipv4' | 'behaviour-ipv6' | 'cross-check' | 'relay' | 'relay-tls';
+export type NetcheckStep =
+  'behaviour-ipv4' | 'behaviour-ipv6' | 'cross-check' | 'relay' | 'relay-tls' | 'port-mapping';
 
 /** How this network treats UDP, in the words of RFC 4787. */
 export interface NetcheckReport {
@@ -29,6 +31,8 @@ export interface NetcheckReport {
   readonly relay: RelayCheck | undefined;
   /** What is left where UDP is blocked. Undefined when the supernode gives no relay over TLS. */
   readonly relayOverTls: TlsRelayCheck | undefined;
+  /** In which protocols the default gateway gives out ports, whether or not this client uses them. */
+  readonly portMapping: GatewayCheck;
 }
 
 /** @throws EDGE_NETCHECK_FAILED when the supernode names nothing to measure against */
@@ -56,12 +60,15 @@ export async function runNetcheck(
   const relay = credential && (await overUdp(credential, timeoutMs));
   step('relay-tls');
   const relayOverTls = credential && (await overTls(credential, tls, timeoutMs));
+  step('port-mapping');
+  const portMapping = await checkGateway(timeoutMs);
   return {
     ipv4,
     ipv6,
     crossCheck: independent && { ...independent, agrees: agreement(independent, ipv4?.reflexiveAddress) },
     relay,
     relayOverTls,
+    portMapping,
   };
 }
 

@@ -8,6 +8,7 @@ import {
 } from '@parley/nat/node';
 import { decodeBase64url, type FlowCredentials, type RelayCredentials, type Welcome } from '@parley/protocol';
 import { edgeError } from '../errors.ts';
+import { PortMapping } from '../port-mapping/port-mapping.ts';
 import { ConnectionTable } from '../session/connection-table.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
 import { resolveServers, streamServers } from './server-addresses.ts';
@@ -21,6 +22,12 @@ export interface UdpOptions {
   };
   /** Offers loopback addresses too: two clients on one machine. @default false */
   readonly includeLoopback?: boolean;
+  /**
+   * Asks the default gateway for a port of its own, by PCP, NAT-PMP or UPnP, so that sessions are direct behind NATs that can't be
+   * opened from inside. Off unless asked for: it opens a port of somebody's router, which its owner may not want.
+   * @default false
+   */
+  readonly portMapping?: boolean;
 }
 
 /** Whom a client trusts over TLS: its supernode, and TURN where UDP is blocked. */
@@ -45,14 +52,25 @@ export class ClientEndpoint {
   /** By QUIC connection id, the session it belongs to. */
   readonly #owners: ConnectionTable;
   readonly #tls: TlsOptions;
+  readonly #portMapping: PortMapping | undefined;
   /** What is in use, in a form that can be compared. */
   #servers = '';
   #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
   #hasGathered = false;
 
-  private constructor(endpoint: UdpEndpoint, owners: ConnectionTable, tls: TlsOptions) {
+  private constructor(
+    endpoint: UdpEndpoint,
+    owners: ConnectionTable,
+    tls: TlsOptions,
+    hasPortMapping: boolean,
+  ) {
     this.#endpoint = endpoint;
     this.#tls = tls;
+    const socket = hasPortMapping
+      ? endpoint.boundAddresses.find(({ family }) => family === 'ipv4')
+      : undefined;
+    this.#portMapping =
+      socket && new PortMapping({ socket, onMapped: (address) => endpoint.setMappedAddress(address) });
     this.#owners = owners;
   }
 
@@ -66,7 +84,7 @@ export class ClientEndpoint {
         ...(options.bind ? { bind: options.bind } : {}),
         includeLoopback: options.includeLoopback ?? false,
       });
-      return new ClientEndpoint(endpoint, owners, tls);
+      return new ClientEndpoint(endpoint, owners, tls, options.portMapping ?? false);
     } catch (cause) {
       throw edgeError('EDGE_UDP_UNAVAILABLE', { cause });
     }
@@ -89,6 +107,7 @@ export class ClientEndpoint {
     welcome: Pick<Welcome, 'stunServers' | 'relay' | 'flow'>,
     request: SendRequest,
   ): Promise<void> {
+    this.#portMapping?.refresh();
     const stun = await resolveServers(welcome.stunServers);
     const { relay, flow } = welcome;
     const named = relay?.servers ?? [];
@@ -141,8 +160,14 @@ export class ClientEndpoint {
     return this.#endpoint.stats();
   }
 
-  close(): Promise<void> {
-    return this.#endpoint.close();
+  /** What went wrong with the port of the gateway. */
+  portMappingDrops(): Readonly<Partial<Record<string, number>>> {
+    return this.#portMapping?.drops() ?? {};
+  }
+
+  async close(): Promise<void> {
+    await this.#portMapping?.close();
+    await this.#endpoint.close();
   }
 }
 

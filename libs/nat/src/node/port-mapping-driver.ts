@@ -77,6 +77,14 @@ export class PortMappingDriver {
     return driver;
   }
 
+  /** Our address on the way to a gateway as it is now. @throws NatError `NAT_BIND_FAILED` where there is none */
+  static async clientTowards(gateway: string): Promise<string> {
+    const socket = await connectedTo(gateway);
+    const { address } = socket.address();
+    socket.close();
+    return address;
+  }
+
   get external(): TransportAddress | undefined {
     return this.#core.external;
   }

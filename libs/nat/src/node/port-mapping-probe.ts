@@ -1,5 +1,9 @@
 import type { Socket } from 'node:dgram';
-import { decodeNatPmpResponse, encodeNatPmpExternalAddress } from '../port-mapping/nat-pmp-message.ts';
+import {
+  decodeNatPmpResponse,
+  encodeNatPmpExternalAddress,
+  NatPmpResult,
+} from '../port-mapping/nat-pmp-message.ts';
 import { decodePcpResponse, encodePcpAnnounce, PcpResult } from '../port-mapping/pcp-message.ts';
 import { connectedTo } from './port-mapping-driver.ts';
 
@@ -40,7 +44,7 @@ export async function probePortMapping(gateway: string, timeoutMs: number): Prom
 
 function note(bytes: Uint8Array, found: { pcp: boolean; natPmp: boolean }): void {
   const natPmp = decodeNatPmpResponse(bytes);
-  if (natPmp?.kind === 'external-address') found.natPmp = true;
+  if (natPmp !== undefined && natPmp.result !== NatPmpResult.UNSUPPORTED_VERSION) found.natPmp = true;
   const pcp = decodePcpResponse(bytes);
   if (pcp?.kind === 'announce' && pcp.result === PcpResult.SUCCESS) found.pcp = true;
 }
