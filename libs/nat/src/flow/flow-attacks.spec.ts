@@ -142,6 +142,22 @@ describe('a registered flow under attack', () => {
     expect(server.control.out).toBe(400 * FLOW_CONTROL_BYTES);
   });
 
+  it('says nothing to port 0, where no datagram can be sent', () => {
+    const { server, crypto, credentialsOf } = newLabWithKeys();
+    server.admit('alice');
+    const { flowId, key } = credentialsOf('alice');
+    const frame = { type: FlowFrameType.REGISTER, flowId, sequence: 1, lane: 0, body: tokenBody() } as const;
+    const client = transportAddress('203.0.113.66', 0);
+
+    server.input({
+      kind: 'datagram',
+      tuple: { client, server: FLOW_SERVER, protocol: 'udp' },
+      bytes: encodeFlowControl(frame, key, crypto),
+    });
+
+    expect(server.stats).toMatchObject({ challenges: 0, drops: { 'invalid-source': 1 } });
+  });
+
   it('works for a client of its own no more than 20 times per second', () => {
     const { net, server, alice, crypto, credentialsOf } = newLabWithKeys();
     server.admit('alice');

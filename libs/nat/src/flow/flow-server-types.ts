@@ -45,6 +45,7 @@ export type FlowServerEvent =
 export type FlowDropReason =
   | 'malformed'
   | 'unexpected-type'
+  | 'invalid-source'
   | 'unknown-flow'
   | 'bad-mac'
   | 'replayed'

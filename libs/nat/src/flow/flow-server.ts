@@ -204,6 +204,11 @@ export class FlowServer implements Core<FlowServerInput, FlowServerOutput> {
       this.#drop('unexpected-type');
       return;
     }
+    // RFC 768 allows it, but no system sends an answer there: Node even throws.
+    if (tuple.client.port === 0) {
+      this.#drop('invalid-source');
+      return;
+    }
     const row = this.#byFlowId.get(keyOf(frame.flowId));
     if (row === undefined) {
       this.#drop('unknown-flow');

@@ -13,12 +13,14 @@ export interface UdpSocketListeners {
 export class UdpSocket {
   readonly localAddress: TransportAddress;
   private readonly socket: Socket;
+  private readonly listeners: UdpSocketListeners;
   private readonly onSent: (error: Error | null) => void;
   private isClosed = false;
 
   private constructor(socket: Socket, localAddress: TransportAddress, listeners: UdpSocketListeners) {
     this.socket = socket;
     this.localAddress = localAddress;
+    this.listeners = listeners;
     this.onSent = (error) => {
       if (error !== null) listeners.onError(error);
     };
@@ -51,7 +53,10 @@ export class UdpSocket {
 
   /** Does nothing once the socket is closed: an answer may be ready just then. */
   send(bytes: Uint8Array, to: TransportAddress): void {
-    if (!this.isClosed) this.socket.send(bytes, to.port, to.address, this.onSent);
+    if (this.isClosed) return;
+    // Others choose whom we answer, and Node throws here.
+    if (to.port === 0) this.listeners.onError(new NatError('NAT_INVALID_ARGUMENT', 'Nobody has port 0.'));
+    else this.socket.send(bytes, to.port, to.address, this.onSent);
   }
 
   async close(): Promise<void> {

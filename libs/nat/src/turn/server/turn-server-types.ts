@@ -107,6 +107,7 @@ export type TurnDropReason =
   | 'unknown-method'
   | 'unexpected-class'
   | 'from-own-relay'
+  | 'invalid-source'
   | 'reply-budget-exhausted'
   | 'allocation-opening'
   | 'malformed-indication'

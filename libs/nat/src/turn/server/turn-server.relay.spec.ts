@@ -306,4 +306,11 @@ describe('TurnServer › relay to relay', () => {
 
     expect(looping.send(looping.message(Method.ALLOCATE))).toEqual(drop('from-own-relay'));
   });
+
+  it('says nothing to port 0, where no datagram can be sent', () => {
+    const turn = newLab();
+    const nowhere = turn.client('198.41.0.4', 0);
+
+    expect(nowhere.send(nowhere.message(Method.ALLOCATE))).toEqual(drop('invalid-source'));
+  });
 });

@@ -132,7 +132,10 @@ export class TurnServer implements Core<TurnServerInput, TurnServerOutput> {
   }
 
   private receiveMessage(message: StunMessage, tuple: FiveTuple, key: string, now: Instant): void {
-    if (message.has(Fingerprint) && !verifyFingerprint(message, this.state.options.crypto)) {
+    if (tuple.client.port === 0) {
+      // RFC 768 allows it, but no system sends an answer there: Node even throws.
+      this.state.drop('invalid-source');
+    } else if (message.has(Fingerprint) && !verifyFingerprint(message, this.state.options.crypto)) {
       this.state.drop('bad-fingerprint');
     } else if (tuple.protocol === 'udp' && this.state.table.isOwnRelay(tuple.client)) {
       // A client behind an own relay: its answers would travel in a circle. Relays are UDP: no stream comes from one.
