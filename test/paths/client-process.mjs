@@ -85,8 +85,8 @@ function contactIs(userId, state) {
 }
 
 const commands = {
-  async join({ url, dataDir, handle, autoAccept, bind }) {
-    client = await EdgeClient.open({ url, dataDir, ...(bind ? { udp: { bind } } : {}) });
+  async join({ url, dataDir, handle, autoAccept, bind, portMapping = false }) {
+    client = await EdgeClient.open({ url, dataDir, udp: { portMapping, ...(bind ? { bind } : {}) } });
     if (autoAccept) client.sessions.autoAccept = autoAccept;
     client.on('session', (event) => {
       incoming.push(event.session);
@@ -125,6 +125,8 @@ const commands = {
     use(await requests.shift().accept());
     return null;
   },
+  gateway: async () => (await client.netcheck()).portMapping,
+  portMappingDrops: async () => client.drops().portMapping,
   state: async () => ({
     path: session.path,
     pathLog,

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { GatewayCheck } from '@parley/edge-client';
 
 /** Also when this module is a compiled one. */
 export const CLIENT_PROGRAM = fileURLToPath(
@@ -52,9 +53,12 @@ interface Commands {
       dataDir: string;
       handle: string;
       autoAccept?: 'contacts' | 'none';
+      portMapping?: boolean;
     };
     result: string;
   };
+  gateway: { params?: undefined; result: GatewayCheck };
+  portMappingDrops: { params?: undefined; result: Readonly<Record<string, number>> };
   request: { params: { userId: string }; result: null };
   accept: { params: { userId: string }; result: null };
   known: { params: { userId: string }; result: null };

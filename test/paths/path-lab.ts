@@ -68,8 +68,12 @@ export class PathLab {
   }
 
   /** Two clients that are contacts of each other. */
-  async pair(first: string, second: string): Promise<[PathClient, PathClient]> {
-    const [a, b] = await Promise.all([this.client(first, 'alice'), this.client(second, 'bobby')]);
+  async pair(
+    first: string,
+    second: string,
+    [oneHandle, otherHandle] = ['alice', 'bobby'],
+  ): Promise<[PathClient, PathClient]> {
+    const [a, b] = await Promise.all([this.client(first, oneHandle), this.client(second, otherHandle)]);
     await a.run('request', { userId: b.userId });
     await b.run('accept', { userId: a.userId });
     await a.run('known', { userId: b.userId });
@@ -134,6 +138,29 @@ export class PathLab {
     const [code] = (await ended) as [number | null];
     if (code !== 0) throw new TypeError(`nft on the router of ${sideName} ended with ${String(code)}`);
   }
+}
+
+/** UDP packets so far; each kind counted where it arrives, and at the server where it leaves too. */
+export interface MediaPackets {
+  /** From one side to another. */
+  readonly direct: number;
+  readonly viaServer: number;
+  /** On ports of allocations, as the TURN server has them; the registered flows share the STUN port. */
+  readonly relayed: number;
+}
+
+export async function mediaPackets({ lab }: PathLab): Promise<MediaPackets> {
+  const { server, routers, viaServer } = await lab.counters();
+  // Also what leaves a NAT for another one and does not get in.
+  const direct = routers.reduce(
+    (sum, router) => sum + router.direct.in.packets + router.direct.out.packets,
+    0,
+  );
+  return {
+    direct,
+    viaServer: viaServer.packets,
+    relayed: server.relay.in.packets + server.relay.out.packets,
+  };
 }
 
 /** Opens a session; resolves when both ends have it. */
