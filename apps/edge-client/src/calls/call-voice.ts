@@ -17,6 +17,9 @@ export interface CallVoiceOptions {
   readonly bitrateBps?: number;
 }
 
+/** Why datagrams were not used that came before the codec was ready, when too many were waiting for it already. */
+const EARLY_DROP = 'codec-not-ready';
+
 /** Hears 20 ms of mono PCM per call, from the first that the other end said. */
 export type PcmListener = (pcm: Int16Array) => void;
 
@@ -29,6 +32,7 @@ export class CallVoice {
   readonly #listeners = new Set<PcmListener>();
   #options: CallVoiceOptions;
   #driver: VoiceDriver | undefined;
+  #early: EarlyDatagrams | undefined;
   #playing: PcmSource | undefined;
   #isMuted = false;
   #isStopped = false;
@@ -69,7 +73,10 @@ export class CallVoice {
 
   /** Undefined before there was anything to measure. */
   statistics(): VoiceStatistics | undefined {
-    return this.#driver?.statistics();
+    const statistics = this.#driver?.statistics();
+    const lost = this.#early?.lost ?? 0;
+    if (!statistics || lost === 0) return statistics;
+    return { ...statistics, dropped: { ...statistics.dropped, [EARLY_DROP]: lost } };
   }
 
   /** Replaces the source. Resolves when all was sent, or something else is played, or the call is over. */
@@ -113,6 +120,7 @@ export class CallVoice {
    */
   async start(session: Session, onError: (error: unknown) => void): Promise<void> {
     const early = new EarlyDatagrams(session, this.#clock);
+    this.#early = early;
     this.#stopListening = session.onDatagram(() => {
       this.#heardAt = this.#clock.monotonic();
     });

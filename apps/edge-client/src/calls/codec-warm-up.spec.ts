@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { processClock } from '../client/client-clock.ts';
 import { edgeError } from '../errors.ts';
+import type { Sessions } from '../rendezvous/sessions.ts';
 import type { OpusCodec } from '../voice/opus-codec.ts';
+import { Calls, type CallsOptions } from './calls.ts';
 import { warmUp } from './codec-warm-up.ts';
 
 /** A codec that codes nothing and counts what it is asked for. */
@@ -46,5 +49,44 @@ describe('warmUp', () => {
     await warmUp(codec, 16_000);
 
     expect(counts.encoders).toBe(2);
+  });
+});
+
+describe('Calls', () => {
+  function callsWith(codec: OpusCodec): Calls {
+    const nothing = () => () => undefined;
+    const signalling = { hasCaughtUp: true, onEvent: nothing, onCaughtUp: nothing, onSignedInAnew: nothing };
+    return new Calls({
+      signalling: signalling as unknown as CallsOptions['signalling'],
+      sessions: { on: nothing } as unknown as Sessions,
+      clock: processClock,
+      codec,
+      serverNow: () => 0,
+    });
+  }
+
+  it.each([
+    ['a listener', (calls: Calls) => void calls.on('incoming', () => undefined)],
+    ['an iterator', (calls: Calls) => void calls.incoming()],
+  ])('gets the codec ready as soon as there is %s for calls', async (_what, expectCalls) => {
+    const { codec, counts } = countingCodec(() => false);
+    const calls = callsWith(codec);
+    calls.on('recorded', () => undefined);
+    expect(counts.encoders).toBe(0);
+
+    expectCalls(calls);
+
+    expect(counts.encoders).toBe(1);
+    await warmUp(codec, 16_000);
+    expect(counts).toEqual({ encoders: 1, frames: 40, freed: 2 });
+  });
+
+  it('takes calls with a codec that does not load: who answers hears of it', async () => {
+    const { codec, counts } = countingCodec(() => true);
+
+    callsWith(codec).on('incoming', () => undefined);
+
+    await expect(warmUp(codec, 16_000)).rejects.toMatchObject({ code: 'EDGE_VOICE_FAILED' });
+    expect(counts.frames).toBe(0);
   });
 });
