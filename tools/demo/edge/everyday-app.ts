@@ -87,7 +87,7 @@ export class EverydayApp {
       const talking = await call.connected;
       await play(talking, wav);
       await talking.hangUp();
-      return report(await talking.ended, talking);
+      return report(await talking.ended);
     },
     ringing: async () => {
       await until('a ringing call', () => this.#ringing, 30_000);
@@ -100,11 +100,11 @@ export class EverydayApp {
       await call.accept({ sampleRate: SAMPLE_RATE });
       const end = await call.ended;
       await writeFile(record, sink.toFile());
-      return report(end, call);
+      return report(end);
     },
     letRing: async () => {
       const call = this.#requireRinging();
-      return report(await call.ended, call);
+      return report(await call.ended);
     },
     history: async () => {
       // The supernode writes the call down when it is over, and then tells every device.
@@ -135,13 +135,13 @@ async function play(call: Call, wav: string): Promise<void> {
   await until('the end of the file', () => (source.hasEnded ? true : undefined), 60_000);
 }
 
-function report(end: CallEnd, call: Call): CallReport {
+function report(end: CallEnd): CallReport {
   return {
     cause: end.cause,
     outcome: end.outcome,
     rangMs: end.rangMs ?? null,
     durationMs: end.durationMs,
     mos: end.voice?.mos ?? null,
-    framesRecorded: call.voice.framesRecorded,
+    framesHeard: (end.voice?.framesPlayed ?? 0) + (end.voice?.framesRecovered ?? 0),
   };
 }

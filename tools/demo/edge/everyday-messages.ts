@@ -32,5 +32,6 @@ export interface CallReport {
   readonly durationMs: number;
   /** Estimated mean opinion score of what this end heard; null when it heard nothing. */
   readonly mos: number | null;
-  readonly framesRecorded: number;
+  /** Frames of the other end that were heard: played or recovered, not made up. */
+  readonly framesHeard: number;
 }
