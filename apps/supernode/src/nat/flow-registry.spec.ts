@@ -16,7 +16,7 @@ const bob = deviceOf('bob');
 function registry(quotas = {}) {
   const time = new ManualTime();
   const told: FlowServerControl[] = [];
-  const flows = new FlowRegistry({ relays: 10, relaysPerDevice: 2, orphanMs: 1000, ...quotas }, time);
+  const flows = new FlowRegistry({ relays: 10, relaysPerDevice: 2, orphanMs: 1000, ...quotas }, time, time);
   flows.connect((input) => told.push(input));
   const signIn = (device: typeof alice, occasion: FlowOccasion = 'sign-in') => {
     const credentials = flows.open(device, SERVERS, occasion);
@@ -154,6 +154,19 @@ describe('FlowRegistry', () => {
     expect(flows.observedAddresses(alice)).toEqual([]);
     observe(alice, '203.0.113.9');
     expect(flows.observedAddresses(alice)).toEqual(['203.0.113.9']);
+  });
+
+  it('gives a device that is gone no more time because the relay thread ended', async () => {
+    const { flows, time, told } = relayed();
+    flows.deviceGone(bob, 'expired');
+    await time.advance(400);
+    expect(flows.replay().filter(({ kind }) => kind === 'limit-flow')).toMatchObject([{ forMs: 600 }]);
+
+    await time.advance(600);
+    expect(flows.replay().map(({ kind }) => kind)).toEqual(['open-flow']);
+    told.splice(0);
+    flows.deviceReachable(bob);
+    expect(told).toEqual([]);
   });
 
   it('gives nothing where there is no server for it', () => {

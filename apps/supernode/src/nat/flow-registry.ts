@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FlowServerControl, FlowServerEvent } from '@parley/nat';
 import { decodeBase64url, encodeBase64url, type FlowCredentials } from '@parley/protocol';
+import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
 import type { FlowOccasion } from '../gateway/relay-access.port.ts';
 import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
@@ -29,6 +30,8 @@ interface Flow {
   readonly key: Uint8Array;
   addresses: readonly string[];
   readonly relays: Set<string>;
+  /** By the monotonic clock. A relay thread that ends takes its timers along. */
+  endsAt: number | undefined;
 }
 
 interface Relay {
@@ -49,6 +52,7 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
   constructor(
     private readonly quotas: FlowQuotas,
     private readonly scheduler: Scheduler,
+    private readonly clock: Clock,
   ) {}
 
   /** Whom to tell. Nobody is where there is no relay; what happened before is in {@link replay}. */
@@ -133,9 +137,14 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
 
   /** Everything that a relay thread which knows nothing must be told; it will tell anew where devices are. */
   replay(): readonly FlowServerControl[] {
+    const now = this.clock.monotonic();
+    for (const [owner, { endsAt = Infinity }] of [...this.flows]) if (endsAt <= now) this.forget(owner);
     for (const flow of this.flows.values()) flow.addresses = [];
     return [
-      ...[...this.flows].map(([owner, { flowId, key }]) => openFlow(owner, flowId, key)),
+      ...[...this.flows].flatMap(([owner, { flowId, key, endsAt }]): FlowServerControl[] => [
+        openFlow(owner, flowId, key),
+        ...(endsAt === undefined ? [] : [{ kind: 'limit-flow' as const, owner, forMs: endsAt - now }]),
+      ]),
       ...[...this.relays].map(([id, { devices }]) => openPair(id, devices)),
     ];
   }
@@ -167,6 +176,7 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
       key: randomBytes(FLOW_KEY_BYTES),
       addresses: known?.addresses ?? [],
       relays: known?.relays ?? new Set(),
+      endsAt: undefined,
     };
     this.flows.set(owner, flow);
     this.control(openFlow(owner, flow.flowId, flow.key));
@@ -176,7 +186,10 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
 
   private limit(device: DeviceAddress, forMs: number | null): void {
     const owner = deviceKey(device);
-    if (this.flows.has(owner)) this.control({ kind: 'limit-flow', owner, forMs });
+    const flow = this.flows.get(owner);
+    if (!flow) return;
+    flow.endsAt = forMs === null ? undefined : this.clock.monotonic() + forMs;
+    this.control({ kind: 'limit-flow', owner, forMs });
   }
 
   private endRelay(id: string): void {

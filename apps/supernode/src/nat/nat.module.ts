@@ -33,16 +33,18 @@ const RELAY_SETTINGS = Symbol('RelaySettings');
     { provide: RELAY_THREAD_FACTORY, useValue: startRelayThread },
     {
       provide: FlowRegistry,
-      inject: [NAT_CONFIG, IDENTITY_CONFIG, SCHEDULER],
+      inject: [NAT_CONFIG, IDENTITY_CONFIG, SCHEDULER, CLOCK],
       useFactory: (
         { maxAllocations, maxRelaysPerDevice }: NatConfig,
         { turnCredentialSeconds }: IdentityConfig,
         scheduler: Scheduler,
+        clock: Clock,
       ) => {
         const orphanMs = turnCredentialSeconds * 1000;
         return new FlowRegistry(
           { relays: maxAllocations, relaysPerDevice: maxRelaysPerDevice, orphanMs },
           scheduler,
+          clock,
         );
       },
     },
