@@ -75,6 +75,12 @@ class Bench {
     for (let at = from; at <= to; at += 1) this.send(at);
   }
 
+  /** One message is under way: what comes now collects. */
+  async busy(): Promise<void> {
+    this.send(0);
+    await settled();
+  }
+
   /** Name of each request so far, and how many messages it had. */
   get requests(): readonly string[] {
     return this.asked.map(({ name, messages }) => `${name} ${String(messages.length)}`);
@@ -105,28 +111,37 @@ class Bench {
   }
 }
 
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
 const all = (count: number) => Array.from({ length: count }, (_, at) => accepted(stored(at)));
 
 describe('SendQueue', () => {
-  it('sends one message at once, by itself, and what came meanwhile together', async () => {
+  it('sends what comes in one turn together, one message by itself, and what comes meanwhile together', async () => {
     const bench = new Bench();
-    bench.sendAll(1, 4);
+    bench.send(1);
+    await settled();
     expect(bench.requests).toEqual(['message.send 1']);
+    bench.send(2);
+    await settled();
+    bench.sendAll(3, 4);
+    await settled();
+    expect(bench.asked).toHaveLength(1);
 
     await bench.answer(all(1));
     expect(bench.requests).toEqual(['message.send 1', 'message.send-batch 3']);
-    bench.send(5);
     await bench.answer(all(3));
-
-    expect(bench.requests).toEqual(['message.send 1', 'message.send-batch 3', 'message.send 1']);
     expect(bench.outcomes).toEqual(['1 stored 0', '2 stored 0', '3 stored 1', '4 stored 2']);
+
+    bench.sendAll(5, 6);
+    await settled();
+    expect(bench.requests.at(-1)).toBe('message.send-batch 2');
   });
 
   it('keeps the order of the outbox, whichever was sealed first', async () => {
     const bench = new Bench();
-    for (const at of [1, 4, 2, 5, 3]) bench.send(at);
-    await bench.answer(all(1));
+    for (const at of [4, 2, 5, 3]) bench.send(at);
+    await settled();
 
     expect(bench.last().messages.map(({ messageId }) => messageId)).toEqual(
       [2, 3, 4, 5].map((at) => ID(16, at)),
@@ -135,7 +150,8 @@ describe('SendQueue', () => {
 
   it('fills a request to its limit in number', async () => {
     const bench = new Bench();
-    bench.sendAll(0, LIMITS.maxMessagesPerRequest + 1);
+    await bench.busy();
+    bench.sendAll(1, LIMITS.maxMessagesPerRequest + 1);
     await bench.answer(all(1));
     await bench.answer(all(LIMITS.maxMessagesPerRequest));
 
@@ -148,7 +164,7 @@ describe('SendQueue', () => {
 
   it('fills a request to its limit in bytes, and sends what is larger by itself', async () => {
     const bench = new Bench();
-    bench.send(0);
+    await bench.busy();
     for (let at = 1; at <= 8; at += 1) bench.send(at, message(at, LIMITS.maxSealedBytes));
     bench.send(9, message(9, MAX_REQUEST_BYTES));
     await bench.answer(all(1));
@@ -170,7 +186,8 @@ describe('SendQueue', () => {
 
   it('gives each message its own outcome', async () => {
     const bench = new Bench();
-    bench.sendAll(0, 4);
+    await bench.busy();
+    bench.sendAll(1, 4);
     await bench.answer(all(1));
     await bench.answer([accepted(stored(7)), refused('FORBIDDEN', 'no'), null]);
 
@@ -185,7 +202,8 @@ describe('SendQueue', () => {
 
   it('gives the error of a request to all that were in it', async () => {
     const bench = new Bench();
-    bench.sendAll(0, 2);
+    await bench.busy();
+    bench.sendAll(1, 2);
     await bench.answer(all(1));
     bench.last().answer.reject(edgeError('EDGE_REQUEST_TIMEOUT'));
     await settled();
@@ -195,7 +213,8 @@ describe('SendQueue', () => {
 
   it('waits for the request budget as long as it is told, and then sends the same in the same order', async () => {
     const bench = new Bench();
-    bench.sendAll(0, 2);
+    await bench.busy();
+    bench.sendAll(1, 2);
     await bench.answer(all(1));
     await bench.refuse('RATE_LIMITED', 320);
     bench.send(3);
@@ -203,6 +222,7 @@ describe('SendQueue', () => {
     expect(bench.asked).toHaveLength(2);
 
     bench.runTimers();
+    await settled();
     expect(bench.last().messages.map(({ messageId }) => messageId)).toEqual(
       [1, 2, 3].map((at) => ID(16, at)),
     );
@@ -212,40 +232,42 @@ describe('SendQueue', () => {
 
   it('does not wait for the budget of a connection that is gone', async () => {
     const bench = new Bench();
-    bench.send(1);
+    await bench.busy();
     await bench.refuse('RATE_LIMITED');
     expect(bench.asked).toHaveLength(1);
 
     bench.queue.online();
+    await settled();
     expect(bench.requests).toEqual(['message.send 1', 'message.send 1']);
     expect(bench.timers).toEqual([]);
   });
 
   it('sends one by one where the supernode does not know batches, until it is online anew', async () => {
     const bench = new Bench();
-    bench.sendAll(0, 3);
+    await bench.busy();
+    bench.sendAll(1, 3);
     await bench.answer(all(1));
     await bench.refuse('UNKNOWN_EVENT');
     expect(bench.requests.slice(2)).toEqual(Array.from({ length: 3 }, () => 'message.send 1'));
     for (const { answer } of bench.asked.slice(2)) answer.resolve(stored(9));
     await settled();
     bench.sendAll(4, 6);
-    expect(bench.requests.slice(5)).toEqual(['message.send 1']);
-    await bench.answer(all(1));
-    expect(bench.requests.slice(6)).toEqual(['message.send 1', 'message.send 1']);
-    for (const { answer } of bench.asked.slice(6)) answer.resolve(stored(9));
+    await settled();
+    expect(bench.requests.slice(5)).toEqual(Array.from({ length: 3 }, () => 'message.send 1'));
+    for (const { answer } of bench.asked.slice(5)) answer.resolve(stored(9));
     await settled();
     expect(bench.outcomes).toHaveLength(7);
 
     bench.queue.online();
-    bench.sendAll(7, 9);
-    await bench.answer(all(1));
+    bench.sendAll(7, 8);
+    await settled();
     expect(bench.requests.at(-1)).toBe('message.send-batch 2');
   });
 
   it('refuses what waits when it is closed', async () => {
     const bench = new Bench();
-    bench.sendAll(0, 2);
+    await bench.busy();
+    bench.sendAll(1, 2);
     bench.queue.close();
     await bench.refuse('RATE_LIMITED');
 

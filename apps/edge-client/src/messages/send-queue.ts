@@ -22,7 +22,7 @@ const MAX_SINGLES = 16;
 const DEFAULT_PAUSE_MS = 250;
 
 /**
- * Brings messages into mailboxes. The first goes at once; what comes while it is under way travels together, in the order of
+ * Brings messages into mailboxes. What comes in one turn, or while a request is under way, travels together, in the order of
  * the outbox, with an outcome for each. A supernode that does not know such requests gets them one by one.
  */
 export class SendQueue {
@@ -68,9 +68,12 @@ export class SendQueue {
   #pump(): void {
     if (this.#isBusy || this.#cancelPause || this.#isClosed || this.#waiting.length === 0) return;
     this.#isBusy = true;
-    void this.#run(this.#take()).finally(() => {
-      this.#isBusy = false;
-      this.#pump();
+    // What was sealed in this turn goes together: else one message would travel ahead of each group, and cost a commit.
+    setImmediate(() => {
+      void this.#run(this.#take()).finally(() => {
+        this.#isBusy = false;
+        this.#pump();
+      });
     });
   }
 
