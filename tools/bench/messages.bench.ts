@@ -182,7 +182,7 @@ async function measureAll(bench: Bench, bare: MailboxFigures): Promise<Benchmark
       row('catch-up', caughtUp),
     ],
     notes: [
-      'bare and mailbox…: connections from one process that write, acknowledge and send receipts as the SDK does but neither seal nor keep anything; medians of three rounds; latency at 70 % of the median rate, from the instant a message was due to its recipient (mailboxP50Ms, mailboxP99Ms) or to "stored"; all else: the SDK',
+      'bare and mailbox…: connections from one process that write, acknowledge and send receipts as the SDK does but neither seal nor keep anything; medians of three rounds; grouped: what a sender has to say while a request is under way travels in one request, else each message in its own; latency at 70 % of the median rate, from the instant a message was due to its recipient (mailboxP50Ms, mailboxP99Ms) or to "stored"; all else: the SDK',
       `${PAIRS} senders in one process, ${PAIRS} receivers in another, supernode and embedded database in theirs; ${COUNT} messages a round, texts of 200 characters; every message came once`,
       `latency at ${LOAD * 100} % of the rate of the same road, from the instant a message was due to the handler of the receiving app; offline: to "stored" at the sender`,
       'between rounds of the SDK there is a pause',

@@ -1,3 +1,11 @@
+/** How a round writes, and to whom. */
+export interface Writing {
+  readonly ms: number;
+  readonly toAway: boolean;
+  /** What a sender has to say while a request is under way travels together, receipts too. */
+  readonly isGrouped: boolean;
+}
+
 /** What the benchmark tells a process that loads the mailboxes. Plain JSON: it crosses a process boundary. */
 export interface MailboxCrowdCommands {
   /** Registers so many users and signs all in; users 2n and 2n + 1 become contacts. */
@@ -6,9 +14,9 @@ export interface MailboxCrowdCommands {
   away: { params: null; result: null };
   back: { params: null; result: null };
   /** The even users write to the odd ones for so long, with so many messages under way each; waits until all arrived. */
-  flood: { params: { ms: number; window: number; toAway: boolean }; result: Flood };
+  flood: { params: Writing & { window: number }; result: Flood };
   /** The same at a rate that waits for no answer. */
-  pace: { params: { ms: number; perSecond: number; toAway: boolean }; result: Flood };
+  pace: { params: Writing & { perSecond: number }; result: Flood };
   /** The odd users read their mailboxes to the end and acknowledge each page. */
   catchUp: { params: null; result: { beganAt: number; endedAt: number; messages: number } };
   /** Messages that did not come exactly once to the right user. */

@@ -6,7 +6,8 @@ import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
 import { RefusedError } from './bare-connection.ts';
 import { BareUser } from './bare-user.ts';
-import type { Flood, MailboxCrowdCommands } from './mailbox-crowd-commands.ts';
+import { GroupedSends } from './grouped-sends.ts';
+import type { Flood, MailboxCrowdCommands, Writing } from './mailbox-crowd-commands.ts';
 import { MailboxLedger } from './mailbox-ledger.ts';
 
 /** What the SDK makes of a text of 200 characters, signed and sealed. */
@@ -29,6 +30,8 @@ export class MailboxCrowd {
   readonly #sealed = randomBytes(SEALED_BYTES).toString('base64url');
   readonly #collected = new Map<number, Collected>();
   #users: readonly BareUser[] = [];
+  readonly #grouped = new Map<number, GroupedSends>();
+  #isGrouped = false;
   /** Begun, and not yet acknowledged with their receipts sent. */
   #collections = 0;
   #ledger = new MailboxLedger();
@@ -54,16 +57,16 @@ export class MailboxCrowd {
     },
     away: () => this.#eachRecipient((user) => user.signOff()),
     back: () => this.#eachRecipient((user, at) => this.#signIn(user, at)),
-    flood: ({ ms, window, toAway }) =>
-      this.#round(toAway, async () => {
-        const endsAt = machineClockMs() + ms;
+    flood: ({ window, ...writing }) =>
+      this.#round(writing, async () => {
+        const endsAt = machineClockMs() + writing.ms;
         const worker = async (sender: number): Promise<void> => {
           while (machineClockMs() < endsAt) await this.#send(sender, machineClockMs());
         };
         const senders = this.#senders();
         await Promise.all(Array.from({ length: window }, () => senders.map(worker)).flat());
       }),
-    pace: ({ ms, perSecond, toAway }) => this.#round(toAway, () => this.#pace(ms, perSecond)),
+    pace: ({ perSecond, ...writing }) => this.#round(writing, () => this.#pace(writing.ms, perSecond)),
     catchUp: async () => {
       const beganAt = machineClockMs();
       let messages = 0;
@@ -108,14 +111,17 @@ export class MailboxCrowd {
 
   async #signIn(user: BareUser, at: number): Promise<void> {
     await user.signIn();
+    this.#grouped.set(at, new GroupedSends(user.connection));
     user.connection.onEvent = (name, payload) => {
       if (name === 'mailbox.arrived') this.#arrived(at, (payload as EventOf<'mailbox.arrived'>).items);
     };
   }
 
-  async #round(toAway: boolean, send: () => Promise<void>): Promise<Flood> {
+  async #round({ toAway, isGrouped }: Writing, send: () => Promise<void>): Promise<Flood> {
     if (!toAway || this.#ledger.arrived > 0) this.#nextLedger();
     const ledger = this.#ledger;
+    const before = ledger.messages;
+    this.#isGrouped = isGrouped;
     const beganAt = machineClockMs();
     await send();
     if (!toAway) {
@@ -131,7 +137,7 @@ export class MailboxCrowd {
     }
     const { messages, storedAt, receiptedAt, receipts, refusals } = ledger;
     return {
-      ...{ messages, beganAt, storedAt, receiptedAt, receipts, refusals },
+      ...{ messages: messages - before, beganAt, storedAt, receiptedAt, receipts, refusals },
       arrivedAt: toAway ? storedAt : ledger.arrivedAt,
       storedAfterMs: ledger.storedQuantiles,
       arrivedAfterMs: ledger.arrivedQuantiles,
@@ -181,7 +187,8 @@ export class MailboxCrowd {
       copies: [copy],
     };
     await this.#patiently(async () => {
-      await this.#user(sender).connection.request('message.send', request);
+      if (this.#isGrouped) await this.#grouped.get(sender)?.send(request);
+      else await this.#user(sender).connection.request('message.send', request);
     });
   }
 

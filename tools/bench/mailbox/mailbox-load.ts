@@ -5,7 +5,7 @@ import { median, type Figure } from '../figures.ts';
 import type { MailboxDatabase } from '../mailbox-database.ts';
 import { processCpuSeconds, processTreeCpuSeconds } from '../process-tree-cpu.ts';
 import { WrongResultError } from '../session.bench.ts';
-import type { Flood, MailboxCrowdCommands } from './mailbox-crowd-commands.ts';
+import type { Flood, MailboxCrowdCommands, Writing } from './mailbox-crowd-commands.ts';
 
 const ENTRY = fileURLToPath(new URL('./mailbox-crowd-process.js', import.meta.url));
 const USERS = 48;
@@ -59,14 +59,20 @@ export class MailboxLoad {
   /** @throws WrongResultError when a message did not come exactly once */
   async measure(database: MailboxDatabase): Promise<MailboxFigures> {
     await this.#crowd.run('join', { url: this.#url, count: USERS });
-    await this.#crowd.run('flood', { ms: WARM_UP_MS, window: WINDOW, toAway: false });
+    for (const isGrouped of [true, false])
+      await this.#crowd.run('flood', { ms: WARM_UP_MS, window: WINDOW, toAway: false, isGrouped });
     const online: Round[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) online.push(await this.#flood(false));
-    const perSecond = median(online.map((round) => round.perSecond));
-    const pace = { ms: PACE_MS, perSecond: perSecond * LOAD, toAway: false };
-    const paced = await this.#crowd.run('pace', pace);
+    const grouped: Round[] = [];
+    // In turn, so that whatever else the machine does falls on both alike.
+    for (let round = 0; round < ROUNDS; round += 1) {
+      online.push(await this.#flood({ toAway: false, isGrouped: false }));
+      grouped.push(await this.#flood({ toAway: false, isGrouped: true }));
+    }
+    const paced = await this.#pace(online, false);
+    const pacedGrouped = await this.#pace(grouped, true);
     await this.#crowd.run('away', null);
-    const away = await this.#flood(true);
+    const away = await this.#flood({ toAway: true, isGrouped: false });
+    const awayGrouped = await this.#flood({ toAway: true, isGrouped: true });
     const copies = await database.copies();
     const before = await this.#cpu();
     const rowsPerSecond = await database.insertRate(copies, ROWS_PER_COMMIT, YARDSTICK_MS);
@@ -87,14 +93,22 @@ export class MailboxLoad {
     });
     return {
       figures: {
-        mailboxPerSecond: compared(perSecond),
+        mailboxPerSecond: compared(rateOf(online)),
         mailboxPerCoreSecond: perCore(online),
         mailboxP50Ms: ms(paced.arrivedAfterMs.p50),
         mailboxP99Ms: ms(paced.arrivedAfterMs.p99),
         mailboxStoredP50Ms: ms(paced.storedAfterMs.p50),
         mailboxStoredP99Ms: ms(paced.storedAfterMs.p99),
+        mailboxGroupedPerSecond: compared(rateOf(grouped)),
+        mailboxGroupedPerCoreSecond: perCore(grouped),
+        mailboxGroupedP50Ms: ms(pacedGrouped.arrivedAfterMs.p50),
+        mailboxGroupedP99Ms: ms(pacedGrouped.arrivedAfterMs.p99),
+        mailboxGroupedStoredP50Ms: ms(pacedGrouped.storedAfterMs.p50),
+        mailboxGroupedStoredP99Ms: ms(pacedGrouped.storedAfterMs.p99),
         mailboxAwayPerSecond: compared(away.perSecond),
         mailboxAwayPerCoreSecond: perCore([away]),
+        mailboxAwayGroupedPerSecond: compared(awayGrouped.perSecond),
+        mailboxAwayGroupedPerCoreSecond: perCore([awayGrouped]),
         mailboxCatchUpPerSecond: { value: caughtUp.perSecond, unit: 'messages/s' },
         mailboxCatchUpPerCoreSecond: perCore([caughtUp]),
         databaseRowsPerCoreSecond: {
@@ -103,8 +117,10 @@ export class MailboxLoad {
         },
       },
       rows: [
-        ...online.map((round, at) => row(`bare, online with receipts, ${at + 1}`, round)),
-        row('bare, stored for users who are away', away),
+        ...online.map((round, at) => row(`bare, one a request, online with receipts, ${at + 1}`, round)),
+        ...grouped.map((round, at) => row(`bare, grouped, online with receipts, ${at + 1}`, round)),
+        row('bare, one a request, stored for users who are away', away),
+        row('bare, grouped, stored for users who are away', awayGrouped),
         row('bare, catch-up', caughtUp),
       ],
     };
@@ -114,9 +130,14 @@ export class MailboxLoad {
     this.#child.kill();
   }
 
-  async #flood(toAway: boolean): Promise<Round> {
+  #pace(rounds: readonly Round[], isGrouped: boolean): Promise<Flood> {
+    const perSecond = rateOf(rounds) * LOAD;
+    return this.#crowd.run('pace', { ms: PACE_MS, perSecond, toAway: false, isGrouped });
+  }
+
+  async #flood(writing: Omit<Writing, 'ms'>): Promise<Round> {
     return this.#timed(async () => {
-      const flood = await this.#crowd.run('flood', { ms: ROUND_MS, window: WINDOW, toAway });
+      const flood = await this.#crowd.run('flood', { ...writing, ms: ROUND_MS, window: WINDOW });
       return { ...flood, endedAt: lastOf(flood) };
     });
   }
@@ -143,6 +164,10 @@ export class MailboxLoad {
     const { wrong, messages } = await this.#crowd.run('wrong', null);
     if (wrong > 0) throw new WrongResultError(`${wrong} of ${messages} messages did not come exactly once`);
   }
+}
+
+function rateOf(rounds: readonly Round[]): number {
+  return median(rounds.map(({ perSecond }) => perSecond));
 }
 
 function lastOf({ arrivedAt, receiptedAt, storedAt }: Flood): number {
