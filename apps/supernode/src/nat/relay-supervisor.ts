@@ -48,9 +48,13 @@ export class RelaySupervisor {
     private readonly parts: RelaySupervisorParts,
   ) {
     this.settings = settings;
-    this.tls = new RelayTls((command) => {
-      if (this.state === 'running') this.thread?.post(command);
-    }, parts.logger);
+    this.tls = new RelayTls(
+      (command) => {
+        if (this.state === 'running') this.thread?.post(command);
+      },
+      parts.logger,
+      parts.scheduler,
+    );
   }
 
   /** Resolves when the listeners are bound. @throws SupernodeError `SN_LISTEN_FAILED` */
@@ -64,6 +68,7 @@ export class RelaySupervisor {
   async stop(): Promise<void> {
     this.state = 'stopped';
     this.cancelRestart?.();
+    this.tls.close();
     await this.thread?.stop();
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ManualTime } from '../clock/testing/manual-time.ts';
 import { SupernodeError } from '../errors.ts';
 import type { RelayCommand } from './relay-messages.ts';
 import { RelayTls } from './relay-tls.ts';
@@ -20,7 +21,8 @@ function newTls() {
   const logged: unknown[] = [];
   const note = (...line: unknown[]): void => void logged.push(line);
   const logger = { debug: note, info: note, warn: note, error: note };
-  return { tls: new RelayTls((command) => commands.push(command), logger), commands, logged };
+  const time = new ManualTime();
+  return { tls: new RelayTls((command) => commands.push(command), logger, time), commands, logged, time };
 }
 
 describe('RelayTls', () => {
@@ -56,6 +58,32 @@ describe('RelayTls', () => {
     await expect(opening).rejects.toBeInstanceOf(SupernodeError);
     tls.receive(failure);
 
-    expect(logged).toEqual([[{ reason: 'the port is in use' }, 'relay thread has no TLS port']]);
+    expect(logged).toMatchObject([
+      [{ reason: 'the port is in use' }, expect.stringContaining('no TLS port')],
+    ]);
+  });
+
+  it('tries again where a later thread cannot open it, once per failure', async () => {
+    const { tls, commands, time } = newTls();
+    const opening = tls.open(SETTINGS);
+    tls.receive({ kind: 'tls-ready', listeners: BOUND });
+    await opening;
+    tls.replay();
+    tls.receive({ kind: 'tls-failed', code: 'SN_TLS_INVALID', message: 'no such file' });
+    await time.advance(4999);
+    expect(commands).toHaveLength(2);
+    await time.advance(1);
+    expect(commands).toHaveLength(3);
+
+    // A new thread meanwhile is told at once, and not a second time.
+    tls.receive({ kind: 'tls-failed', code: 'SN_TLS_INVALID', message: 'no such file' });
+    tls.replay();
+    await time.advance(60_000);
+    expect(commands).toHaveLength(4);
+
+    tls.receive({ kind: 'tls-failed', code: 'SN_TLS_INVALID', message: 'no such file' });
+    tls.close();
+    await time.advance(60_000);
+    expect(commands).toHaveLength(4);
   });
 });

@@ -1,7 +1,11 @@
+import type { Scheduler } from '../clock/scheduler.port.ts';
 import { SupernodeError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { RelayCommand, TlsReport } from './relay-messages.ts';
 import type { BoundTls, TlsSettings } from './tls-front.ts';
+
+/** What takes the port, or the certificate away, may be over by then. */
+const RETRY_MS = 5_000;
 
 /** The main thread's side of the TLS port, which the relay thread has: opened once, and again by every later thread. */
 export class RelayTls {
@@ -9,10 +13,12 @@ export class RelayTls {
   private opening:
     { resolve: (bound: readonly BoundTls[]) => void; reject: (error: Error) => void } | undefined;
   private listeners: readonly BoundTls[] = [];
+  private cancelRetry: (() => void) | undefined;
 
   constructor(
     private readonly post: (command: RelayCommand) => void,
     private readonly logger: Logger,
+    private readonly scheduler: Scheduler,
   ) {}
 
   /** Empty until it is open; also while the thread is being started again. */
@@ -31,7 +37,12 @@ export class RelayTls {
 
   /** For a thread that knows nothing yet. */
   replay(): void {
+    this.cancelRetry?.();
     if (this.settings !== undefined) this.post({ kind: 'open-tls', settings: this.settings });
+  }
+
+  close(): void {
+    this.cancelRetry?.();
   }
 
   receive(report: TlsReport): void {
@@ -64,7 +75,13 @@ export class RelayTls {
   }
 
   private failed({ code, message }: Extract<TlsReport, { kind: 'tls-failed' }>): void {
-    if (this.opening === undefined) this.logger.error({ reason: message }, 'relay thread has no TLS port');
+    if (this.opening === undefined) {
+      this.logger.error(
+        { reason: message, retryMs: RETRY_MS },
+        'relay thread has no TLS port; trying it again',
+      );
+      this.cancelRetry = this.scheduler.after(RETRY_MS, () => this.replay());
+    }
     this.opening?.reject(new SupernodeError(code, message));
     this.opening = undefined;
   }
