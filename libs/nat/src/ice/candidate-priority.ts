@@ -28,6 +28,11 @@ const MAPPED_TYPE_PREFERENCE = 105;
 export const MAPPED_PRIORITY =
   2 ** 24 * MAPPED_TYPE_PREFERENCE + 2 ** 8 * MAX_LOCAL_PREFERENCE + (256 - COMPONENT);
 
+/** Whether a gateway gave its owner this address, by the priority that the owner signed. */
+export function isMappedPriority(priority: number): boolean {
+  return Math.floor(priority / 2 ** 24) === MAPPED_TYPE_PREFERENCE;
+}
+
 /** The local preference that went into `priority`. */
 export function localPreferenceOf(priority: number): number {
   return Math.floor(priority / 2 ** 8) % 2 ** 16;

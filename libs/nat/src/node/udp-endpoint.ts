@@ -176,6 +176,7 @@ export class UdpEndpoint {
   setMappedAddress(address: TransportAddress | undefined): void {
     this.#requireOpen();
     this.#gathering.setMapped(address);
+    this.#hardNat.setReachable(this.#gathering.isMapped);
   }
 
   /** Where the supernode sees our sockets, by their registered flow. */
@@ -409,6 +410,7 @@ export class UdpEndpoint {
     // Another mapping than before: this may be another network.
     if (candidate.kind === 'serverReflexive' && this.#gathering.isSettled)
       this.#hardNat.start(this.#gathering.candidates);
+    this.#hardNat.setReachable(this.#gathering.isMapped);
     for (const path of this.#paths.values()) path.addLocalCandidate(candidate);
     this.#candidateListeners.notify(describeCandidate(candidate));
   }

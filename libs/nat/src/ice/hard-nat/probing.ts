@@ -9,6 +9,7 @@ import { newTransactionId, transactionIdKey } from '../../stun/transaction-id.ts
 import { after, earliest, type Instant } from '../../time/instant.ts';
 import type { AgentContext } from '../agent-context.ts';
 import type { CandidateBase, LocalCandidate } from '../candidate.ts';
+import { isMappedPriority } from '../candidate-priority.ts';
 import { peerReflexivePriority } from '../candidate-priority.ts';
 import { encodeCheck } from '../connectivity-check.ts';
 import { sendUrgentCheck } from '../outgoing-checks.ts';
@@ -285,6 +286,7 @@ function giveUpReflexivePairs(agent: AgentContext): void {
     if (
       isBetweenNats &&
       pair.remote.address.family === 'ipv4' &&
+      !isMappedPriority(pair.remote.priority) &&
       !pair.isRequestedByPeer &&
       isOpen(pair.state)
     )

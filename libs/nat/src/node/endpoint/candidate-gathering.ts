@@ -103,6 +103,14 @@ export class CandidateGathering {
     }
   }
 
+  /** Strangers reach the socket, by what the gateway says. */
+  get isMapped(): boolean {
+    const address = this.#mappedAddress;
+    return (
+      address !== undefined && this.#candidates.some((known) => sameTransportAddress(known.address, address))
+    );
+  }
+
   /** Where a gateway says that the socket can be reached; told when that can be. Undefined: no longer. */
   setMapped(address: TransportAddress | undefined): void {
     this.#mappedAddress = address;

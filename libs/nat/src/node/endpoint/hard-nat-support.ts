@@ -18,17 +18,27 @@ export interface HardNatEvents {
   rearm(): void;
 }
 
+/** A port of the gateway's is as good as a NAT that lets everybody in. */
+const REACHABLE: NatReport = {
+  mapping: 'endpoint-independent',
+  filtering: 'endpoint-independent',
+  portAllocation: 'unknown',
+};
+
 /** What an endpoint has for NATs that simple opening does not cross: knowledge of its own one, sockets, a common budget. */
 export class HardNatSupport {
   readonly budget = new ProbeBudget();
   readonly #sockets: ReadonlyMap<AddressFamily, EndpointSocket>;
   readonly #extra: ExtraSockets;
   readonly #sampling: NetworkSampling;
+  readonly #events: HardNatEvents;
   #owners = new Map<string, IcePath>();
+  #isReachable = false;
   #servers: readonly TransportAddress[] = [];
 
   constructor(sockets: ReadonlyMap<AddressFamily, EndpointSocket>, crypto: NatCrypto, events: HardNatEvents) {
     this.#sockets = sockets;
+    this.#events = events;
     this.#extra = new ExtraSockets({
       bindAddress: (family) => sockets.get(family)?.boundAddress.address ?? '0.0.0.0',
       onDatagram: (base, bytes, from) => {
@@ -42,8 +52,8 @@ export class HardNatSupport {
     this.#sampling = new NetworkSampling(crypto, {
       now: () => events.now(),
       sendFromSession: (bytes, to) => sockets.get('ipv4')?.send(bytes, to),
-      onReport: (nat) => {
-        for (const path of events.paths()) path.setLocalNat(nat);
+      onReport: () => {
+        this.#report();
       },
       drop: (reason) => {
         events.drop(reason);
@@ -56,7 +66,14 @@ export class HardNatSupport {
 
   /** What is known of the NAT in front of the IPv4 socket. */
   get nat(): NatReport | undefined {
-    return this.#sampling.nat;
+    return this.#isReachable ? REACHABLE : this.#sampling.nat;
+  }
+
+  /** The gateway lets strangers in at a port of ours: there is nothing to predict, to guess or to give up. */
+  setReachable(isReachable: boolean): void {
+    if (this.#isReachable === isReachable) return;
+    this.#isReachable = isReachable;
+    this.#report();
   }
 
   setServers(servers: readonly TransportAddress[]): void {
@@ -74,8 +91,8 @@ export class HardNatSupport {
   }
 
   /** For an offer or an answer: with a port that was given just now where ports can be predicted. */
-  fresh(): Promise<NatReport | undefined> {
-    return this.#sampling.fresh();
+  async fresh(): Promise<NatReport | undefined> {
+    return this.#isReachable ? REACHABLE : this.#sampling.fresh();
   }
 
   openSockets(path: IcePath, bases: readonly CandidateBase[]): void {
@@ -115,5 +132,11 @@ export class HardNatSupport {
   async close(): Promise<void> {
     this.#owners = new Map();
     await Promise.all([this.#extra.closeAll(), this.#sampling.close()]);
+  }
+
+  #report(): void {
+    const { nat } = this;
+    if (nat === undefined) return;
+    for (const path of this.#events.paths()) path.setLocalNat(nat);
   }
 }
