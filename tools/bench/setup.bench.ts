@@ -158,6 +158,7 @@ async function run(): Promise<BenchmarkResult> {
         firstByteMs: inRoundTrips(runs, ({ firstByte }) => firstByte),
         directAtCallerMs: inRoundTrips(runs, ({ callerDirect }) => callerDirect),
         directAtBothMs: inRoundTrips(runs, ({ bothDirect }) => bothDirect),
+        directAtBothAfterAnswerMs: inRoundTrips(runs, ({ bothDirect, open }) => bothDirect - open),
         firstByteAgainMs: inRoundTrips(runs, ({ firstByteAgain }) => firstByteAgain),
         worstFirstByteMs: worst(runs, ({ firstByte }) => firstByte),
         worstDirectAtBothMs: worst(runs, ({ bothDirect }) => bothDirect),
