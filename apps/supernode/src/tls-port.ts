@@ -22,6 +22,8 @@ export interface TlsPort {
 }
 
 const TLS_PORT = 443;
+/** Handshakes take a millisecond or two of the thread that relays everybody's media: one source gets a tenth of it. */
+const HANDSHAKES_PER_SECOND = 50;
 const SETTING = 'SUPERNODE_TLS_PORT';
 
 /**
@@ -48,6 +50,7 @@ export async function openTlsPort({ edge, nat }: Config, parts: TlsPortParts): P
       limits: {
         connections: maxConnections + nat.maxAllocations,
         connectionsPerSource: edge.maxConnectionsPerSource + nat.maxAllocationsPerAddress,
+        perSecondOfSource: HANDSHAKES_PER_SECOND,
       },
     });
     return { urls, close: () => inlet.close() };

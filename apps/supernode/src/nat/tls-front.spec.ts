@@ -153,6 +153,21 @@ describe('TlsFront', () => {
     });
   });
 
+  it('has no time for the handshakes of a source that comes too often', async () => {
+    const port = await open({
+      limits: { connections: 20, connectionsPerSource: 2, perSecondOfSource: 0.001 },
+    });
+    for (let visit = 0; visit < 2; visit += 1) {
+      const socket = await client(port);
+      await answerTo(socket, BINDING);
+      socket.destroy();
+      while (front!.stats().open > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+
+    await expect(client(port)).rejects.toBeInstanceOf(Error);
+    expect(front!.stats().drops).toEqual({ 'too-frequent-connections-of-source': 1 });
+  });
+
   it('keeps nothing of connections that came and went', async () => {
     const port = await open({ limits: { connections: 8, connectionsPerSource: 8 } });
 

@@ -5,6 +5,7 @@ import { parseTransportAddress, transportAddress } from '../net/ip-address.ts';
 import type { FiveTuple } from '../net/five-tuple.ts';
 import type { TransportAddress } from '../net/transport-address.ts';
 import type { ConnectionLimit, ConnectionRefusal } from '../turn/connection-limit.ts';
+import { monotonicNow } from './monotonic-clock.ts';
 
 /** `accept-failed`: the process has no descriptors left. */
 export type TcpRefusal = ConnectionRefusal | 'accept-failed';
@@ -47,7 +48,7 @@ export class TcpListener {
     });
     this.#server.on('connection', (socket) => {
       const client = remoteAddressOf(socket);
-      const refusal = client === undefined ? undefined : limit.admit(client);
+      const refusal = client === undefined ? undefined : limit.admit(client, monotonicNow());
       if (refusal !== undefined) events.onRefused(refusal);
       if (client === undefined || refusal !== undefined) {
         socket.destroy();
