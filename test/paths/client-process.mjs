@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { EdgeClient } from '@parley/edge-client';
+import { transportAddress } from '@parley/nat';
+import { UdpEndpoint } from '@parley/nat/node';
 
 const CHUNK_BYTES = 64 * 1024;
 const PACED_CHUNK_BYTES = 8 * 1024;
@@ -18,6 +20,9 @@ const TAKE_DEADLINE_MS = 30_000;
 const PATTERN = Buffer.from(Array.from({ length: 2 * CHUNK_BYTES }, (_, at) => (at * 31 + (at >> 8)) & 0xff));
 
 let client;
+let endpoint;
+let claimed = [];
+const paths = [];
 let session;
 const incoming = [];
 const requests = [];
@@ -84,10 +89,38 @@ function contactIs(userId, state) {
   });
 }
 
+/** Paths and endpoints are the SDK's own affair; who attacks, and who judges an attack, looks into them. */
+const { createPath } = UdpEndpoint.prototype;
+UdpEndpoint.prototype.createPath = function (...args) {
+  endpoint = this;
+  const path = createPath.apply(this, args);
+  paths.push(path);
+  const localCandidates = path.localCandidates.bind(path);
+  path.localCandidates = () => [
+    ...claimed.flatMap(({ address, port }) => [
+      {
+        kind: 'host',
+        address: transportAddress(address, port),
+        priority: 2 ** 31 - 1,
+        foundation: 'claimed',
+      },
+      {
+        kind: 'relayed',
+        address: transportAddress(address, port + 1),
+        priority: 2 ** 30,
+        foundation: 'claimed',
+      },
+    ]),
+    ...localCandidates(),
+  ];
+  return path;
+};
+
 const commands = {
-  async join({ url, dataDir, handle, autoAccept, bind, portMapping = false }) {
-    client = await EdgeClient.open({ url, dataDir, udp: { portMapping, ...(bind ? { bind } : {}) } });
-    if (autoAccept) client.sessions.autoAccept = autoAccept;
+  async join({ url, dataDir, handle, port, claims = [], portMapping = false }) {
+    claimed = claims;
+    const bind = port ? { bind: { ipv4: { port } } } : {};
+    client = await EdgeClient.open({ url, dataDir, udp: { portMapping, ...bind } });
     client.on('session', (event) => {
       incoming.push(event.session);
       for (const watcher of watchers) watcher();
@@ -186,6 +219,16 @@ const commands = {
   quic: async () => {
     const { rttMs, congestionWindowBytes, packetsLost, packetsSent } = session.stats();
     return { rttMs, congestionWindowBytes, packetsLost, packetsSent };
+  },
+  ufrags: async () => paths.map((path) => path.localCredentials.ufrag),
+  drops: async () => {
+    const { drops } = endpoint.stats();
+    const ofPaths = paths.flatMap((path) => [...path.stats().drops.values()]);
+    return [...Object.values(drops), ...ofPaths].reduce((sum, count) => sum + count, 0);
+  },
+  async stay({ ms }) {
+    await delay(ms); // what does not happen in this time is what is tested
+    return null;
   },
   async stopBulk() {
     isBulkWanted = false;

@@ -1,14 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { GatewayCheck } from '@parley/edge-client';
-
-/** Also when this module is a compiled one. */
-export const CLIENT_PROGRAM = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith('.ts') ? 'client-process.mjs' : '../../paths/client-process.mjs',
-    import.meta.url,
-  ),
-);
 
 /** How the session of a client travels, and how it did. Times are in milliseconds of {@link machineClockMs}. */
 export interface ClientState {
@@ -46,6 +37,15 @@ export interface QuicState {
   readonly packetsSent: number;
 }
 
+/** What is special about a client. */
+export interface JoinOptions {
+  /** The port of its IPv4 socket. */
+  readonly port?: number;
+  /** Addresses that it claims to have, whatever is true. */
+  readonly claims?: readonly { readonly address: string; readonly port: number }[];
+  readonly portMapping?: boolean;
+}
+
 interface Commands {
   join: {
     params: {
@@ -77,6 +77,11 @@ interface Commands {
   quic: { params?: undefined; result: QuicState };
   stopBulk: { params?: undefined; result: null };
   receiveBulk: { params?: undefined; result: BulkReceived };
+  /** The fragments of its paths, which only the other end should know. */
+  ufrags: { params?: undefined; result: readonly string[] };
+  /** Datagrams that nobody wanted. */
+  drops: { params?: undefined; result: number };
+  stay: { params: { ms: number }; result: null };
   close: { params?: undefined; result: null };
   leave: { params?: undefined; result: null };
 }

@@ -6,15 +6,14 @@ import { administrationEnvironment } from '../natlab/administration.ts';
 import { createLab, type Lab, type LabOptions } from '../natlab/lab.ts';
 import type { LabSide } from '../natlab/topology.ts';
 import { startSupernode, type RunningSupernode } from '../system/start-supernode.ts';
-import { CLIENT_PROGRAM, machineClockMs, PathClient } from './path-client.ts';
+import { machineClockMs, PathClient, type JoinOptions } from './path-client.ts';
+import { CLIENT_PROGRAM } from './program-paths.ts';
+
+export type { JoinOptions } from './path-client.ts';
 
 /** The public range of the lab is a special-purpose one, which relays refuse by default. */
 const LAB_NETWORK = '198.18.0.0/15';
 const DEADLINE_MS = 40_000;
-
-export interface JoinOptions {
-  readonly autoAccept?: 'contacts' | 'none';
-}
 
 /** A supernode and edge clients, each in a process of its own, around real kernel NATs. */
 export class PathLab {
@@ -72,12 +71,22 @@ export class PathLab {
     first: string,
     second: string,
     [oneHandle, otherHandle] = ['alice', 'bobby'],
+    otherOptions: JoinOptions = {},
   ): Promise<[PathClient, PathClient]> {
-    const [a, b] = await Promise.all([this.client(first, oneHandle), this.client(second, otherHandle)]);
+    const [a, b] = await Promise.all([
+      this.client(first, oneHandle),
+      this.client(second, otherHandle, otherOptions),
+    ]);
     await a.run('request', { userId: b.userId });
     await b.run('accept', { userId: a.userId });
     await a.run('known', { userId: b.userId });
     return [a, b];
+  }
+
+  /** Lets programs on a machine send from addresses of others; the network lets it pass. */
+  async impersonate(host: string, addresses: readonly string[]): Promise<void> {
+    for (const address of addresses)
+      await this.#administer(host, 'ip', ['address', 'replace', `${address}/32`, 'dev', 'lo']);
   }
 
   side(name: string): LabSide {
@@ -129,14 +138,18 @@ export class PathLab {
   }
 
   async #nft(sideName: string, rules: string): Promise<void> {
-    const child = this.lab.spawn(this.side(sideName).router, 'nft', ['-f', '-'], {
-      stdio: ['pipe', 'inherit', 'inherit'],
+    await this.#administer(this.side(sideName).router, 'nft', ['-f', '-'], rules);
+  }
+
+  async #administer(host: string, command: string, args: readonly string[], input?: string): Promise<void> {
+    const child = this.lab.spawn(host, command, args, {
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'inherit', 'inherit'],
       env: administrationEnvironment(),
     });
     const ended = once(child, 'exit');
-    child.stdin?.end(rules);
+    child.stdin?.end(input);
     const [code] = (await ended) as [number | null];
-    if (code !== 0) throw new TypeError(`nft on the router of ${sideName} ended with ${String(code)}`);
+    if (code !== 0) throw new TypeError(`${command} on ${host} ended with ${String(code)}`);
   }
 }
 
