@@ -56,7 +56,6 @@ export class SessionDriver {
   private held: Uint8Array | undefined;
   private lastPacket: Uint8Array | undefined;
   private asks = true;
-  private isEndUnsent = false;
   private opening: Uint8Array[] | undefined = [];
   private openingRepeats = 0;
   private openingAt = Infinity;
@@ -85,14 +84,6 @@ export class SessionDriver {
   wake(asks: boolean): void {
     this.asks ||= asks;
     this.schedule();
-  }
-
-  /**
-   * The engine has taken the end of a stream, which must leave before the next packet comes in: quiche forgets a stream whose bytes
-   * are all acknowledged, also when its end has not left, and the other end would wait for it for ever.
-   */
-  endWritten(): void {
-    this.isEndUnsent = true;
   }
 
   /**
@@ -128,7 +119,6 @@ export class SessionDriver {
     }
     this.heard = true;
     if (this.opening !== undefined) this.pathAnswers();
-    if (this.isEndUnsent) this.pump();
     this.options.engine.recv(packet);
     this.packetsSinceExchange += 1;
     if (this.packetsSinceExchange >= MAX_PACKETS_UNREAD) this.exchange();
@@ -178,7 +168,6 @@ export class SessionDriver {
       const length = engine.send(room);
       if (length === 0) {
         this.asks = false;
-        this.isEndUnsent = false;
         return false;
       }
       const packet = length === room.length ? room : room.subarray(0, length);

@@ -29,7 +29,11 @@ interface PendingWrite {
 const WRITE_SLICE_BYTES = 256 * 1024;
 const RESET_BY_APP = 0;
 const RESET_BY_PIPELINE = 1;
-const NO_BYTES = new Uint8Array(0);
+/**
+ * The last byte of each direction, which no app sees. An end without a byte of its own is not reliable with quiche: once the bytes
+ * before it are acknowledged it forgets the stream, and an end that has not left, or got lost, never reaches the other side.
+ */
+const END_MARK = Uint8Array.of(0);
 
 /**
  * One ordered, reliable stream of bytes. Reading is pulled and writing resolves when QUIC has taken the bytes, so a slow
@@ -77,10 +81,12 @@ export class SessionStream implements AsyncIterable<Uint8Array> {
       } else if ('abandoned' in chunk) {
         this.reading = edgeError('EDGE_STREAM_RESET', { cause: chunk });
       } else {
-        if (chunk.fin) this.reading = 'ended';
+        const { bytes, fin } = chunk;
+        if (fin) this.reading = 'ended';
         // a wake-up lets the engine grant more credit, and settles `finished` at the end
         this.port.wake(false);
-        if (chunk.bytes.length > 0) return chunk.bytes;
+        const length = bytes.length - (fin ? END_MARK.length : 0);
+        if (length > 0) return bytes.subarray(0, length);
       }
     }
   }
@@ -97,7 +103,7 @@ export class SessionStream implements AsyncIterable<Uint8Array> {
 
   /** Ends our direction after all that was written. */
   end(): Promise<void> {
-    const result = this.enqueue(NO_BYTES, true);
+    const result = this.enqueue(END_MARK, true);
     if (this.writing === 'open') this.writing = 'ending';
     return result;
   }

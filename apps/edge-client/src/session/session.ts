@@ -105,11 +105,7 @@ export class Session {
     });
     this.port = {
       read: (id) => this.engine.readStream(id),
-      write: (id, bytes, fin) => {
-        const taken = this.engine.writeStream(id, bytes, fin);
-        if (fin && taken === bytes.length) this.driver.endWritten();
-        return taken;
-      },
+      write: (id, bytes, fin) => this.engine.writeStream(id, bytes, fin),
       abandon: (id, side, code) => this.engine.abandonStream(id, side, code),
       wake: (asks) => this.driver.wake(asks),
     };
