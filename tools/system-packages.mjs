@@ -9,7 +9,12 @@ const NAT_LAB = [
 ];
 const OPENSSL = { binary: 'openssl', package: 'openssl' };
 const NEEDED = {
-  test: [...NAT_LAB, OPENSSL, { binary: 'turnserver', package: 'coturn', service: 'coturn' }],
+  test: [
+    ...NAT_LAB,
+    OPENSSL,
+    { binary: 'turnserver', package: 'coturn', service: 'coturn' },
+    { binary: 'miniupnpd', package: 'miniupnpd-nftables' },
+  ],
   demo: NAT_LAB,
   bench: [...NAT_LAB, OPENSSL],
 };

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describePaths } from './describe-paths.ts';
 import { GatewayDaemon } from './gateway-daemon.ts';
 import { machineClockMs, type PathClient } from './path-client.ts';
-import { openBetween, PathLab, untilDirect, type JoinOptions } from './path-lab.ts';
+import { openBetween, PathLab, untilDirect } from './path-lab.ts';
 
 const RANDOM = 'address-and-port-dependent/random-ports';
 const GUARDED = 'endpoint-independent/address-and-port-dependent';
-const MAPPED: JoinOptions & { readonly portMapping: boolean } = { portMapping: true };
+const MAPPED = { portMapping: true } as const;
 /** A session that has to guess ports sends hundreds. */
 const FEW_CHECKS = 60;
 

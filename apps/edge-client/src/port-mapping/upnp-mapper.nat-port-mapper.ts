@@ -18,7 +18,7 @@ export interface UpnpMappingRequest {
  * Asks an internet gateway device of version 2 for a port; the address may be any that the gateway claims.
  *
  * Of the library only this is used. Its search would open what any machine on the network names; its renewal tells no outcome; its
- * deletion names no protocol, so gateways refuse it; its NAT-PMP takes answers from everybody and fails the process on a short one.
+ * deletion names neither the outside port nor the protocol; its NAT-PMP takes answers from everybody and fails the process on a short one.
  *
  * @throws what the library throws
  */
