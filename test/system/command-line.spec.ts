@@ -1,65 +1,35 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { ParleyCommands, type Outcome, type RunningCommand } from './parley-commands.ts';
 import { startSupernode, type RunningSupernode } from './start-supernode.ts';
 
-const PARLEY = join(
-  dirname(createRequire(import.meta.url).resolve('@parley/edge-client/package.json')),
-  'dist/cli/main.js',
-);
-
 const VOICE = fileURLToPath(new URL('../../tools/demo/media/voice.wav', import.meta.url));
-
-interface Outcome {
-  readonly code: number | null;
-  /** The last line of standard output. */
-  readonly json: Readonly<Record<string, unknown>>;
-  readonly stdout: string;
-}
 
 describe('parley', () => {
   let supernode: RunningSupernode;
   let folder: string;
+  let parley: ParleyCommands;
 
   beforeAll(async () => {
     supernode = await startSupernode();
     folder = await mkdtemp(join(tmpdir(), 'parley-cli-'));
+    parley = new ParleyCommands({ url: supernode.url, folder });
   }, 90_000);
+
+  // A test that failed half-way leaves its commands running.
+  afterEach(() => parley.stop());
 
   afterAll(async () => {
     await supernode.stop();
     await rm(folder, { recursive: true, force: true });
   }, 30_000);
 
-  /** Starts a command as the user `who`; `until` resolves with the first log line that contains a text. */
-  function start(who: string, ...args: readonly string[]) {
-    const child = spawn(process.execPath, [
-      PARLEY,
-      ...['--url', supernode.url, '--data', join(folder, who), '--loopback', '--json'],
-      ...args,
-    ]);
-    const waiting: { text: string; resolve: (line: string) => void }[] = [];
-    createInterface(child.stderr).on('line', (line) => {
-      for (const { text, resolve } of waiting) if (line.includes(text)) resolve(line);
-    });
-    const until = (text: string) => new Promise<string>((resolve) => waiting.push({ text, resolve }));
-    let stdout = '';
-    child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part));
-    const done = once(child, 'close').then(([code]: unknown[]): Outcome => {
-      const last = stdout.trimEnd().split('\n').at(-1) ?? '';
-      return { code: code as number | null, json: JSON.parse(last || '{}') as Outcome['json'], stdout };
-    });
-    return { done, until, interrupt: () => child.kill('SIGINT') };
-  }
-
-  const run = (who: string, ...args: readonly string[]) => start(who, ...args).done;
+  const start = (who: string, ...args: readonly string[]): RunningCommand => parley.start(who, ...args);
+  const run = (who: string, ...args: readonly string[]): Promise<Outcome> => parley.run(who, ...args);
 
   it('registers, makes contacts, and sends a file that the receiver keeps', async () => {
     const content = randomBytes(500_000);

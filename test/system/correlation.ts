@@ -5,7 +5,7 @@ const STEP = 4;
 
 /**
  * How much of what was played is in the recording: 1 for the same wave, 0 for nothing in common. Each loud piece is looked for
- * near where the one before was found; the first may be anywhere within `searchSeconds`.
+ * near where the one before was found; the first, and one after a piece that was not found, may be anywhere within `searchSeconds`.
  */
 export function correlation(
   played: Int16Array,
@@ -14,7 +14,8 @@ export function correlation(
 ): number {
   const length = Math.round(options.sampleRate * PIECE_SECONDS);
   const loud = piecesOf(played, length);
-  let range = Math.round(options.sampleRate * options.searchSeconds);
+  const everywhere = Math.round(options.sampleRate * options.searchSeconds);
+  let range = everywhere;
   let shift = 0;
   let sum = 0;
   let weight = 0;
@@ -24,7 +25,7 @@ export function correlation(
     if (best.value > 0.5) {
       shift = best.at - at;
       range = Math.round(options.sampleRate * DRIFT_SECONDS);
-    }
+    } else range = everywhere;
     sum += best.value * power;
     weight += power;
   }
