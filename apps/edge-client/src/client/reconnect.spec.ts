@@ -11,6 +11,7 @@ describe('EdgeClient › reconnect, resume and tokens', () => {
   let alice: EdgeClient;
   let bob: EdgeClient;
   const others: EdgeClient[] = [];
+  const otherSupernodes: FakeSupernode[] = [];
 
   beforeEach(async () => {
     supernode = await FakeSupernode.start();
@@ -19,7 +20,7 @@ describe('EdgeClient › reconnect, resume and tokens', () => {
 
   afterEach(async () => {
     await Promise.all([alice, bob, ...others.splice(0)].map((client) => client.close()));
-    await supernode.stop();
+    await Promise.all([supernode, ...otherSupernodes.splice(0)].map((each) => each.stop()));
   });
 
   function nextOnline(client: EdgeClient): Promise<ConnectionChange> {
@@ -176,6 +177,7 @@ describe('EdgeClient › reconnect, resume and tokens', () => {
 
   it('follows a go-away to an alternate', async () => {
     const other = await FakeSupernode.start();
+    otherSupernodes.push(other);
     other.clusterId = supernode.clusterId;
     other.users.set(userIdOf(alice), supernode.users.get(userIdOf(alice))!);
     // It knows neither the resume token nor the access token of the first one, as after a change of keys.
@@ -195,8 +197,6 @@ describe('EdgeClient › reconnect, resume and tokens', () => {
 
     expect(other.requests).toContain('token.renew');
     expect(alice.state).toBe('online');
-    await alice.close();
-    await other.stop();
   });
 
   it('fails a connect that finds nobody, in time', async () => {
