@@ -21,7 +21,11 @@ export async function probePortMapping(gateway: string, timeoutMs: number): Prom
   const questions = [encodePcpAnnounce(socket.address().address), encodeNatPmpExternalAddress()];
   await new Promise<void>((resolve) => {
     const ask = (): void => {
-      for (const bytes of questions) socket.send(bytes, ignoreRefusal);
+      for (const bytes of questions) {
+        socket.send(bytes, (error) => {
+          if (error !== null) end();
+        });
+      }
     };
     const repeat = setInterval(ask, REPEAT_MS);
     const end = (): void => {
@@ -47,11 +51,6 @@ function note(bytes: Uint8Array, found: { pcp: boolean; natPmp: boolean }): void
   if (natPmp !== undefined && natPmp.result !== NatPmpResult.UNSUPPORTED_VERSION) found.natPmp = true;
   const pcp = decodePcpResponse(bytes);
   if (pcp?.kind === 'announce' && pcp.result === PcpResult.SUCCESS) found.pcp = true;
-}
-
-/** The socket reports it as its error as well. */
-function ignoreRefusal(): void {
-  return undefined;
 }
 
 function closed(socket: Socket): Promise<void> {
