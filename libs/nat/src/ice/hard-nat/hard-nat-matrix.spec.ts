@@ -8,6 +8,7 @@ import { shortTermKey } from '../../stun/credentials.ts';
 import { StunMessageBuilder } from '../../stun/message-builder.ts';
 import { Method } from '../../stun/message-type.ts';
 import { newTransactionId } from '../../stun/transaction-id.ts';
+import { newIceCredentials } from '../ice-credentials.ts';
 import type { NatReport } from '../remote-network.ts';
 
 const APD = 'address-and-port-dependent';
@@ -292,6 +293,35 @@ describe('hard NATs › only towards who was observed', () => {
       const strangers = sent.filter(({ to }) => !['10.0.1.2', '203.0.113.2'].includes(to));
       expect(strangers).toEqual([]);
     }
+  });
+});
+
+describe('hard NATs › a peer that restarts without an end', () => {
+  it('gets no more than its address is worth, whatever ports it signs', () => {
+    const lab = prepared(RESTRICTED, sequential(1));
+    const { caller } = lab;
+    caller.call(lab.callee, 20);
+    lab.net.clock.advance(60_000);
+    const before = probes(caller);
+    const address = { family: 'ipv4', address: '203.0.113.2', port: 4000 } as const;
+    for (let generation = 0; generation < 120; generation += 1) {
+      caller.input({ kind: 'restart' });
+      caller.input({
+        kind: 'remote-credentials',
+        credentials: newIceCredentials(nodeCrypto),
+        candidates: [{ kind: 'serverReflexive', address, priority: 1_694_498_815, foundation: '1' }],
+        network: {
+          nat: { ...sequential(1).nat, latestPort: 10_000 + 256 * generation },
+          ageMs: 0,
+          observedAddresses: [address.address],
+        },
+      });
+      lab.net.clock.advance(500);
+    }
+
+    // A minute: twelve attempts of 64 checks at once, and one of them every 5 s.
+    expect(probes(caller) - before).toBeGreaterThan(12 * 64);
+    expect(probes(caller) - before).toBeLessThanOrEqual((12 + 12) * 64);
   });
 });
 

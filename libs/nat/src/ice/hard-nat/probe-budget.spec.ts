@@ -35,6 +35,21 @@ describe('ProbeBudget', () => {
     }
   });
 
+  it('twelve predictions per address at once, then one in 5 s', () => {
+    const budget = new ProbeBudget();
+    const many = (address: string, at: number) => {
+      let count = 0;
+      while (budget.startPrediction(address, instant(at))) count += 1;
+      return count;
+    };
+
+    expect(many('203.0.113.1', 0)).toBe(12);
+    expect(budget.nextPredictionAt('203.0.113.1')).toBe(5000);
+    expect([many('203.0.113.1', 4999), many('203.0.113.1', 5000)]).toEqual([0, 1]);
+    expect(many('203.0.113.2', 5000)).toBe(12);
+    expect([many('203.0.113.1', 20_000), many('203.0.113.1', 1_000_000)]).toEqual([3, 12]);
+  });
+
   it('one attempt per address in 20 s', () => {
     const budget = new ProbeBudget();
 

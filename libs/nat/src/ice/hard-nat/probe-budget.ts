@@ -5,14 +5,20 @@ export interface ProbeBudgetOptions {
   readonly perSecond: number;
   /** Checks of one attempt. @default 2048 */
   readonly perAttempt: number;
-  /** From one attempt towards an address to the next. @default 20000 */
+  /** From one attempt to guess ports of an address to the next. @default 20000 */
   readonly attemptGapMs: number;
+  /** Attempts at predicted ports of an address in one go: four searches with three reports each. @default 12 */
+  readonly predictions: number;
+  /** In the long run one of them in this time: a peer may restart, and sign another port, as often as it likes. @default 5000 */
+  readonly predictionGapMs: number;
 }
 
 export const DEFAULT_PROBE_BUDGET: ProbeBudgetOptions = {
   perSecond: 1000,
   perAttempt: 2048,
   attemptGapMs: 20_000,
+  predictions: 12,
+  predictionGapMs: 5000,
 };
 
 /** Share of a second's probes that may leave in one go: a loop that was late makes up for it. The rest is the rate. */
@@ -26,6 +32,8 @@ const MAX_ADDRESSES = 1024;
 export class ProbeBudget {
   readonly #options: ProbeBudgetOptions;
   readonly #attempts = new Map<string, Instant>();
+  /** By address, when the last of its predictions is made up for. */
+  readonly #predictions = new Map<string, Instant>();
   #tokens = 1;
   #refilledAt: Instant | undefined;
 
@@ -47,12 +55,24 @@ export class ProbeBudget {
   startAttempt(address: string, now: Instant): boolean {
     const allowedAt = this.nextAttemptAt(address);
     if (allowedAt !== undefined && now < allowedAt) return false;
-    this.#attempts.delete(address);
-    if (this.#attempts.size >= MAX_ADDRESSES) {
-      const [oldest] = this.#attempts.keys();
-      if (oldest !== undefined) this.#attempts.delete(oldest);
-    }
-    this.#attempts.set(address, now);
+    remember(this.#attempts, address, now);
+    return true;
+  }
+
+  /** When ports of the IP address may be predicted again; in the past means at once. */
+  nextPredictionAt(address: string): Instant | undefined {
+    const { predictions, predictionGapMs } = this.#options;
+    const settledAt = this.#predictions.get(address);
+    return settledAt === undefined ? undefined : after(settledAt, -(predictions - 1) * predictionGapMs);
+  }
+
+  /** Whether ports of the address may be predicted now; if so it is counted. */
+  startPrediction(address: string, now: Instant): boolean {
+    const allowedAt = this.nextPredictionAt(address);
+    if (allowedAt !== undefined && now < allowedAt) return false;
+    const settledAt = this.#predictions.get(address) ?? now;
+    const from = settledAt > now ? settledAt : now;
+    remember(this.#predictions, address, after(from, this.#options.predictionGapMs));
     return true;
   }
 
@@ -77,4 +97,13 @@ export class ProbeBudget {
   get #perMs(): number {
     return (this.#options.perSecond * (1 - BURST_SHARE)) / 1000;
   }
+}
+
+function remember(table: Map<string, Instant>, address: string, at: Instant): void {
+  table.delete(address);
+  if (table.size >= MAX_ADDRESSES) {
+    const [oldest] = table.keys();
+    if (oldest !== undefined) table.delete(oldest);
+  }
+  table.set(address, at);
 }

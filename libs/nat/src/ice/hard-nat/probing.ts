@@ -123,6 +123,10 @@ function startAttempt(agent: AgentContext, now: Instant): ProbeAttempt | undefin
     }
     probing.nextAttemptAt = agent.probeBudget.nextAttemptAt(target.address);
   } else {
+    if (plan !== 'be-predicted' && !agent.probeBudget.startPrediction(target.address, now)) {
+      probing.nextAttemptAt = agent.probeBudget.nextPredictionAt(target.address);
+      return undefined;
+    }
     // Again only when somebody sampled anew: the ports of this report are used up.
     probing.isReportUsed = true;
   }
