@@ -1,6 +1,8 @@
 import {
   candidatePriority,
+  isMappedPriority,
   localPreferenceOf,
+  MAPPED_PRIORITY,
   pairPriority,
   peerReflexivePriority,
 } from './candidate-priority.ts';
@@ -22,6 +24,18 @@ describe('candidate priority (RFC 8445 section 5.1.2.1)', () => {
     expect(peerReflexivePriority(candidatePriority('host', 4711))).toBe(
       candidatePriority('peerReflexive', 4711),
     );
+  });
+});
+
+describe("a gateway's port (RFC 6544 section 4.2)", () => {
+  it('comes before what a server saw and after what a peer saw, and can be told from both', () => {
+    const [seenByServer, seenByPeer] = [
+      candidatePriority('serverReflexive', 65_535),
+      candidatePriority('peerReflexive', 0),
+    ];
+    expect(MAPPED_PRIORITY).toBeGreaterThan(seenByServer);
+    expect(MAPPED_PRIORITY).toBeLessThan(seenByPeer);
+    expect([MAPPED_PRIORITY, seenByServer, seenByPeer].map(isMappedPriority)).toEqual([true, false, false]);
   });
 });
 
