@@ -79,17 +79,42 @@ describe('FlowRegistry', () => {
     expect(flows.open(alice, SERVERS, 'request')).toEqual(first);
   });
 
-  it('keeps the flow of a device whose connection expired for a while, and ends it where the device left', () => {
-    const { flows, told, signIn, observe } = registry();
-    signIn(alice);
-    observe(alice, '203.0.113.1');
+  it('keeps the flow of a device whose connection expired as long as it is relayed, for a while', () => {
+    const { flows, told, id } = relayed();
     flows.deviceGone(alice, 'expired');
     expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: 1000 });
     expect(flows.observedAddresses(alice)).toEqual(['203.0.113.1']);
 
-    flows.deviceGone(alice, 'signed-off');
+    flows.happened({ kind: 'relay-pair-ended', relayId: decodeBase64url(id)!, cause: 'idle' });
     expect(told.at(-1)).toMatchObject({ kind: 'close-flow' });
     expect(flows.observedAddresses(alice)).toEqual([]);
+    expect(flows.observedAddresses(bob)).toEqual(['203.0.113.1']);
+  });
+
+  it('keeps a device that came back, whatever becomes of its relays', () => {
+    const { flows, id, signIn } = relayed();
+    flows.deviceGone(alice, 'expired');
+    signIn(alice);
+    flows.happened({ kind: 'relay-pair-ended', relayId: decodeBase64url(id)!, cause: 'idle' });
+    expect(flows.observedAddresses(alice)).toEqual(['203.0.113.1']);
+  });
+
+  it.each(['expired', 'signed-off', 'revoked'] as const)(
+    'ends the flow of a device that is not relayed and %s',
+    (cause) => {
+      const { flows, told, signIn } = registry();
+      signIn(alice);
+      flows.deviceGone(alice, cause);
+      expect(told.at(-1)).toMatchObject({ kind: 'close-flow' });
+      expect(flows.replay()).toEqual([]);
+    },
+  );
+
+  it('ends the flow and the relays of a device that left', () => {
+    const { flows, kinds } = relayed();
+    flows.deviceGone(alice, 'signed-off');
+    expect(kinds()).toEqual(['close-flow']);
+    expect(flows.replay().map(({ kind }) => kind)).toEqual(['open-flow']);
   });
 
   it('does not take the end of a former flow for that of the present one', () => {

@@ -32,6 +32,8 @@ interface Flow {
   readonly relays: Set<string>;
   /** By the monotonic clock. A relay thread that ends takes its timers along. */
   endsAt: number | undefined;
+  /** Its signalling is gone for good: without a relay there is nothing to keep it for. */
+  isOrphan: boolean;
 }
 
 interface Relay {
@@ -91,13 +93,19 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
   }
 
   deviceReachable(device: DeviceAddress): void {
+    const flow = this.flows.get(deviceKey(device));
+    if (flow) flow.isOrphan = false;
     this.limit(device, null);
   }
 
   /** A path needs no supernode but this one's relay: a device that only lost its signalling keeps it for a while. */
   deviceGone(device: DeviceAddress, cause: 'signed-off' | 'expired' | 'revoked'): void {
-    if (cause === 'expired') this.limit(device, this.quotas.orphanMs);
-    else this.close(device);
+    const flow = this.flows.get(deviceKey(device));
+    if (!flow) return;
+    if (cause === 'expired' && flow.relays.size > 0) {
+      flow.isOrphan = true;
+      this.limit(device, this.quotas.orphanMs);
+    } else this.close(device);
   }
 
   observedAddresses(device: DeviceAddress): readonly string[] {
@@ -177,6 +185,7 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
       addresses: known?.addresses ?? [],
       relays: known?.relays ?? new Set(),
       endsAt: undefined,
+      isOrphan: false,
     };
     this.flows.set(owner, flow);
     this.control(openFlow(owner, flow.flowId, flow.key));
@@ -208,7 +217,11 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
     const relay = this.relays.get(id);
     this.relays.delete(id);
     relay?.cancelClosing?.();
-    for (const device of relay?.devices ?? []) this.flows.get(deviceKey(device))?.relays.delete(id);
+    for (const device of relay?.devices ?? []) {
+      const flow = this.flows.get(deviceKey(device));
+      flow?.relays.delete(id);
+      if (flow?.isOrphan && flow.relays.size === 0) this.close(device);
+    }
   }
 }
 
