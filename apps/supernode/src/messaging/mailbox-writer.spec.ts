@@ -13,6 +13,7 @@ import type { MailboxStore } from './mailbox-store.port.ts';
 import { MailboxWriter } from './mailbox-writer.ts';
 import { MessageBatches } from './message-batches.ts';
 import { MessagingMetrics } from './messaging-metrics.ts';
+import { MessagingService } from './messaging.service.ts';
 import { MemoryMailboxStore } from './testing/memory-mailbox-store.ts';
 import { messageNamed, sendRequest } from './testing/sealed-copies.ts';
 
@@ -80,12 +81,14 @@ function setUp({ sides = CONTACTS, fates = [], wrap = (store) => store }: WorldO
     expect(page?.items.map(({ cursor }) => cursor)).toEqual(page?.items.map((_, at) => at + 1));
     return page?.items.map(({ from, messageId }) => `${from.userId} ${messageId}`) ?? [];
   };
-  return { time, writer, notifier, inboxOf, metrics };
+  const service = new MessagingService(unreliable, writer, counted);
+  return { time, writer, service, notifier, inboxOf, metrics };
 }
 
 interface Plan {
   readonly sender: Caller;
-  readonly name: string;
+  /** Of one request; the same may be in it twice. */
+  readonly names: readonly string[];
   readonly atMs: number;
   /** Before each retry, and once more after the acknowledgement. */
   readonly pauseMs: number;
@@ -95,7 +98,7 @@ interface Plan {
 const plans = fc.array(
   fc.record({
     sender: fc.constantFrom(ada, carol),
-    name: fc.integer({ min: 0, max: 40 }).map(String),
+    names: fc.array(fc.integer({ min: 0, max: 40 }).map(String), { minLength: 1, maxLength: 4 }),
     atMs: fc.integer({ min: 0, max: 60 }),
     pauseMs: fc.integer({ min: 0, max: 30 }),
     attempts: fc.integer({ min: 1, max: 5 }),
@@ -111,22 +114,23 @@ const fates = fc.array(
 );
 
 /** Sends as a client does: again after a retryable error, and sometimes again although it was acknowledged. */
-async function carryOut(world: ReturnType<typeof setUp>, plan: Plan): Promise<boolean> {
+async function carryOut(world: ReturnType<typeof setUp>, plan: Plan): Promise<ReadonlySet<string>> {
   const pause = (ms: number): Promise<void> => new Promise((resolve) => world.time.after(ms, resolve));
-  const request = sendRequest(bob.userId, [bob, bobTablet], plan.name);
-  let isAcknowledged = false;
+  const messages = plan.names.map((name) => sendRequest(bob.userId, [bob, bobTablet], name));
+  const acknowledged = new Set<string>();
   await pause(plan.atMs);
   for (let attempt = 0; attempt < plan.attempts; attempt += 1) {
-    try {
-      const outcome = await world.writer.send(plan.sender, request);
-      expect(outcome).toMatchObject({ full: [] });
-      isAcknowledged = true;
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'SN_DB_UNREACHABLE' });
+    const results = await world.service.sendBatch(plan.sender, { messages });
+    for (const [at, result] of results.entries()) {
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'SN_DB_UNREACHABLE' });
+      else {
+        expect(result.value).toMatchObject({ full: [] });
+        acknowledged.add(plan.names[at] ?? '');
+      }
     }
     await pause(plan.pauseMs);
   }
-  return isAcknowledged;
+  return acknowledged;
 }
 
 async function checkPromises(given: readonly Plan[], options: WorldOptions): Promise<void> {
@@ -138,18 +142,18 @@ async function checkPromises(given: readonly Plan[], options: WorldOptions): Pro
   for (const device of [bob, bobTablet]) {
     const inbox = await world.inboxOf(device);
     expect(new Set(inbox).size).toBe(inbox.length);
-    for (const [at, { sender, name }] of given.entries()) {
-      if (acknowledged[at] === true) expect(inbox).toContain(`${sender.userId} ${messageNamed(name)}`);
+    for (const [at, { sender }] of given.entries()) {
+      for (const name of acknowledged[at] ?? [])
+        expect(inbox).toContain(`${sender.userId} ${messageNamed(name)}`);
     }
   }
   const shown = world.notifier.take(bob, 'mailbox.arrived').flatMap(({ items }) => items);
   const inbox = await world.inboxOf(bob);
   for (const item of shown) expect(inbox[item.cursor - 1]).toBe(`${item.from.userId} ${item.messageId}`);
-  for (const [at, { sender, name }] of given.entries()) {
-    if (acknowledged[at] !== true) continue;
-    expect(shown.map(({ from, messageId }) => `${from.userId} ${messageId}`)).toContain(
-      `${sender.userId} ${messageNamed(name)}`,
-    );
+  const shownKeys = shown.map(({ from, messageId }) => `${from.userId} ${messageId}`);
+  for (const [at, { sender }] of given.entries()) {
+    for (const name of acknowledged[at] ?? [])
+      expect(shownKeys).toContain(`${sender.userId} ${messageNamed(name)}`);
   }
 }
 
