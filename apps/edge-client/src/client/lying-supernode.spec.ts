@@ -1,15 +1,23 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   decodeBase64url,
   encodeBase64url,
   type EventOf,
+  type RequestOf,
   type SessionAnswer,
+  type SessionCandidates,
+  type SessionId,
+  type SessionOffer,
   type Signed,
   type UserId,
 } from '@parley/protocol';
 import type { EdgeClientError } from '../errors.ts';
 import { deviceIdOf, generateKeyPair, importKeyPair, type KeyPair } from '../identity/keys.ts';
 import { payloadHash, signPayload } from '../identity/signing.ts';
+import type { Session } from '../session/session.ts';
 import { CalleeHandshake } from '../session/session-handshake.ts';
 import { FakeSupernode, payloadOf } from '../testing/fake-supernode.ts';
 import { deviceKeyOf, newClient, onlinePair, userIdOf } from '../testing/online-pair.ts';
@@ -217,6 +225,59 @@ describe('EdgeClient and a supernode or a peer that lies', () => {
     hangUp.abort();
     // Nobody has answered by then.
     await expect(opening).rejects.toMatchObject({ code: 'EDGE_ABORTED' });
+  });
+
+  it('addresses of a victim that the supernode puts into an offer or candidates get not one datagram', async () => {
+    const victim = createSocket('udp4');
+    victim.unref().bind(0, '127.0.0.1');
+    await once(victim, 'listening');
+    let datagrams = 0;
+    victim.on('message', () => (datagrams += 1));
+    const { address, port } = victim.address();
+    const candidate = { kind: 'host', address, port, priority: 2_130_706_431, foundation: 'victim' };
+    const forger = newKey();
+    /** Signed by somebody else, and as it was signed but with other bytes. */
+    const forged = (kind: 'sessionOffer' | 'sessionCandidates', signed: Signed): Signed[] => {
+      const payload = { ...(payloadOf(signed) as SessionOffer), candidates: [candidate] };
+      const resigned = signPayload(kind, payload, forger);
+      return [resigned, { ...resigned, signature: signed.signature }];
+    };
+    const opened = new Promise<Session>((resolve) => bob.on('session', ({ session }) => resolve(session)));
+    supernode.lies.events.set('session.offered', (event: Offered) => {
+      for (const offer of forged('sessionOffer', event.offer))
+        supernode.pushRaw(bob.identity.deviceId, 'session.offered', { ...event, offer }, { sequence: 0 });
+      return event;
+    });
+    let told: { sessionId: SessionId; offer: Signed } | undefined;
+    supernode.lies.responses.set('session.offer', (data, request: RequestOf<'session.offer'>) => {
+      told = { sessionId: request.sessionId, offer: request.offers[0]!.offer };
+      return data;
+    });
+
+    const session = await alice.openSession(userIdOf(bob));
+    await opened;
+    const { offer, sessionId } = told!;
+    const half = payloadOf(offer) as SessionOffer;
+    const candidates: SessionCandidates = {
+      sessionId,
+      from: half.from,
+      to: half.to,
+      issuedAt: half.issuedAt,
+      sequence: 1_000,
+      ice: half.ice,
+      candidates: [],
+      endOfCandidates: false,
+    };
+    for (const lie of forged('sessionCandidates', signPayload('sessionCandidates', candidates, newKey())))
+      supernode.push(bob.identity.deviceId, 'session.candidates', { sessionId, from: half.from, candidates: lie }); // prettier-ignore
+    await dropOf(bob, 'candidates-wrong-signer');
+    const answered = once(victim, 'message');
+    const late = delay(500, 'nothing'); // several times what a check waits for its turn
+
+    expect(await Promise.race([answered, late])).toBe('nothing');
+    expect(datagrams).toBe(0);
+    expect(session.path).toBe('direct');
+    victim.close();
   });
 
   it('events that the protocol does not know, or that are malformed, are counted drops', async () => {
