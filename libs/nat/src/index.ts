@@ -19,6 +19,7 @@ export type * from './ice/ice-io.ts';
 export { DEFAULT_ICE_LIMITS, type IceLimits } from './ice/ice-limits.ts';
 export type { IceRole } from './ice/ice-role.ts';
 export { FRESH_PORTS_MS } from './ice/hard-nat/probing.ts';
+export { isConclusive } from './ice/hard-nat/traversal-plan.ts';
 export type { NatReport, RemoteNetwork } from './ice/remote-network.ts';
 export * from './ice/reflexive-query.ts';
 export {

@@ -32,6 +32,7 @@ class FakePath {
   readonly localCandidates = () => [];
   readonly onLocalCandidate = () => () => undefined;
   readonly onPortsUsedUp = () => () => undefined;
+  readonly onLocalNat = () => () => undefined;
   readonly updateRemoteNetwork = () => undefined;
   readonly onData = () => () => undefined;
   readonly onPath = () => () => undefined;

@@ -57,6 +57,11 @@ class FakePath {
     this.usePorts = listener;
     return () => undefined;
   };
+  learnNat: (nat: NatReport) => void = () => undefined;
+  onLocalNat = (listener: (nat: NatReport) => void) => {
+    this.learnNat = listener;
+    return () => undefined;
+  };
   readonly nats: RemoteNetwork[] = [];
   updateRemoteNetwork = (network: RemoteNetwork) => {
     if (network.nat) this.nats.push(network);
@@ -315,6 +320,45 @@ describe('PathNegotiation › NATs', () => {
     await ends[0].traverse({ nat: stable, issuedAt: 50_000 });
 
     expect([sent[0].length, clock.samples]).toEqual([0, 0]);
+  });
+
+  it('a peer that was told of a NAT before its ports were known is told once they are, and once only', async () => {
+    const unfinished: NatReport = {
+      mapping: 'address-and-port-dependent',
+      filtering: 'unknown',
+      portAllocation: 'unknown',
+    };
+    const random: NatReport = { ...unfinished, portAllocation: 'random' };
+    const stable: NatReport = { mapping: 'none', filtering: 'none', portAllocation: 'preserving' };
+    const { ends, paths, sent } = twoEnds(random);
+    ends[0].describe(unfinished);
+    paths[0].learnNat(unfinished);
+    await ends[0].traverse({ nat: stable, issuedAt: 1000 });
+    expect(sent[0]).toEqual([]);
+
+    paths[0].learnNat(random);
+    paths[0].learnNat(random);
+    await nextTurn();
+
+    expect(sent[0].map((signed) => payloadOf(signed).nat)).toEqual([random]);
+  });
+
+  it('a NAT that became known between the offer and its answer is told with the answer', async () => {
+    const random: NatReport = {
+      mapping: 'address-and-port-dependent',
+      filtering: 'unknown',
+      portAllocation: 'random',
+    };
+    const { ends, paths, sent } = twoEnds(random);
+    ends[0].describe(undefined);
+    paths[0].learnNat(random);
+    await nextTurn();
+    expect(sent[0]).toEqual([]);
+
+    await ends[0].traverse({ issuedAt: 1000 });
+    await nextTurn();
+
+    expect(sent[0].map((signed) => payloadOf(signed).nat)).toEqual([random]);
   });
 
   it('an offer that hides addresses hides the NAT too; it is told once the peer accepted', async () => {

@@ -1,5 +1,5 @@
 import type { IceCandidate, NatReport } from '@parley/nat';
-import { FRESH_PORTS_MS, transportAddressKey } from '@parley/nat';
+import { FRESH_PORTS_MS, isConclusive, transportAddressKey } from '@parley/nat';
 import type { IcePath } from '@parley/nat/node';
 import {
   decodeBase64url,
@@ -66,6 +66,8 @@ export class PathNegotiation {
   #signedNat: SignedNat | undefined;
   /** What the peer was told of our NAT, and when. */
   #toldNat: { readonly nat: NatReport | undefined; readonly at: number } | undefined;
+  /** What is known by now. */
+  #ownNat: NatReport | undefined;
   #isClosed = false;
   #repetition: NodeJS.Timeout | undefined;
   /** We restarted and have not seen the peer's new credentials: they will be its answer, not a restart of its own. */
@@ -76,6 +78,10 @@ export class PathNegotiation {
     this.#offs.push(
       options.path.onLocalCandidate((candidate) => this.#enqueue(candidate)),
       options.path.onPortsUsedUp(() => void this.#tellFreshNat()),
+      options.path.onLocalNat((nat) => {
+        this.#ownNat = nat;
+        this.#tellBetterNat();
+      }),
     );
   }
 
@@ -126,7 +132,21 @@ export class PathNegotiation {
     // The peer judges by the same two times whether our ports are worth a check.
     const isOld = told?.nat?.portAllocation === 'sequential' && signed.issuedAt - told.at > FRESH_PORTS_MS;
     if (!told || isOld) await this.#tellFreshNat();
+    else this.#tellBetterNat();
     if (!this.#isClosed) this.#tellNat(signed);
+  }
+
+  /**
+   * An offer or answer waits for the first report for a moment only: a client that has just signed in tells nothing of use. The
+   * peer hears of it when it is there, or it would neither predict nor guess.
+   */
+  #tellBetterNat(): void {
+    const { isRelayOnly, now } = this.#options;
+    const told = this.#toldNat;
+    if (!this.#signedNat || isRelayOnly || !told) return;
+    if (isConclusive(told.nat) || !isConclusive(this.#ownNat)) return;
+    this.#toldNat = { nat: this.#ownNat, at: now() };
+    void this.#tellFreshNat();
   }
 
   async #tellFreshNat(): Promise<void> {

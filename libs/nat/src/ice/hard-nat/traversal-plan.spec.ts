@@ -1,5 +1,5 @@
 import type { NatReport } from '../remote-network.ts';
-import { planTraversal } from './traversal-plan.ts';
+import { isConclusive, planTraversal } from './traversal-plan.ts';
 
 const EI = 'endpoint-independent';
 const APD = 'address-and-port-dependent';
@@ -47,5 +47,22 @@ describe('planTraversal', () => {
   it('without a report of one side nothing is planned', () => {
     expect(planTraversal(undefined, NATS.random)).toBe('ordinary');
     expect(planTraversal(NATS.stable, undefined)).toBe('ordinary');
+  });
+});
+
+describe('isConclusive', () => {
+  it('is true where a plan can be made of the report', () => {
+    const conclusive = Object.entries(NATS).filter(([, nat]) => isConclusive(nat));
+
+    expect(conclusive.map(([name]) => name)).toEqual([
+      'none',
+      'stable',
+      'stable, as far as one server can tell',
+      'stable, open',
+      'sequential',
+      'random',
+      'random, filter unknown',
+    ]);
+    expect(isConclusive(undefined)).toBe(false);
   });
 });

@@ -39,6 +39,11 @@ export function planTraversal(local: NatReport | undefined, remote: NatReport | 
   return plan === 'hopeless' && !isClosed ? 'ordinary' : plan;
 }
 
+/** Whether a report says enough to plan by. */
+export function isConclusive(nat: NatReport | undefined): boolean {
+  return nat !== undefined && sortOf(nat) !== 'unknown';
+}
+
 function sortOf({ mapping, portAllocation, portStep, latestPort, dependsOnPort }: NatReport): MappingSort {
   if (mapping === 'none' || mapping === 'endpoint-independent') return 'stable';
   // From one server the dependence on addresses is unknown; a mapping that ignores ports nearly always ignores them too.

@@ -58,6 +58,7 @@ export class IcePath {
   readonly #failedListeners = new Listeners<[cause: IceFailureCause]>();
   readonly #stateListeners = new Listeners<[change: IceStateChange]>();
   readonly #portListeners = new Listeners<[]>();
+  readonly #natListeners = new Listeners<[nat: NatReport]>();
   readonly #candidateListeners = new Listeners<[candidate: IceCandidate]>();
   readonly #direct: TrafficCount = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
   readonly #relay: TrafficCount = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0 };
@@ -199,6 +200,11 @@ export class IcePath {
     return this.#portListeners.add(listener);
   }
 
+  /** What is known of the NAT in front of us, whenever more is known. */
+  onLocalNat(listener: (nat: NatReport) => void): () => void {
+    return this.#natListeners.add(listener);
+  }
+
   stats(): IcePathStats {
     return { ...this.#agent.stats(), direct: { ...this.#direct }, relay: { ...this.#relay } };
   }
@@ -215,6 +221,7 @@ export class IcePath {
     this.#stateListeners.clear();
     this.#candidateListeners.clear();
     this.#portListeners.clear();
+    this.#natListeners.clear();
   }
 
   /** @internal For the endpoint. */
@@ -250,6 +257,7 @@ export class IcePath {
   /** @internal For the endpoint. */
   setLocalNat(nat: NatReport): void {
     this.#input({ kind: 'local-nat', nat });
+    this.#natListeners.notify(nat);
   }
 
   /** @internal For the endpoint. */
