@@ -48,12 +48,13 @@ class Fixture {
         this.heard.push(base.id);
         this.onHeard();
       },
-      onLost: ({ id }) => {
-        this.lost.push(id);
-        this.onHeard();
-      },
       drop: (reason) => this.drops.push(reason),
     });
+  }
+
+  baseLost({ id }: CandidateBase): void {
+    this.lost.push(id);
+    this.onHeard();
   }
 
   async until(isDone: () => boolean): Promise<void> {
@@ -71,7 +72,7 @@ describe('ExtraSockets', () => {
     const peer = await echo(256);
     const fixture = new Fixture();
     const bases = basesOf(256);
-    fixture.sockets.open(bases);
+    fixture.sockets.open(bases, fixture);
     for (const base of bases)
       expect(fixture.sockets.send(base, peer.socket.localAddress, new Uint8Array(1))).toBe(true);
 
@@ -89,7 +90,7 @@ describe('ExtraSockets', () => {
     const peer = await echo(1);
     const fixture = new Fixture();
     const [first, second] = basesOf(2) as [CandidateBase, CandidateBase];
-    fixture.sockets.open([first, second]);
+    fixture.sockets.open([first, second], fixture);
     fixture.sockets.send(first, peer.socket.localAddress, new Uint8Array(1));
     fixture.sockets.send(second, peer.socket.localAddress, new Uint8Array(1));
     fixture.sockets.close([first]);
@@ -103,7 +104,7 @@ describe('ExtraSockets', () => {
 
   it('a socket that cannot be opened is lost and counted', async () => {
     const fixture = new Fixture('192.0.2.77');
-    fixture.sockets.open(basesOf(1));
+    fixture.sockets.open(basesOf(1), fixture);
 
     await fixture.until(() => fixture.lost.length === 1);
 
@@ -113,7 +114,7 @@ describe('ExtraSockets', () => {
 
   it('more than 640 of all paths together are refused', async () => {
     const fixture = new Fixture();
-    fixture.sockets.open(basesOf(700));
+    fixture.sockets.open(basesOf(700), fixture);
 
     expect(fixture.sockets.size).toBe(640);
     expect(fixture.lost).toHaveLength(60);

@@ -6,9 +6,13 @@ export interface ExtraSocketEvents {
   /** The local IP address that the main socket of the family is bound to. */
   bindAddress(family: AddressFamily): string;
   onDatagram(base: CandidateBase, bytes: Uint8Array, from: TransportAddress): void;
-  /** It could not be opened, or there were too many. */
-  onLost(base: CandidateBase): void;
   drop(reason: string): void;
+}
+
+/** Whoever has sockets opened. */
+export interface ExtraSocketOwner {
+  /** It could not be opened, or there were too many. */
+  baseLost(base: CandidateBase): void;
 }
 
 /** Of all paths together: two attempts at a time, and some sockets that became paths. */
@@ -36,11 +40,11 @@ export class ExtraSockets {
     return this.#sockets.size;
   }
 
-  open(bases: readonly CandidateBase[]): void {
+  open(bases: readonly CandidateBase[], owner: ExtraSocketOwner): void {
     for (const base of bases) {
       const isRefused = this.#isClosed || this.#sockets.size >= MAX_SOCKETS;
-      if (isRefused) this.#lose(base, 'extra-socket-limit');
-      else this.#open(base);
+      if (isRefused) this.#lose(base, owner, 'extra-socket-limit');
+      else this.#open(base, owner);
     }
   }
 
@@ -66,7 +70,7 @@ export class ExtraSockets {
     await Promise.all(sockets.map(async ({ socket }) => socket?.close()));
   }
 
-  #open(base: CandidateBase): void {
+  #open(base: CandidateBase, owner: ExtraSocketOwner): void {
     const { family } = base;
     const extra: ExtraSocket = { socket: undefined, waiting: [] };
     this.#sockets.set(base.id, extra);
@@ -92,13 +96,13 @@ export class ExtraSockets {
       },
       () => {
         if (!this.#sockets.delete(base.id)) return;
-        this.#lose(base, 'extra-socket-failed');
+        this.#lose(base, owner, 'extra-socket-failed');
       },
     );
   }
 
-  #lose(base: CandidateBase, reason: string): void {
+  #lose(base: CandidateBase, owner: ExtraSocketOwner, reason: string): void {
     this.#events.drop(reason);
-    this.#events.onLost(base);
+    owner.baseLost(base);
   }
 }

@@ -6,7 +6,7 @@ import type { AddressFamily, TransportAddress } from '../../net/transport-addres
 import type { StunMessage } from '../../stun/message.ts';
 import type { Instant } from '../../time/instant.ts';
 import type { EndpointSocket } from './endpoint-socket.ts';
-import { ExtraSockets } from './extra-sockets.ts';
+import { ExtraSockets, type ExtraSocketOwner } from './extra-sockets.ts';
 import type { IcePath } from './ice-path.ts';
 import { NetworkSampling } from './network-sampling.ts';
 
@@ -32,7 +32,6 @@ export class HardNatSupport {
   readonly #extra: ExtraSockets;
   readonly #sampling: NetworkSampling;
   readonly #events: HardNatEvents;
-  #owners = new Map<string, IcePath>();
   #isReachable = false;
   #servers: readonly TransportAddress[] = [];
 
@@ -44,7 +43,6 @@ export class HardNatSupport {
       onDatagram: (base, bytes, from) => {
         events.onDatagram(base, from, bytes);
       },
-      onLost: (base) => this.#owners.get(base.id)?.baseLost(base),
       drop: (reason) => {
         events.drop(reason);
       },
@@ -95,13 +93,11 @@ export class HardNatSupport {
     return this.#isReachable ? REACHABLE : this.#sampling.fresh();
   }
 
-  openSockets(path: IcePath, bases: readonly CandidateBase[]): void {
-    for (const { id } of bases) this.#owners.set(id, path);
-    this.#extra.open(bases);
+  openSockets(path: ExtraSocketOwner, bases: readonly CandidateBase[]): void {
+    this.#extra.open(bases, path);
   }
 
   closeSockets(bases: readonly CandidateBase[]): void {
-    for (const { id } of bases) this.#owners.delete(id);
     this.#extra.close(bases);
   }
 
@@ -111,9 +107,15 @@ export class HardNatSupport {
     });
   }
 
-  /** False: the base is none of the extra sockets. */
+  /**
+   * False: the base is the main socket of its family, or a relay. What an extra socket that is gone had to send is dropped:
+   * from another socket it would leave by a mapping that the check does not mean.
+   */
   transmit(base: CandidateBase, to: TransportAddress, bytes: Uint8Array): boolean {
-    return this.#extra.send(base, to, bytes);
+    if (this.#extra.send(base, to, bytes)) return true;
+    if (base.kind !== 'socket' || this.#sockets.get(base.family)?.base.id === base.id) return false;
+    this.#events.drop('socket-gone');
+    return true;
   }
 
   /** An answer at the session socket. False: it was not asked for here. */
@@ -130,7 +132,6 @@ export class HardNatSupport {
   }
 
   async close(): Promise<void> {
-    this.#owners = new Map();
     await Promise.all([this.#extra.closeAll(), this.#sampling.close()]);
   }
 
