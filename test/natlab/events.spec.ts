@@ -120,6 +120,18 @@ if (availability.kind === 'unavailable') {
       expect(ports.size).toBe(3);
     });
 
+    it('can lose its mappings and give ports as before: a socket gets the next one', async () => {
+      const behaviour = 'address-and-port-dependent/sequential-ports';
+      const { current, server } = await open({ sides: [{ behaviour, clients: 1 }] });
+      const client = await clientOn(current, 'a1');
+      const before = await mapping(client, server);
+      expect(await mapping(client, server)).toEqual(before);
+
+      await current.forgetMappings('a');
+
+      expect(await mapping(client, server)).toEqual({ ...before, port: before.port + 1 });
+    });
+
     it('is refused where there is none', async () => {
       const { current } = await open({ sides: [{ behaviour: 'none', clients: 1 }] });
 

@@ -165,7 +165,17 @@ export class Lab {
     this.#generations.set(sideName, generation);
     const rules = changedNatRules({ behaviour, wan, openWan, generation });
     await this.#holder.administer(router, 'nft', ['-f', '-'], rules);
-    await this.#holder.administer(router, process.execPath, [programPath('flush-process')]);
+    await this.#forgetConnections(router);
+  }
+
+  /**
+   * Makes the NAT of a side forget its mappings, as after a long time without traffic: a socket on a port that another one had
+   * gets a mapping of its own. Which ports are given stays as it was.
+   */
+  async forgetMappings(sideName: string): Promise<void> {
+    const { router } = this.#side(sideName);
+    const translator = this.#translators.get(router);
+    await (translator === undefined ? this.#forgetConnections(router) : translator.command('forget'));
   }
 
   /**
@@ -194,6 +204,10 @@ export class Lab {
     const programs = [...(this.#distance ? [this.#distance] : []), ...this.#translators.values()];
     await Promise.all(programs.map((program) => program.stop()));
     await this.#holder.close();
+  }
+
+  async #forgetConnections(router: string): Promise<void> {
+    await this.#holder.administer(router, process.execPath, [programPath('flush-process')]);
   }
 
   #side(name: string): LabSide {

@@ -53,6 +53,7 @@ async function measureCase(lab: MatrixLab, one: Case): Promise<{ row: Row; isExp
   const churn = one.churnPerSecond > 0 ? lab.openMappings(first, one.churnPerSecond) : undefined;
   const runs: MatrixRun[] = [];
   while (runs.length < one.runs) {
+    await lab.forgetMappings(one.machines);
     // each side calls in turn
     const [caller, callee] = runs.length % 2 === 0 ? clients : ([clients[1], clients[0]] as const);
     runs.push(await runOnce(lab, { caller, callee, expected: one.expected.path, idleMs: one.idleMs }));

@@ -101,6 +101,15 @@ export class MatrixLab {
     return [stun, relay, tcp].reduce((sum, { in: into, out }) => sum + into.packets + out.packets, 0);
   }
 
+  /**
+   * To be called while nobody there is connected. A NAT holds mappings for minutes, and systems give the ports of closed sockets to
+   * new ones: after some hundred sessions a new socket would now and then leave from an old mapping.
+   */
+  async forgetMappings(sites: readonly MatrixSite[]): Promise<void> {
+    const names = new Set(sites.map((site) => this.#sides.get(siteKey(site)) ?? ''));
+    await Promise.all([...names].map((name) => this.#lab.forgetMappings(name)));
+  }
+
   /** Lets the second machine of a site open mappings. */
   openMappings(site: MatrixSite, perSecond: number): MappingChurn {
     return this.#lab.openMappings(this.#host({ ...site, machine: 2 }), { perSecond });
