@@ -112,13 +112,21 @@ describe('ExtraSockets', () => {
     expect(fixture.sockets.size).toBe(0);
   });
 
-  it('more than 640 of all paths together are refused', async () => {
+  it('a second attempt beside one of 256 gets 64 sockets, and all of them once those are closed', async () => {
     const fixture = new Fixture();
-    fixture.sockets.open(basesOf(700), fixture);
+    const [first, second, third] = ['1', '2', '3'].map((name) =>
+      basesOf(256).map((base) => ({ ...base, id: `${name}-${base.id}` })),
+    );
+    fixture.sockets.open(first!, fixture);
+    fixture.sockets.open(second!, fixture);
 
-    expect(fixture.sockets.size).toBe(640);
-    expect(fixture.lost).toHaveLength(60);
-    expect(fixture.drops).toHaveLength(60);
+    expect(fixture.sockets.size).toBe(320);
+    expect(fixture.lost).toEqual(second!.slice(64).map(({ id }) => id));
+    expect(fixture.drops).toEqual(fixture.lost.map(() => 'extra-socket-limit'));
+
+    fixture.sockets.close([...first!, ...second!]);
+    fixture.sockets.open(third!, fixture);
+    expect(fixture.sockets.size).toBe(256);
     await fixture.sockets.closeAll();
   });
 });

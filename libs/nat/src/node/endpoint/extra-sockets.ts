@@ -15,8 +15,11 @@ export interface ExtraSocketOwner {
   baseLost(base: CandidateBase): void;
 }
 
-/** Of all paths together: two attempts at a time, and some sockets that became paths. */
-const MAX_SOCKETS = 640;
+/**
+ * Of all paths together: one attempt, and some sockets that became paths. An attempt beside it gets what is left. Many systems
+ * give a process 1,024 file descriptors, and the app has others.
+ */
+const MAX_SOCKETS = 320;
 /** One of them may carry a session. */
 const BUFFER_BYTES = 1 << 20;
 
