@@ -75,7 +75,7 @@ describe('resume', () => {
     });
     expect(welcome.resume.token).toBe(ada.welcome.resume.token);
     expect(connection.events.map(({ sequence }) => sequence)).toEqual([2, 3, 4]);
-    expect(await connection.request('contacts.list', {})).toEqual({ contacts: [] });
+    expect(await connection.request('contacts.list', {})).toEqual({ contacts: [], deviceLists: [] });
   });
 
   it('says that events were lost', async () => {

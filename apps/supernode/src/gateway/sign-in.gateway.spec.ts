@@ -48,6 +48,7 @@ describe('sign-in with a token of open registration', () => {
       resume: { token: expect.any(String), windowMs: 120_000 },
       stunServers: ['127.0.0.1:3478'],
       relay: expect.objectContaining({ realm: 'parley' }),
+      flow: null,
       serverTime: expect.any(Number),
     });
     expect(edge.observed).toContain(`reachable ${ada.device.deviceId} signed-in`);
