@@ -32,6 +32,7 @@ class FakePath {
   readonly told: string[] = [];
   restarts = 0;
   local: IceCandidate[] = [];
+  current: { readonly kind: 'relayed' | 'direct' } | undefined;
   #listener: (found: IceCandidate) => void = () => undefined;
 
   constructor(readonly name: string) {}
@@ -310,6 +311,52 @@ describe('PathNegotiation › NATs', () => {
       [{ nat: sequential(5100), ageMs: 0 }],
       [{ nat: sequential(5100), ageMs: 0 }],
     ]);
+  });
+
+  /** Both sides sequential, and each message on its way for two seconds: how many messages both sent. */
+  async function exchangeSlowly({ ends, sent, clock }: ReturnType<typeof twoEnds>): Promise<number> {
+    const taken = [0, 0];
+    for (let round = 0; round < 40; round += 1) {
+      clock.now += 2000;
+      for (const [from, to] of [
+        [0, 1],
+        [1, 0],
+      ] as const) {
+        for (const signed of sent[from].slice(taken[from])) ends[to].receive(signed);
+        taken[from] = sent[from].length;
+      }
+      await nextTurn();
+    }
+    return sent[0].length + sent[1].length;
+  }
+
+  it('two sides whose reports are old when they arrive do not answer each other for ever', async () => {
+    const both = twoEnds(sequential(5100));
+    const { ends, clock } = both;
+    const ices = ends.map((end) => end.describe(sequential(5000)).ice);
+    ends[0].begin(ices[1]!, []);
+    ends[1].begin(ices[0]!, []);
+    clock.now = 3000;
+    await ends[0].traverse({ nat: sequential(7000), issuedAt: 3000 });
+    expect(await exchangeSlowly(both)).toBe(6);
+
+    ends[0].restart();
+    const withRestart = await exchangeSlowly(both);
+    expect(withRestart).toBeGreaterThan(8);
+    expect(withRestart).toBeLessThanOrEqual(6 + 2 + 2 + 6);
+  });
+
+  it('an old report is not answered once the path is direct', async () => {
+    const { ends, paths, sent, clock } = twoEnds(sequential(5100));
+    ends[0].describe(sequential(5000));
+    clock.now = 20_000;
+    paths[0].current = { kind: 'direct' };
+    await ends[0].traverse({ nat: sequential(7000), issuedAt: 20_000 });
+    expect(sent[0]).toEqual([]);
+
+    paths[0].current = { kind: 'relayed' };
+    await ends[0].traverse({ nat: sequential(7000), issuedAt: 20_000 });
+    expect(sent[0]).toHaveLength(1);
   });
 
   it('another NAT than a sequential one is told once', async () => {

@@ -27,6 +27,9 @@ export interface SignedNat {
   readonly issuedAt: number;
 }
 
+/** Old reports that are answered with a fresh one, per ICE generation: as many as an agent makes attempts. */
+const MAX_FRESH_ANSWERS = 3;
+
 /** From a message that was lost to the next look whether the supernode is there again. */
 const REPEAT_MS = 250;
 
@@ -66,6 +69,8 @@ export class PathNegotiation {
   #signedNat: SignedNat | undefined;
   /** What the peer was told of our NAT, and when. */
   #toldNat: { readonly nat: NatReport | undefined; readonly at: number } | undefined;
+  /** Reports of the peer's that were answered with a fresh one since the last restart. */
+  #freshAnswers = 0;
   /** What is known by now. */
   #ownNat: NatReport | undefined;
   #isClosed = false;
@@ -131,9 +136,17 @@ export class PathNegotiation {
     const told = this.#toldNat;
     // The peer judges by the same two times whether our ports are worth a check.
     const isOld = told?.nat?.portAllocation === 'sequential' && signed.issuedAt - told.at > FRESH_PORTS_MS;
-    if (!told || isOld) await this.#tellFreshNat();
+    if (!told || (isOld && this.#mayAnswerAnew())) await this.#tellFreshNat();
     else this.#tellBetterNat();
     if (!this.#isClosed) this.#tellNat(signed);
+  }
+
+  /** Where signalling is slow each report is old when it arrives: two sequential sides would answer each other for ever. */
+  #mayAnswerAnew(): boolean {
+    if (this.#options.path.current?.kind === 'direct' || this.#freshAnswers >= MAX_FRESH_ANSWERS)
+      return false;
+    this.#freshAnswers += 1;
+    return true;
   }
 
   /**
@@ -220,6 +233,7 @@ export class PathNegotiation {
     this.#told.clear();
     // A restart follows a change of network more often than not: another NAT may stand in front of us.
     this.#toldNat = undefined;
+    this.#freshAnswers = 0;
     this.#pending = [];
     const candidates = path.localCandidates().slice(0, LIMITS.maxCandidates);
     for (const candidate of candidates) this.#told.add(candidateKey(candidate));
