@@ -69,10 +69,13 @@ class World {
       });
   }
 
-  start(servers: readonly TransportAddress[]): NatReport | undefined {
+  start(
+    servers: readonly TransportAddress[],
+    isEnough = (): boolean => this.core.isComplete,
+  ): NatReport | undefined {
     const sessionPort = this.socket('session').localAddress.port;
     this.input({ kind: 'start', servers, sessionPort, localAddresses: this.host.addresses });
-    this.network.clock.advanceUntil(() => this.core.isComplete, 10_000);
+    this.network.clock.advanceUntil(isEnough, 10_000);
     return this.reports.at(-1);
   }
 
@@ -191,6 +194,18 @@ describe('NatSampling', () => {
     expect(world.sampled).toEqual([before + 7]);
     expect(world.core.nat?.latestPort).toBe(before + 7);
     expect([...world.sockets.keys()]).toEqual(['session']);
+  });
+
+  it('a sample that is taken while the filter is tested stays the latest port', () => {
+    const world = new World(SEQUENTIAL);
+    addServer(world.network, { primary: SERVER, alternatePort: 3479 });
+    world.start([SERVER], () => world.core.nat?.portAllocation === 'sequential');
+
+    world.input({ kind: 'sample', sample: 1 });
+    world.network.clock.advanceUntil(() => world.core.isComplete, 10_000);
+
+    expect(world.sampled[0]).toBeDefined();
+    expect(world.reports.at(-1)?.latestPort).toBe(world.sampled[0]);
   });
 
   it('a sample that nobody answers ends as unknown', () => {

@@ -92,6 +92,8 @@ export class NatSampling implements Core<NatSamplingInput, NatSamplingOutput> {
   #sessionPort = 0;
   #localAddresses: readonly string[] = [];
   #nat: NatReport | undefined;
+  /** Of a `sample` since the start: newer than those of the stages. */
+  #sampledPort: number | undefined;
 
   constructor(crypto: NatCrypto) {
     this.#crypto = crypto;
@@ -148,6 +150,7 @@ export class NatSampling implements Core<NatSamplingInput, NatSamplingOutput> {
   ): readonly NatSamplingOutput[] {
     const closed = this.#closeThrowAways(this.#questions);
     this.#questions = [];
+    this.#sampledPort = undefined;
     this.#servers = servers;
     this.#sessionPort = sessionPort;
     this.#localAddresses = localAddresses;
@@ -209,6 +212,7 @@ export class NatSampling implements Core<NatSamplingInput, NatSamplingOutput> {
     if (over.length === 0) return [];
     this.#samples = this.#samples.filter(({ isOver }) => !isOver);
     return over.flatMap(({ sample = 0, reflexive, socket }) => {
+      this.#sampledPort = reflexive?.port ?? this.#sampledPort;
       if (reflexive !== undefined && this.#nat?.portAllocation === 'sequential')
         this.#nat = { ...this.#nat, latestPort: reflexive.port };
       const sampled: NatSamplingOutput = { kind: 'sampled', sample, address: reflexive };
@@ -314,7 +318,7 @@ export class NatSampling implements Core<NatSamplingInput, NatSamplingOutput> {
     }
     const samples = this.#portSamples();
     const allocation = classifyPortSequence(samples);
-    const latestPort = samples.at(-1)?.externalPort;
+    const latestPort = this.#sampledPort ?? samples.at(-1)?.externalPort;
     return {
       mapping: behaviour,
       filtering,
