@@ -37,7 +37,7 @@ function relayed() {
     world.signIn(device);
     world.observe(device, '203.0.113.1');
   }
-  const id = world.flows.mintRelay(alice, bob)!;
+  const id = world.flows.mintRelay(alice, bob, 1000)!;
   world.flows.openRelay(id, alice, bob);
   world.kinds();
   return { ...world, id };
@@ -131,12 +131,67 @@ describe('FlowRegistry', () => {
     signIn(alice);
     signIn(bob);
     observe(alice, '203.0.113.1');
-    expect(flows.mintRelay(alice, bob)).toBeUndefined();
+    expect(flows.mintRelay(alice, bob, 1000)).toBeUndefined();
     expect(flows.refusedRelays).toBe(0);
     observe(bob, '203.0.113.2');
-    for (let count = 0; count < 2; count += 1) flows.openRelay(flows.mintRelay(alice, bob)!, alice, bob);
+    for (let count = 0; count < 2; count += 1)
+      flows.openRelay(flows.mintRelay(alice, bob, 1000)!, alice, bob);
 
-    expect(flows.mintRelay(alice, bob)).toBeUndefined();
+    expect(flows.mintRelay(alice, bob, 1000)).toBeUndefined();
+    expect(flows.refusedRelays).toBe(1);
+  });
+
+  /** Three devices, registered. */
+  function three(quotas = {}) {
+    const world = registry(quotas);
+    const carol = deviceOf('carol');
+    for (const device of [alice, bob, carol]) {
+      world.signIn(device);
+      world.observe(device, '203.0.113.1');
+    }
+    return { ...world, carol };
+  }
+
+  it('reserves a relay for the caller of an offer until the offer ends or its time is over', async () => {
+    const { flows, time } = three();
+    const first = flows.mintRelay(alice, bob, 1000)!;
+    flows.mintRelay(alice, bob, 5000);
+    expect(flows.mintRelay(alice, bob, 1000)).toBeUndefined();
+    expect(flows.refusedRelays).toBe(1);
+
+    flows.closeRelay(first);
+    expect(flows.mintRelay(alice, bob, 1000)).toBeDefined();
+    expect(flows.mintRelay(alice, bob, 1000)).toBeUndefined();
+    await time.advance(1000);
+    expect(flows.mintRelay(alice, bob, 1000)).toBeDefined();
+    expect(flows.mintRelay(alice, bob, 1000)).toBeUndefined();
+  });
+
+  it('reserves within the quota of all relays, and gives back what a flow that ended had reserved', () => {
+    const { flows, carol } = three({ relays: 2 });
+    for (const caller of [alice, carol]) expect(flows.mintRelay(caller, bob, 1000)).toBeDefined();
+    expect(flows.mintRelay(bob, carol, 1000)).toBeUndefined();
+
+    flows.close(alice);
+    expect(flows.mintRelay(bob, carol, 1000)).toBeDefined();
+  });
+
+  it('takes no room from a device that others call', () => {
+    const { flows, carol } = three();
+    for (let count = 0; count < 2; count += 1) flows.mintRelay(carol, alice, 1000);
+
+    expect(flows.mintRelay(alice, bob, 1000)).toBeDefined();
+  });
+
+  it('opens no more than the quota for a callee that accepts everything', () => {
+    const { flows, carol, kinds } = three();
+    const ids = [carol, bob, bob].map((caller) => ({
+      caller,
+      id: flows.mintRelay(caller, alice, 1000)!,
+    }));
+    kinds();
+    for (const { caller, id } of ids) flows.openRelay(id, caller, alice);
+    expect(kinds()).toEqual(['open-relay-pair', 'open-relay-pair']);
     expect(flows.refusedRelays).toBe(1);
   });
 
@@ -156,7 +211,7 @@ describe('FlowRegistry', () => {
     const carol = deviceOf('carol');
     signIn(carol);
     observe(carol, '203.0.113.3');
-    flows.openRelay(flows.mintRelay(alice, carol)!, alice, carol);
+    flows.openRelay(flows.mintRelay(alice, carol, 1000)!, alice, carol);
     kinds();
     flows.closeRelaysBetween(alice.tenant, ['bob', 'alice']);
 

@@ -30,6 +30,8 @@ interface Flow {
   readonly key: Uint8Array;
   addresses: readonly string[];
   readonly relays: Set<string>;
+  /** Relays of this device's own pending offers: an offer of somebody else's takes nothing from it. */
+  readonly reserved: Set<string>;
   /** By the monotonic clock. A relay thread that ends takes its timers along. */
   endsAt: number | undefined;
   /** Its signalling is gone for good: without a relay there is nothing to keep it for. */
@@ -41,6 +43,12 @@ interface Relay {
   cancelClosing?: () => void;
 }
 
+/** Room for a relay of an offer that nobody answered yet. */
+interface Reservation {
+  readonly owner: string;
+  readonly cancelExpiry: () => void;
+}
+
 /**
  * Which devices have a flow and which two are relayed, on the main thread; the relay thread is told and tells where devices
  * are. Bounded by the devices that are signed in, and by the quotas.
@@ -48,6 +56,7 @@ interface Relay {
 export class FlowRegistry implements PeerFlows, ConnectionObserver {
   private readonly flows = new Map<string, Flow>();
   private readonly relays = new Map<string, Relay>();
+  private readonly reservations = new Map<string, Reservation>();
   private refused = 0;
   private control: (input: FlowServerControl) => void = () => undefined;
 
@@ -112,25 +121,29 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
     return this.flows.get(deviceKey(device))?.addresses ?? [];
   }
 
-  mintRelay(a: DeviceAddress, b: DeviceAddress): string | undefined {
-    const flows = [a, b].map((device) => this.flows.get(deviceKey(device)));
+  mintRelay(caller: DeviceAddress, callee: DeviceAddress, forMs: number): string | undefined {
+    const flows = [caller, callee].map((device) => this.flows.get(deviceKey(device)));
     if (!flows.every((flow) => flow !== undefined && flow.addresses.length > 0)) return undefined;
-    const isFull =
-      this.relays.size >= this.quotas.relays ||
-      flows.some((flow) => (flow?.relays.size ?? 0) >= this.quotas.relaysPerDevice);
-    if (!isFull) return encodeBase64url(randomBytes(RELAY_ID_BYTES));
-    this.refused += 1;
-    return undefined;
+    if (!this.hasRoom(caller, callee)) return undefined;
+    const id = encodeBase64url(randomBytes(RELAY_ID_BYTES));
+    const owner = deviceKey(caller);
+    this.flows.get(owner)?.reserved.add(id);
+    this.reservations.set(id, { owner, cancelExpiry: this.scheduler.after(forMs, () => this.release(id)) });
+    return id;
   }
 
-  openRelay(id: string, a: DeviceAddress, b: DeviceAddress): void {
-    const devices: [DeviceAddress, DeviceAddress] = [a, b];
+  openRelay(id: string, caller: DeviceAddress, callee: DeviceAddress): void {
+    this.release(id);
+    // The callee may have accepted more than it has room for, and of who gave its reservation back the room may be taken.
+    if (!this.hasRoom(caller, callee)) return;
+    const devices: [DeviceAddress, DeviceAddress] = [caller, callee];
     for (const device of devices) this.flows.get(deviceKey(device))?.relays.add(id);
     this.relays.set(id, { devices });
     this.control(openPair(id, devices));
   }
 
   closeRelay(id: string): void {
+    this.release(id);
     const relay = this.relays.get(id);
     if (!relay || relay.cancelClosing) return;
     relay.cancelClosing = this.scheduler.after(RELAY_LINGER_MS, () => this.endRelay(id));
@@ -184,6 +197,7 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
       key: randomBytes(FLOW_KEY_BYTES),
       addresses: known?.addresses ?? [],
       relays: known?.relays ?? new Set(),
+      reserved: known?.reserved ?? new Set(),
       endsAt: undefined,
       isOrphan: false,
     };
@@ -201,6 +215,26 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
     this.control({ kind: 'limit-flow', owner, forMs });
   }
 
+  /** One that has not is counted. */
+  private hasRoom(caller: DeviceAddress, callee: DeviceAddress): boolean {
+    const { relays, relaysPerDevice } = this.quotas;
+    const [from, to] = [caller, callee].map((device) => this.flows.get(deviceKey(device)));
+    const hasRoom =
+      this.relays.size + this.reservations.size < relays &&
+      (from?.relays.size ?? 0) + (from?.reserved.size ?? 0) < relaysPerDevice &&
+      (to?.relays.size ?? 0) < relaysPerDevice;
+    if (!hasRoom) this.refused += 1;
+    return hasRoom;
+  }
+
+  private release(id: string): void {
+    const reservation = this.reservations.get(id);
+    if (!reservation) return;
+    reservation.cancelExpiry();
+    this.reservations.delete(id);
+    this.flows.get(reservation.owner)?.reserved.delete(id);
+  }
+
   private endRelay(id: string): void {
     const relayId = decodeBase64url(id);
     if (this.relays.has(id) && relayId) this.control({ kind: 'close-relay-pair', relayId });
@@ -210,6 +244,7 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
   private forget(owner: string): void {
     const flow = this.flows.get(owner);
     this.flows.delete(owner);
+    for (const id of [...(flow?.reserved ?? [])]) this.release(id);
     for (const id of [...(flow?.relays ?? [])]) this.forgetRelay(id);
   }
 

@@ -80,10 +80,13 @@ export class RendezvousService implements ConnectionObserver {
       areContacts,
       callerKnowsCallee,
       expiresAt: now + request.expiresInMs,
-      ...this.relays.plan(caller, offered, policies),
+      ...this.relays.plan(caller, offered, policies, request.expiresInMs),
       call,
     };
-    if (!(await this.book.open(session, now))) throw new Refusal('OFFER_REPLAYED');
+    if (!(await this.book.open(session, now))) {
+      this.relays.close(session);
+      throw new Refusal('OFFER_REPLAYED');
+    }
     this.news.offered(session, request);
     return {};
   }
@@ -148,7 +151,10 @@ export class RendezvousService implements ConnectionObserver {
       return current.callerKnowsCallee ? null : { ...current, isMuted: true };
     });
     if (!rejected) throw new Refusal('SESSION_TAKEN');
-    if (rejected.callerKnowsCallee) this.news.endedForCaller(rejected, reason);
+    if (rejected.callerKnowsCallee) {
+      this.relays.close(rejected);
+      this.news.endedForCaller(rejected, reason);
+    }
     // The devices of a user that rang have one story to tell.
     this.news.endedForOffered(rejected, rejected.call ? reason : 'answered-elsewhere', caller);
     this.calls.rejected(rejected, reason);
@@ -167,6 +173,7 @@ export class RendezvousService implements ConnectionObserver {
   async deviceGone(device: DeviceAddress): Promise<void> {
     for (const session of await this.book.takeOf(device.tenant, device.deviceId)) {
       if (session.state !== 'offered') continue;
+      this.relays.close(session);
       this.news.endedForOffered(session, 'cancelled', device);
       await this.calls.cancelled(session);
     }

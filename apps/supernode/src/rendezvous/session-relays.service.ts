@@ -7,6 +7,9 @@ import { PEER_FLOWS, type PeerFlows } from './peer-flows.port.ts';
 /** What the supernode adds to the news of a session about the network of the other side. */
 export type NetworkOfPeer = Pick<EventOf<'session.offered'>, 'observedAddresses' | 'relay'>;
 
+/** An answer that came in time may be handled a little later. */
+const ANSWER_SLACK_MS = 1000;
+
 /**
  * Native relays of sessions, minted with the offer and opened by the accepted answer, and what the parties are told of each
  * other's addresses: never more than the other one tells, or may not hide any more, itself (DESIGN 6.5).
@@ -20,11 +23,12 @@ export class SessionRelays {
     caller: DeviceAddress,
     offered: readonly DeviceAddress[],
     policies: readonly SessionOffer['policy'][],
+    expiresInMs: number,
   ): Pick<BrokeredSession, 'policy' | 'relays'> {
     const relays = new Map<DeviceId, string>();
     const policy = strictestOf(policies);
     for (const device of policy === 'direct-only' ? [] : offered) {
-      const id = this.flows.mintRelay(caller, device);
+      const id = this.flows.mintRelay(caller, device, expiresInMs + ANSWER_SLACK_MS);
       if (id !== undefined) relays.set(device.deviceId, id);
     }
     return { policy, relays };
@@ -48,9 +52,12 @@ export class SessionRelays {
   }
 
   open(session: BrokeredSession): void {
-    const { caller, answeredBy } = session;
-    const id = answeredBy && session.relays.get(answeredBy.deviceId);
-    if (answeredBy && id) this.flows.openRelay(id, caller, answeredBy);
+    const { caller, answeredBy, relays } = session;
+    if (!answeredBy) return;
+    for (const [deviceId, id] of relays) {
+      if (deviceId === answeredBy.deviceId) this.flows.openRelay(id, caller, answeredBy);
+      else this.flows.closeRelay(id);
+    }
   }
 
   close({ relays }: Pick<BrokeredSession, 'relays'>): void {

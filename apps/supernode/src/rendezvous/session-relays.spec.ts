@@ -98,6 +98,38 @@ describe('the network of a session', () => {
 
 describe('the relay of a session', () => {
   it.each([
+    ['is rejected', ({ service }) => service.reject(bob, { sessionId: ID, reason: 'rejected' })],
+    ['is taken back', ({ service }) => service.cancel(alice, { sessionId: ID })],
+    ['loses its caller', ({ service }) => service.deviceGone(alice)],
+  ] as const satisfies readonly [string, (rendezvous: Awaited<ReturnType<typeof world>>) => unknown][])(
+    'is given up when the offer %s',
+    async (_name, end) => {
+      const rendezvous = await world();
+      await rendezvous.offer(alice, [bob], ID);
+      await end(rendezvous);
+
+      expect(rendezvous.flows.log.map((line) => line.split(' ')[0])).toEqual(['close']);
+    },
+  );
+
+  it('is opened for the device that answered and given up for the others', async () => {
+    const { offer, answer, flows } = await world();
+    flows.addresses.set(bobTablet.deviceId, ['203.0.113.3']);
+    await offer(alice, [bob, bobTablet], ID);
+    await answer(bobTablet, alice, ID);
+
+    expect(flows.log.map((line) => line.split(' ')[0]).sort()).toEqual(['close', 'open']);
+  });
+
+  it('of an offer that was refused keeps no room', async () => {
+    const { offer, flows } = await world();
+    await offer(alice, [bob], ID);
+    await expect(offer(alice, [bob], ID)).rejects.toMatchObject({ code: 'OFFER_REPLAYED' });
+
+    expect(flows.log.map((line) => line.split(' ')[0])).toEqual(['close']);
+  });
+
+  it.each([
     ['taken back', ({ service }) => service.cancel(alice, { sessionId: ID })],
     [
       'reported ended',
