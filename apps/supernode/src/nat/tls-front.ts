@@ -48,6 +48,8 @@ export interface TlsFrontEvents {
 /** RFC 7443: `stun.nat-discovery` is STUN without TURN, which the same server speaks. */
 const TURN_ALPN = ['stun.turn', 'stun.nat-discovery'];
 const HTTP_ALPN = 'http/1.1';
+/** OpenSSL's word for a handshake that ended because nothing was chosen. */
+const NO_COMMON_ALPN = 'ERR_SSL_NO_APPLICATION_PROTOCOL';
 /** From the first TCP segment to the end of the handshake, and from there to the first byte. */
 const PATIENCE_MS = 10_000;
 /** A client that reads slowly may take this long for what HTTP left when it closed. */
@@ -135,15 +137,12 @@ export class TlsFront {
       ...certificate,
       minVersion: 'TLSv1.2',
       handshakeTimeout: PATIENCE_MS,
-      ALPNCallback: ({ protocols }) => {
-        const chosen = protocols.find((name) => name === HTTP_ALPN || TURN_ALPN.includes(name));
-        if (chosen === undefined) this.drop('unknown-alpn');
-        return chosen;
-      },
+      ALPNCallback: ({ protocols }) =>
+        protocols.find((name) => name === HTTP_ALPN || TURN_ALPN.includes(name)),
     });
     this.servers.push(server);
-    server.on('tlsClientError', () => {
-      this.drop('handshake-failed');
+    server.on('tlsClientError', (error: NodeJS.ErrnoException) => {
+      this.drop(error.code === NO_COMMON_ALPN ? 'unknown-alpn' : 'handshake-failed');
     });
     server.on('secureConnection', (socket) => {
       const tuple = tuples.get(`${socket.remoteAddress ?? ''}|${socket.remotePort ?? 0}`);
