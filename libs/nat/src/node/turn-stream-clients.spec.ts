@@ -83,3 +83,73 @@ describe('TurnStreamClients › a client that does not read', () => {
     expect(clients.stats().open).toBe(0);
   });
 });
+
+/** Lets go of everything when it is told to. */
+class HeldSocket extends StuckSocket {
+  #release: (() => void) | undefined;
+  override _write(_chunk: unknown, _encoding: unknown, done: () => void): void {
+    this.#release = done;
+  }
+  override _writev(_chunks: unknown, done: () => void): void {
+    this.#release = done;
+  }
+  release(): void {
+    const done = this.#release;
+    this.#release = undefined;
+    done?.();
+  }
+}
+
+describe('TurnStreamClients › many clients that do not read', () => {
+  const data = encodeChannelData(0x4000, new Uint8Array(1020)); // 1 KiB with its header
+
+  function crowd(count: number) {
+    const clients = new TurnStreamClients(
+      { receive: () => undefined, closed: () => undefined, holdsAllocation: () => true },
+      { allQueuesBytes: 100 * 1024 },
+    );
+    const members = Array.from({ length: count }, (_unused, index) => {
+      const member = {
+        socket: new HeldSocket(),
+        tuple: { ...tuple, client: transportAddress('192.0.2.1', 50_000 + index) },
+      };
+      clients.add(member.socket, member.tuple);
+      return member;
+    });
+    const send = (to: number, messages: number): number => {
+      const { socket, tuple: whose } = members[to]!;
+      const before = socket.writableLength;
+      for (let sent = 0; sent < messages; sent += 1) clients.send(whose, data);
+      return (socket.writableLength - before) / data.length;
+    };
+    return { clients, members, send };
+  }
+
+  it('lets no more wait for all of them than it may, but for the share that each has', () => {
+    const { clients, send } = crowd(3);
+
+    expect([send(0, 60), send(1, 60), send(2, 60)]).toEqual([60, 40, 16]);
+    expect(clients.stats().drops).toEqual({ 'queues-full': 64 });
+    clients.close();
+  });
+
+  it.each([
+    ['ended', ({ socket }: { socket: HeldSocket }) => socket.destroy()],
+    [
+      'read on',
+      ({ socket }: { socket: HeldSocket }) => {
+        socket.release(); // the first write
+        socket.release(); // all others together
+      },
+    ],
+  ])('has room again when one of them %s', async (_name, act) => {
+    const { clients, members, send } = crowd(2);
+    expect([send(0, 80), send(1, 80)]).toEqual([80, 20]);
+
+    act(members[0]!);
+    await new Promise((resolve) => setImmediate(resolve));
+
+    expect(send(1, 200)).toBe(80);
+    clients.close();
+  });
+});

@@ -11,6 +11,11 @@ import {
 export interface StreamOptions {
   /** Relayed data that waits for a slow reader, in bytes; what exceeds it is dropped. @default 262 144 */
   readonly queueBytes?: number;
+  /**
+   * What waits for all slow readers together, in bytes. Beyond it a reader that has more than 16 KiB waiting gets no relayed
+   * data; others are not made to pay for it. @default 67 108 864
+   */
+  readonly allQueuesBytes?: number;
   /** Answers that wait beyond it; who asks and does not read is disconnected. @default 65 536 */
   readonly replyBytes?: number;
   /** How long a connection may be without an allocation. @default 30 000 */
@@ -18,7 +23,7 @@ export interface StreamOptions {
 }
 
 /** Relayed data that was not sent. */
-export type StreamDropReason = 'slow-reader';
+export type StreamDropReason = 'slow-reader' | 'queues-full';
 /** Why this side ended a connection. */
 export type StreamEndReason = StreamFault | 'idle' | 'unread-replies';
 
@@ -37,9 +42,16 @@ export interface StreamServer {
   holdsAllocation(tuple: FiveTuple): boolean;
 }
 
-const DEFAULTS = { queueBytes: 256 * 1024, replyBytes: 64 * 1024, idleMs: 30_000 };
+const DEFAULTS = {
+  queueBytes: 256 * 1024,
+  allQueuesBytes: 64 * 1024 * 1024,
+  replyBytes: 64 * 1024,
+  idleMs: 30_000,
+};
 /** Of who has no allocation: larger than any request, small enough to be kept for thousands. */
 const UNPROVEN_MESSAGE_BYTES = 4096;
+/** What every reader may have waiting, however many others are slow. */
+const SHARE_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 60_000;
 /** Type of a Data indication (RFC 8656 section 17). */
 const DATA_INDICATION = 0x0017;
@@ -50,6 +62,8 @@ interface Client {
   readonly deframer: StreamDeframer;
   readonly idle: NodeJS.Timeout;
   isProven: boolean;
+  /** What was written and has not left. */
+  queuedBytes: number;
 }
 
 /** Connections that speak TURN, over TCP or TLS: framing, what may wait for a slow reader, and how long one may idle. */
@@ -60,6 +74,7 @@ export class TurnStreamClients {
   readonly #drops: Partial<Record<StreamDropReason, number>> = {};
   readonly #ended: Partial<Record<StreamEndReason, number>> = {};
   #accepted = 0;
+  #queuedBytes = 0;
 
   constructor(server: StreamServer, options: StreamOptions = {}) {
     this.#server = server;
@@ -78,6 +93,7 @@ export class TurnStreamClients {
         else this.#end(client, 'idle');
       }, this.#options.idleMs),
       isProven: false,
+      queuedBytes: 0,
     };
     this.#clients.set(tuple, client);
     socket.setNoDelay(true);
@@ -98,15 +114,16 @@ export class TurnStreamClients {
     const { queueBytes, replyBytes } = this.#options;
     const waiting = client.socket.writableLength + message.length;
     if (isRelayedData(message)) {
-      if (waiting > queueBytes) {
-        this.#drops['slow-reader'] = (this.#drops['slow-reader'] ?? 0) + 1;
+      const reason = this.#dropReason(waiting, message.length);
+      if (reason !== undefined) {
+        this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
         return;
       }
     } else if (waiting > queueBytes + replyBytes) {
       this.#end(client, 'unread-replies');
       return;
     }
-    client.socket.write(frameForStream(message));
+    this.#write(client, frameForStream(message));
   }
 
   stats(): StreamStats {
@@ -123,6 +140,24 @@ export class TurnStreamClients {
       this.#forget(client);
       client.socket.destroy();
     }
+  }
+
+  #dropReason(waiting: number, length: number): StreamDropReason | undefined {
+    const { queueBytes, allQueuesBytes } = this.#options;
+    if (waiting > queueBytes) return 'slow-reader';
+    const isFull = this.#queuedBytes + length > allQueuesBytes && waiting > SHARE_BYTES;
+    return isFull ? 'queues-full' : undefined;
+  }
+
+  #write(client: Client, bytes: Uint8Array): void {
+    client.queuedBytes += bytes.length;
+    this.#queuedBytes += bytes.length;
+    client.socket.write(bytes, () => {
+      // Of a connection that ended everything was given back at once.
+      if (this.#clients.get(client.tuple) !== client) return;
+      client.queuedBytes -= bytes.length;
+      this.#queuedBytes -= bytes.length;
+    });
   }
 
   #receive(client: Client, chunk: Uint8Array): void {
@@ -149,7 +184,9 @@ export class TurnStreamClients {
 
   #forget(client: Client): void {
     clearTimeout(client.idle);
-    if (this.#clients.delete(client.tuple)) this.#server.closed(client.tuple);
+    if (!this.#clients.delete(client.tuple)) return;
+    this.#queuedBytes -= client.queuedBytes;
+    this.#server.closed(client.tuple);
   }
 }
 
