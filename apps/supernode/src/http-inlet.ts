@@ -28,6 +28,13 @@ export interface HttpInletOptions {
   readonly kind?: 'unix' | 'loopback';
 }
 
+const spliced = new WeakSet<Socket>();
+
+/** Whether the connection came through the TLS port: its address is that of whoever connected there, not a proxy's word. */
+export function isSpliced(socket: Socket): boolean {
+  return spliced.has(socket);
+}
+
 const SECRET_BYTES = 32;
 /** The header comes from this very process, at once. */
 const HEADER_LIMIT_MS = 5_000;
@@ -116,6 +123,7 @@ function withTrueEnds(socket: Socket, { client, server }: TrueEnds): Socket {
     localFamily: family,
     encrypted: true,
   };
+  spliced.add(socket);
   for (const [name, value] of Object.entries(ends)) Object.defineProperty(socket, name, { value });
   return socket;
 }

@@ -94,6 +94,21 @@ describe('the TLS port of a supernode', () => {
     expect(isSecondIn).toBe(false);
   });
 
+  it('lets nobody choose a source by a header, whatever proxy is trusted elsewhere', async () => {
+    const url = await start({ SUPERNODE_MAX_CONNECTIONS_PER_SOURCE: '1', SUPERNODE_TRUST_PROXY: 'true' });
+    const first = io(url.href, {
+      transports: ['websocket'],
+      ca: (await authority()).toString(),
+      extraHeaders: { 'X-Forwarded-For': '198.51.100.1' },
+    });
+    await once(first as unknown as NodeJS.EventEmitter, 'connect');
+
+    const isSecondIn = await joins(url);
+    first.disconnect();
+
+    expect(isSecondIn).toBe(false);
+  });
+
   it('serves HTTP and WebSocket without the relay role', async () => {
     const url = await start({ SUPERNODE_ROLES: 'index' });
 

@@ -51,7 +51,7 @@ export const CONFIG_SCHEMA = {
     trustProxy: option(FLAG, {
       env: 'SUPERNODE_TRUST_PROXY',
       default: false,
-      doc: 'Take client addresses from X-Forwarded-For. Only behind a proxy that sets it.',
+      doc: 'Take client addresses from X-Forwarded-For. Only behind a proxy that sets it. Ignored on SUPERNODE_TLS_PORT, which clients reach directly.',
     }),
     corsOrigins: option(list(text({ type: 'origin', pattern: /^(\*|https?:\/\/[^/\s]+)$/ })), {
       env: 'SUPERNODE_CORS_ORIGINS',
@@ -122,7 +122,7 @@ export const CONFIG_SCHEMA = {
     relayBytesPerSecond: option(integer({ min: 1000, max: 10_000_000_000 }), {
       env: 'SUPERNODE_RELAY_BYTES_PER_SECOND',
       default: 125_000_000,
-      doc: 'Bytes per second that each device may send through relays between registered flows.',
+      doc: 'Bytes per second that each device may send through relays between registered flows. With open registration anybody has devices, and a few can use all of your egress: set it to what calls need, as 1000000, and SUPERNODE_RELAY_MAX_RELAYS_PER_DEVICE to a few.',
     }),
     allowPeers: option(list(CIDR), {
       env: 'SUPERNODE_RELAY_ALLOW_PEERS',

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { EDGE_CONFIG } from '../config/config.module.ts';
 import type { EdgeConfig } from '../config/config.schema.ts';
+import { isSpliced } from '../http-inlet.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { clientAddress, sourceOf } from './source-address.ts';
 
@@ -32,9 +33,10 @@ export class ConnectionAdmission {
   }
 
   /** The budget key of a request's client. */
-  sourceOf(request: IncomingMessage): string {
-    const forwarded = request.headers['x-forwarded-for'];
-    return sourceOf(clientAddress(request.socket.remoteAddress, forwarded, this.config.trustProxy));
+  sourceOf({ headers, socket }: IncomingMessage): string {
+    // Clients reach the TLS port themselves: there the header is what they make of it.
+    const isProxied = this.config.trustProxy && !isSpliced(socket);
+    return sourceOf(clientAddress(socket.remoteAddress, headers['x-forwarded-for'], isProxied));
   }
 
   /** Takes a place for the TCP connection of the request, given back when that ends. */
