@@ -85,8 +85,11 @@ describe('TurnStreamClients › a client that does not read', () => {
 });
 
 /** Lets go of everything when it is told to. */
-class HeldSocket extends StuckSocket {
+class HeldSocket extends Socket {
   #release: (() => void) | undefined;
+  override _read(): void {
+    // Nothing ever comes.
+  }
   override _write(_chunk: unknown, _encoding: unknown, done: () => void): void {
     this.#release = done;
   }
