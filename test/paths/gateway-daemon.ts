@@ -142,7 +142,10 @@ async function run(
   args: readonly string[],
   input = '',
 ): Promise<string> {
-  const child = lab.spawn(host, command, args, { stdio: 'pipe', env: administrationEnvironment() });
+  // A program that reads nothing may be gone before the end of its input is told: that would be a broken pipe.
+  const stdin = input === '' ? 'ignore' : 'pipe';
+  const env = administrationEnvironment();
+  const child = lab.spawn(host, command, args, { stdio: [stdin, 'pipe', 'pipe'], env });
   let said = '';
   child.stdout?.on('data', (text: Buffer) => (said += text.toString()));
   child.stderr?.on('data', (text: Buffer) => (said += text.toString()));
