@@ -84,13 +84,15 @@ describe.each(['TCP', 'TLS'] as const)('coturn 4 as a TURN client of this server
   it.each(CASES)('relays %s', async (name, args) => {
     const run = await runs.get(name);
     const totals = run && totalsOf(run);
-    // Two messages in one TLS record flight are one to the tool, against coturn's own server too: it loses some of its own
-    // messages there, while the server's counters below say that none was dropped.
-    const isToolDeaf = transport === 'TLS' && args.includes('-y');
+    // Of two TLS records that arrive together the tool reads one, the other one only when more arrives, against coturn's own
+    // server too: the last message of a connection may stay unread, and client to client the tool loses more of its own. That
+    // the server dropped none is what its counters below say.
+    const isTls = transport === 'TLS';
+    const isToolDeaf = isTls && args.includes('-y');
 
     expect(run?.exitCode).toBe(0);
     expect(totals?.received ?? 0).toBeGreaterThan(0);
-    if (!isToolDeaf) expect(totals).toMatchObject({ lost: 0 });
+    if (!isToolDeaf) expect(totals?.lost).toBeLessThanOrEqual(isTls ? CLIENTS : 0);
   });
 
   it('refuses a client with another secret', async () => {
