@@ -9,6 +9,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { EdgeClient } from '@parley/edge-client';
 import { transportAddress } from '@parley/nat';
 import { UdpEndpoint } from '@parley/nat/node';
+import { acquaintance } from '../system/acquaintance.mjs';
 
 const CHUNK_BYTES = 64 * 1024;
 const PACED_CHUNK_BYTES = 8 * 1024;
@@ -77,18 +78,6 @@ function when(look, ms) {
   });
 }
 
-function contactIs(userId, state) {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (client.contacts.get(userId)?.state !== state) return;
-      off();
-      resolve(null);
-    };
-    const off = client.contacts.on('change', look);
-    look();
-  });
-}
-
 /** Paths and endpoints are the SDK's own affair; who attacks, and who judges an attack, looks into them. */
 const { createPath } = UdpEndpoint.prototype;
 UdpEndpoint.prototype.createPath = function (...args) {
@@ -133,16 +122,7 @@ const commands = {
     await client.connect();
     return client.identity.userId;
   },
-  async request({ userId }) {
-    await client.contacts.request(userId);
-    return null;
-  },
-  async accept({ userId }) {
-    await contactIs(userId, 'pending-in');
-    await client.contacts.accept(userId);
-    return null;
-  },
-  known: ({ userId }) => contactIs(userId, 'accepted'),
+  ...acquaintance(() => client),
   async open({ userId, policy, timeoutMs }) {
     use(await client.openSession(userId, { policy, timeoutMs }));
     return null;

@@ -5,22 +5,11 @@
 import { Buffer } from 'node:buffer';
 import process from 'node:process';
 import { EdgeClient } from '@parley/edge-client';
+import { acquaintance } from './acquaintance.mjs';
 
 let client;
 let incoming;
 let session;
-
-function contactIs(userId, state) {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (client.contacts.get(userId)?.state !== state) return;
-      off();
-      resolve(null);
-    };
-    const off = client.contacts.on('change', look);
-    look();
-  });
-}
 
 async function textOf(stream) {
   const parts = [];
@@ -36,16 +25,7 @@ const commands = {
     await client.connect();
     return client.identity.userId;
   },
-  async request({ userId }) {
-    await client.contacts.request(userId);
-    return null;
-  },
-  async accept({ userId }) {
-    await contactIs(userId, 'pending-in');
-    await client.contacts.accept(userId);
-    return null;
-  },
-  known: ({ userId }) => contactIs(userId, 'accepted'),
+  ...acquaintance(() => client),
   /** Asks on a stream of the session, which is opened with the first question; gives the answer with how the session travels. */
   async ask({ userId, question }) {
     session ??= await client.openSession(userId);
@@ -77,3 +57,5 @@ process.on('message', ({ id, command, params }) => {
     (error) => process.send({ id, error: String(error?.stack ?? error) }),
   );
 });
+// Nobody would end it where the test is gone.
+process.on('disconnect', () => process.exit(1));
