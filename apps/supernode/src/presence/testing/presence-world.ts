@@ -20,8 +20,7 @@ import { MemoryPresenceProfiles } from './memory-presence-profiles.ts';
 export const GRACE_MS = 15_000;
 
 /** Presence with everything around it in memory and time moved by hand. */
-export function presenceWorld() {
-  const time = new ManualTime();
+export function presenceWorld(time = new ManualTime()) {
   const contacts = new MemoryContactBook();
   const notifier = new RecordingNotifier();
   const profiles = new MemoryPresenceProfiles();

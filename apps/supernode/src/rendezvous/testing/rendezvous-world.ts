@@ -5,6 +5,7 @@ import { CallRecorder } from '../../calls/call-recorder.ts';
 import { MemoryCallLog } from '../../calls/testing/memory-call-log.ts';
 import { PaddedRefusals } from '../../clock/padded-refusals.ts';
 import { Metrics } from '../../observability/metrics.ts';
+import type { ManualTime } from '../../clock/testing/manual-time.ts';
 import { presenceWorld } from '../../presence/testing/presence-world.ts';
 import { CallLegs } from '../call-legs.service.ts';
 import { CalleeReach } from '../callee-reach.service.ts';
@@ -27,8 +28,8 @@ import {
 export const EXPIRY_MS = 30_000;
 
 /** Brokering of sessions and calls with everything around it in memory and time moved by hand. */
-export function rendezvousWorld() {
-  const world = presenceWorld();
+export function rendezvousWorld(clock?: ManualTime) {
+  const world = presenceWorld(clock);
   const reports: unknown[] = [];
   const { time, notifier, background } = world;
   const metrics = new Metrics({ withProcess: false });
