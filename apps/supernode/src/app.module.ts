@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { ClusterModule } from './cluster/cluster.module.ts';
 import { ConfigModule } from './config/config.module.ts';
 import type { Config } from './config/config.schema.ts';
 import { GatewayModule } from './gateway/gateway.module.ts';
@@ -26,6 +27,7 @@ export class AppModule {
         ConfigModule.forRoot(config),
         ObservabilityModule.forRoot(observability),
         DatabaseModule.forRoot(database),
+        ClusterModule.forRoot(config.cluster),
         PresenceModule,
         NatModule,
         GatewayModule,

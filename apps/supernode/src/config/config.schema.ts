@@ -222,6 +222,16 @@ export const CONFIG_SCHEMA = {
     },
   },
   cluster: {
+    nodeId: optional(
+      text({
+        type: 'name of letters, digits, dots and hyphens',
+        pattern: /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/,
+      }),
+      {
+        env: 'SUPERNODE_NODE_ID',
+        doc: 'Name of this supernode, unlike that of every other; made at each start where it is not set.',
+      },
+    ),
     region: option(
       text({ type: 'name of lower-case letters, digits and hyphens', pattern: /^[a-z0-9-]{1,64}$/ }),
       {

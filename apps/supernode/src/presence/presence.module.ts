@@ -5,11 +5,8 @@ import { PRESENCE_CONFIG } from '../config/config.module.ts';
 import type { PresenceConfig } from '../config/config.schema.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
-import { nextPresenceEpoch } from '../persistence/presence-epoch.prisma.ts';
 import { PrismaPresenceProfiles } from '../persistence/presence-profiles.prisma.ts';
-import { PrismaService } from '../persistence/prisma.service.ts';
 import { ConnectionPresence, PRESENCE_GRACE_MS } from './connection-presence.service.ts';
-import { PRESENCE_EPOCH } from './presence-epoch.port.ts';
 import { PRESENCE_PROFILES } from './presence-profile.port.ts';
 import { PresenceChanges } from './presence-changes.service.ts';
 import { DevicePresences } from './device-presences.ts';
@@ -43,7 +40,6 @@ import { MemoryWatchStore } from './watch-store.memory.ts';
     { provide: WATCH_STORE, useClass: MemoryWatchStore },
     { provide: PRESENCE_PROFILES, useClass: PrismaPresenceProfiles },
     { provide: PRESENCE_READER, useClass: StoredPresenceReader },
-    { provide: PRESENCE_EPOCH, useFactory: nextPresenceEpoch, inject: [PrismaService] },
     {
       provide: PRESENCE_GRACE_MS,
       useFactory: (config: PresenceConfig) => config.graceSeconds * 1000,
