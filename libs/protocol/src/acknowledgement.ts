@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WIRE_ERROR_CODES, WIRE_ERRORS, type WireErrorCode } from './error-code.ts';
+import { alternatesSchema } from './ids.ts';
 
 /** The error half of the envelope. `message` is for developers; it never repeats what the client sent. */
 export const wireErrorSchema = z.object({
@@ -7,6 +8,10 @@ export const wireErrorSchema = z.object({
   message: z.string().max(512),
   retryable: z.boolean(),
   retryAfterMs: z.number().int().nonnegative().optional(),
+  /** A client waits for a random part of this beyond `retryAfterMs`, so that those who were refused together come back apart. */
+  windowMs: z.number().int().nonnegative().optional(),
+  /** Supernodes to try instead, in this order. */
+  alternates: alternatesSchema.optional(),
 });
 
 export type WireError = z.infer<typeof wireErrorSchema>;
@@ -25,9 +30,22 @@ export function accepted<Data>(data: Data): Acknowledgement<Data> {
   return { ok: true, data };
 }
 
+/** Where else, and in which window, a refused client may try. */
+export interface WayOut {
+  readonly windowMs?: number | undefined;
+  readonly alternates?: readonly string[] | undefined;
+}
+
 /** Builds the error half from the code table, so that `retryable` can't contradict the reference page. */
-export function refused(code: WireErrorCode, message: string, retryAfterMs?: number): Acknowledgement<never> {
+export function refused(
+  code: WireErrorCode,
+  message: string,
+  retryAfterMs?: number,
+  { windowMs, alternates }: WayOut = {},
+): Acknowledgement<never> {
   const error: WireError = { code, message, retryable: WIRE_ERRORS[code].retryable };
   if (retryAfterMs !== undefined) error.retryAfterMs = Math.ceil(retryAfterMs);
+  if (windowMs !== undefined) error.windowMs = Math.ceil(windowMs);
+  if (alternates !== undefined) error.alternates = [...alternates];
   return { ok: false, error };
 }

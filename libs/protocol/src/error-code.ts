@@ -65,6 +65,11 @@ export const WIRE_ERRORS = {
   RESUME_REFUSED: entry(false, 'The resume token is unknown, expired or not of this device; sign in anew.'),
   RELAY_UNAVAILABLE: entry(true, 'This supernode does not relay at the moment.'),
   STORE_UNAVAILABLE: entry(true, 'The database is out of reach; nothing was changed.'),
+  NOT_HOME: entry(true, "The user's home is another supernode; connect to one of `alternates`."),
+  BUSY: entry(
+    true,
+    'Too many sign-ins at present; wait for `retryAfterMs` and a random part of `windowMs`, or try one of `alternates`.',
+  ),
   SHUTTING_DOWN: entry(true, 'The supernode is draining; use an alternate.'),
   INTERNAL: entry(true, 'A fault of the supernode; the log has it under the correlation id in the message.'),
 } as const satisfies Record<string, ErrorCodeEntry>;

@@ -9,7 +9,7 @@ import * as mailbox from './messages/mailbox.ts';
 import { presenceSchema, presenceSet, presenceSubscribe, presenceUnsubscribe } from './messages/presence.ts';
 import { relayRenew } from './messages/relay.ts';
 import * as rendezvous from './messages/rendezvous.ts';
-import { goAwaySchema, signOff } from './messages/service.ts';
+import { goAwaySchema, homesChangedSchema, signOff } from './messages/service.ts';
 
 /**
  * Who may send a request: `anyone` connected, an `authenticated` device, or a `linked` one (authenticated and named by
@@ -96,6 +96,7 @@ export const SERVER_EVENTS = {
   'session.ringing': calls.sessionRingingSchema,
   'call.recorded': calls.callRecordedSchema,
   'mailbox.arrived': mailbox.mailboxArrivedSchema,
+  'homes.changed': homesChangedSchema,
   'go-away': goAwaySchema,
 } as const satisfies Record<string, z.ZodType>;
 

@@ -14,6 +14,7 @@ import {
 import { flightHashInput } from './flight.ts';
 import { authenticationProofSchema } from './signed/authentication.ts';
 import { deviceListSchema } from './signed/device-list.ts';
+import { homesSchema } from './signed/homes.ts';
 import { sessionAnswerSchema, sessionCandidatesSchema, sessionOfferSchema } from './signed/session.ts';
 import { messageSchema } from './signed/message.ts';
 import {
@@ -60,8 +61,8 @@ describe('golden messages of version 1', () => {
     expect(CLIENT_REQUESTS[name].request.parse({ ...request, fromTheFuture: true })).toEqual(request);
   });
 
-  it('hold a refusal in the form of the envelope', () => {
-    const { error } = read('refusal.json') as { error: unknown };
+  it.each(['refusal', 'refusal-elsewhere'])('hold a %s in the form of the envelope', (file) => {
+    const { error } = read(`${file}.json`) as { error: unknown };
     expect(wireErrorSchema.parse(error)).toEqual(error);
   });
 });
@@ -82,6 +83,7 @@ function contextOf(signed: Signed): SigningContext | undefined {
     'sessionOffer',
     'sessionAnswer',
     'sessionCandidates',
+    'homes',
   ] as const;
   return contexts.find((context) => verify(null, signingInput(context, payload), key, signature));
 }
@@ -93,6 +95,7 @@ const PAYLOADS = {
   sessionAnswer: sessionAnswerSchema,
   sessionCandidates: sessionCandidatesSchema,
   message: messageSchema,
+  homes: homesSchema,
 } as const;
 
 describe('signed payloads of version 1', () => {

@@ -61,5 +61,10 @@ export const publicKeySchema = fixedBytesSchema(32);
 export const signatureSchema = fixedBytesSchema(64);
 export const digestSchema = fixedBytesSchema(32);
 
+/** Base URL of a supernode's edge gateway: `https://sn2.example.net`. */
+export const edgeUrlSchema = z.string().max(LIMITS.maxEdgeUrlLength);
+/** Edge URLs in the order in which a client should try them. */
+export const alternatesSchema = z.array(edgeUrlSchema).max(LIMITS.maxAlternates);
+
 /** Milliseconds since the epoch by the sender's clock: for people and for windows, never trusted as an order. */
 export const timeSchema = z.number().int().nonnegative();

@@ -4,6 +4,7 @@ export {
   refused,
   wireErrorSchema,
   type Acknowledgement,
+  type WayOut,
   type WireError,
 } from './acknowledgement.ts';
 export {
@@ -75,6 +76,7 @@ export { leadingZeroBits, puzzleInput } from './puzzle.ts';
 export { authenticationProofSchema, type AuthenticationProof } from './signed/authentication.ts';
 export { CALL_MEDIA, callDescriptionSchema, type CallDescription, type CallMedia } from './signed/call.ts';
 export { deviceListSchema, type DeviceList, type ListedDevice } from './signed/device-list.ts';
+export { homesSchema, type Homes } from './signed/homes.ts';
 export {
   conversationIdInput,
   conversationIdSchema,

@@ -10,6 +10,12 @@ export const LIMITS = {
   maxUserIdLength: 128,
   maxTenantIdLength: 64,
   maxTokenBytes: 4096,
+  maxEdgeUrlLength: 256,
+  maxAlternates: 8,
+  /** Supernodes in the signed list of a user's homes. */
+  maxHomes: 3,
+  /** Keys of the cluster that sign such lists: more than one while they are rotated. */
+  maxRosterKeys: 4,
   maxDevicesPerUser: 16,
   maxContactsPerUser: 1000,
   maxPendingContactRequests: 100,
@@ -35,6 +41,8 @@ export const LIMITS = {
   callRecordOpenMs: 24 * 3600_000,
   /** How long an answered call waits for a party whose device is gone. */
   deadCallLegMs: 60_000,
+  /** How long a call rings on without the connection of its caller. */
+  ringingCallerGraceMs: 5_000,
   minSearchPrefixLength: 3,
   maxSearchResults: 50,
   maxResourceKeyLength: 256,

@@ -51,6 +51,11 @@ describe('acknowledgements', () => {
 
   it('round a waiting time up and leave out what was not given', () => {
     expect(refused('RATE_LIMITED', 'wait', 0.2)).toMatchObject({ error: { retryAfterMs: 1 } });
+    expect(
+      refused('BUSY', 'later', 0, { windowMs: 9.5, alternates: ['https://sn2.example.net'] }),
+    ).toMatchObject({
+      error: { retryAfterMs: 0, windowMs: 10, alternates: ['https://sn2.example.net'] },
+    });
     expect(accepted({ a: 1 })).toEqual({ ok: true, data: { a: 1 } });
   });
 });

@@ -8,6 +8,7 @@ import {
   userIdSchema,
 } from '../ids.ts';
 import { LIMITS } from '../limits.ts';
+import { signedHomesSchema } from '../signed/homes.ts';
 import { signedSchema } from '../signed/signed.ts';
 import { flowCredentialsSchema } from './flow.ts';
 import { relayCredentialsSchema } from './relay.ts';
@@ -40,6 +41,8 @@ export const welcomeSchema = z.object({
   relay: relayCredentialsSchema.nullable(),
   /** Not there, or null, where the supernode has no registered flows. A resume gives the same one again. */
   flow: flowCredentialsSchema.nullable().optional(),
+  /** The user's homes, for the client's host cache. Not there, or null, where the supernode is alone. */
+  homes: signedHomesSchema.nullable().optional(),
   serverTime: z.number().int(),
 });
 export type Welcome = z.infer<typeof welcomeSchema>;

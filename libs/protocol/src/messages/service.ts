@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { alternatesSchema } from '../ids.ts';
+import { signedHomesSchema } from '../signed/homes.ts';
 
 /**
  * The supernode asks the client to move: reconnect to an alternate, at a random time within the window. After `revoked`
@@ -6,10 +8,13 @@ import { z } from 'zod';
  */
 export const goAwaySchema = z.object({
   reason: z.enum(['draining', 'overloaded', 'redirect', 'revoked', 'replaced']),
-  alternates: z.array(z.string().max(256)).max(8),
+  alternates: alternatesSchema,
   retryAfterMs: z.number().int().nonnegative(),
   windowMs: z.number().int().nonnegative(),
 });
+
+/** The homes of the signed-in user changed: what is kept from the welcome is out of date. */
+export const homesChangedSchema = z.object({ homes: signedHomesSchema });
 
 /** Signs the device off; its presence ends at once, without the grace time of a lost connection. */
 export const signOff = { request: z.object({}), response: z.object({}) };

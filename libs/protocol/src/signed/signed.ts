@@ -24,6 +24,7 @@ export const SIGNING_CONTEXTS = {
   sessionAnswer: 'parley/v1/session-answer',
   sessionCandidates: 'parley/v1/session-candidates',
   message: 'parley/v1/message',
+  homes: 'parley/v1/homes',
 } as const;
 
 export type SigningContext = keyof typeof SIGNING_CONTEXTS;
