@@ -76,7 +76,7 @@ export { leadingZeroBits, puzzleInput } from './puzzle.ts';
 export { authenticationProofSchema, type AuthenticationProof } from './signed/authentication.ts';
 export { CALL_MEDIA, callDescriptionSchema, type CallDescription, type CallMedia } from './signed/call.ts';
 export { deviceListSchema, type DeviceList, type ListedDevice } from './signed/device-list.ts';
-export { homesSchema, type Homes } from './signed/homes.ts';
+export { homesSchema, signedHomesSchema, type Homes } from './signed/homes.ts';
 export {
   conversationIdInput,
   conversationIdSchema,
