@@ -1,3 +1,4 @@
+import { SupernodeError } from '../errors.ts';
 import type { NodeAddresses, NodeId } from './node-record.ts';
 import { SLOT_COUNT, type Slot } from './slot.ts';
 
@@ -52,4 +53,10 @@ export function slotsOf(roster: Roster, nodeId: NodeId, incarnation: number): Re
     if (roster.owners[slot] === own && epoch !== undefined) slots.set(slot, epoch);
   }
   return slots;
+}
+
+/** Epochs only grow: who writes another one has a bug. */
+export function requireHigherEpoch(roster: Roster, expectedEpoch: number): void {
+  if (roster.epoch <= expectedEpoch)
+    throw new SupernodeError('SN_INVARIANT', 'A roster is written with an epoch that is no higher.');
 }

@@ -10,7 +10,14 @@ import { sqlOfSchema } from './testing/schema-engine.ts';
 
 const SCHEMA_FILE = path.resolve(MIGRATIONS_FOLDER, '../schema.prisma');
 /** What belongs to the cluster and not to a tenant. */
-const WITHOUT_TENANT = ['_prisma_migrations', 'cluster_key', 'cluster_setting', 'tenant'];
+const WITHOUT_TENANT = [
+  '_prisma_migrations',
+  'cluster_key',
+  'cluster_setting',
+  'election_decision',
+  'roster',
+  'tenant',
+];
 
 /** All that Prisma's schema language can say of a database; checks, triggers and collations are beyond it. */
 const CATALOGUE = {

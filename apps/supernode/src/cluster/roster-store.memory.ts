@@ -1,0 +1,65 @@
+import type { AuditRecord } from '../admin/audit.ts';
+import { EMPTY_ROSTER, requireHigherEpoch, type Roster } from './roster.ts';
+import {
+  KEPT_DECISIONS,
+  NO_CONTROLS,
+  type ElectionControls,
+  type ElectionDecision,
+  type RosterStore,
+} from './roster-store.port.ts';
+
+/** For several supernodes of one process: tests and simulations. */
+export class MemoryRosterStore implements RosterStore {
+  readonly audited: AuditRecord[] = [];
+  private roster = EMPTY_ROSTER;
+  private history: ElectionDecision[] = [];
+  private current = NO_CONTROLS;
+  private incarnation = 0;
+
+  read(): Promise<Roster> {
+    return Promise.resolve(this.roster);
+  }
+
+  readNewer(epoch: number): Promise<Roster | undefined> {
+    return Promise.resolve(this.roster.epoch > epoch ? this.roster : undefined);
+  }
+
+  async replace(
+    roster: Roster,
+    expectedEpoch: number,
+    decisions: readonly ElectionDecision[] = [],
+  ): Promise<boolean> {
+    requireHigherEpoch(roster, expectedEpoch);
+    if (this.roster.epoch !== expectedEpoch) return false;
+    this.roster = roster;
+    await this.record(decisions);
+    return true;
+  }
+
+  record(decisions: readonly ElectionDecision[]): Promise<void> {
+    this.history = [...decisions.toReversed(), ...this.history].slice(0, KEPT_DECISIONS);
+    return Promise.resolve();
+  }
+
+  decisions(limit: number): Promise<readonly ElectionDecision[]> {
+    return Promise.resolve(this.history.slice(0, limit));
+  }
+
+  controls(): Promise<ElectionControls> {
+    return Promise.resolve(this.current);
+  }
+
+  changeControls(
+    change: (controls: ElectionControls) => ElectionControls,
+    audit: AuditRecord,
+  ): Promise<ElectionControls> {
+    this.current = change(this.current);
+    this.audited.push(audit);
+    return Promise.resolve(this.current);
+  }
+
+  nextIncarnation(): Promise<number> {
+    this.incarnation += 1;
+    return Promise.resolve(this.incarnation);
+  }
+}
