@@ -38,6 +38,8 @@ export interface BrokeredCall {
   readonly media: readonly CallMedia[];
   readonly startedAt: number;
   readonly answeredAt: number | null;
+  /** When it stops ringing by itself. The session expires earlier than that while its caller is away. */
+  readonly ringsUntil: number;
   /** Parties whose device went away for good after the answer, and when. */
   readonly lost: readonly { readonly deviceId: DeviceId; readonly at: number }[];
 }

@@ -126,14 +126,48 @@ export class CallLegs implements ConnectionObserver {
     this.record(session, 'lost', firstLost?.at);
   }
 
-  /** A party's device is back, with its call or without; the other party can tell by the media. */
-  async deviceReachable({ tenant, deviceId }: DeviceAddress): Promise<void> {
+  /**
+   * A party's device is back, with its call or without: where it was answered, the other party can tell by the media. Of what
+   * rings, a device that signs in anew knows nothing any more.
+   */
+  async deviceReachable({ tenant, deviceId }: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> {
+    await this.changeRinging(tenant, deviceId, how === 'resumed' ? 'until-its-end' : 'for-a-moment');
     await this.changeLost(tenant, deviceId, (others) => others);
+  }
+
+  async deviceUnreachable({ tenant, deviceId }: DeviceAddress): Promise<void> {
+    await this.changeRinging(tenant, deviceId, 'for-a-moment');
   }
 
   async deviceGone({ tenant, deviceId }: DeviceAddress): Promise<void> {
     const at = this.clock.now();
     await this.changeLost(tenant, deviceId, (others) => [...others, { deviceId, at }]);
+  }
+
+  /** Ends what rings because its caller did not come back; false when that is not why it expired. */
+  callerStayedAway(session: BrokeredSession): boolean {
+    if (!session.call || session.expiresAt >= session.call.ringsUntil) return false;
+    this.relays.close(session);
+    this.news.endedForParties(session, 'cancelled');
+    this.record(session, 'cancel');
+    return true;
+  }
+
+  /** How long the calls of this device ring. Kept as the time when they expire, so that any supernode can end them. */
+  private async changeRinging(
+    tenant: TenantId,
+    caller: DeviceId,
+    long: 'for-a-moment' | 'until-its-end',
+  ): Promise<void> {
+    const momentOver = this.clock.now() + LIMITS.ringingCallerGraceMs;
+    for (const { sessionId } of await this.book.callsOf(tenant, caller)) {
+      await this.book.change(tenant, sessionId, (current) => {
+        if (!current.call || current.state !== 'offered') return undefined;
+        const { ringsUntil } = current.call;
+        const expiresAt = long === 'until-its-end' ? ringsUntil : Math.min(current.expiresAt, momentOver);
+        return expiresAt === current.expiresAt ? undefined : { ...current, expiresAt };
+      });
+    }
   }
 
   /** Who of the parties is lost, oldest loss first, by who of the others was; it decides how long the calls are waited for. */
@@ -144,7 +178,7 @@ export class CallLegs implements ConnectionObserver {
   ): Promise<void> {
     for (const { sessionId } of await this.book.callsOf(tenant, deviceId)) {
       await this.book.change(tenant, sessionId, (current) => {
-        if (!current.call) return undefined;
+        if (!current.call || current.state !== 'answered') return undefined;
         const lost = change(current.call.lost.filter((entry) => entry.deviceId !== deviceId));
         const [firstLost] = lost;
         const { answeredAt, startedAt } = current.call;

@@ -18,6 +18,7 @@ const ACTIONS = [
   'busy',
   'hang-up',
   'crash',
+  'kill',
   'advance',
 ] as const;
 type Step =
@@ -85,6 +86,7 @@ async function take(model: Model, step: Step, index: number): Promise<void> {
   else if (step.kind === 'accept-everywhere') await Promise.all(devices.map((each) => each.accept()));
   else if (step.kind === 'hang-up') await actor.hangUp();
   else if (step.kind === 'crash') await actor.crash();
+  else if (step.kind === 'kill') await actor.kill();
   else if (step.kind === 'advance') await advance(model, 5000);
   else await actor.decline(step.kind === 'reject' ? 'rejected' : 'busy');
   await collect(model);
@@ -95,7 +97,7 @@ async function quiesce(model: Model): Promise<void> {
   for (let round = 0; round < 8; round++) {
     for (const each of model.devices) while (each.inbox.length > 0) await each.deliver(0);
     await collect(model);
-    if (round % 2 === 1) await advance(model, 50_000);
+    if (round % 2 === 1) await advance(model, 75_000);
     await collect(model);
   }
 }

@@ -204,7 +204,7 @@ describe('calls › dead legs', () => {
     const world = await answeredCall();
     await world.calls.deviceGone(alice);
     await world.time.advance(LIMITS.deadCallLegMs / 2);
-    await world.calls.deviceReachable(alice);
+    await world.calls.deviceReachable(alice, 'signed-in');
     await world.time.advance(10 * LIMITS.deadCallLegMs);
     expect(world.notifier.take(bobTablet, 'session.ended')).toEqual([]);
     expect(await gistsOf(world, alice)).toEqual(['outgoing null']);
@@ -214,9 +214,9 @@ describe('calls › dead legs', () => {
     const world = await answeredCall();
     await world.calls.deviceGone(alice);
     await world.time.advance(LIMITS.deadCallLegMs / 2);
-    await world.calls.deviceReachable(bobTablet);
+    await world.calls.deviceReachable(bobTablet, 'signed-in');
     await world.calls.deviceGone(bobTablet);
-    await world.calls.deviceReachable(bobTablet);
+    await world.calls.deviceReachable(bobTablet, 'signed-in');
     await world.time.advance(LIMITS.deadCallLegMs / 2 + 1000);
     expect(world.notifier.take(bobTablet, 'session.ended')).toEqual([{ sessionId: ID, reason: 'lost' }]);
   });
@@ -227,6 +227,81 @@ describe('calls › dead legs', () => {
     await world.service.deviceGone(alice);
     expect(world.notifier.take(bob, 'session.ended')).toEqual([{ sessionId: ID, reason: 'cancelled' }]);
     expect(await gistsOf(world, bob)).toEqual(['incoming missed']);
+  });
+
+  describe('of a caller without a connection while it rings', () => {
+    const endedAs = (reason: string) => [{ sessionId: ID, reason }];
+
+    it('stop ringing after a moment, and ring on for who comes back in time', async () => {
+      const world = await friends();
+      const { calls, time, notifier } = world;
+      await world.call(alice, [bob, bobTablet], ID);
+      await calls.deviceUnreachable(alice);
+      await time.advance(LIMITS.ringingCallerGraceMs - 500);
+      await calls.deviceReachable(alice, 'resumed');
+      await time.advance(LIMITS.ringingCallerGraceMs + 500);
+      expect(notifier.take(bob, 'session.ended')).toEqual([]);
+
+      await calls.deviceUnreachable(alice);
+      await time.advance(LIMITS.ringingCallerGraceMs - 500);
+      expect(notifier.take(bob, 'session.ended')).toEqual([]);
+      await time.advance(1000);
+      // What the caller is told waits for its return.
+      for (const device of [alice, bob, bobTablet])
+        expect(notifier.take(device, 'session.ended')).toEqual(endedAs('cancelled'));
+      expect(await gistsOf(world, alice)).toEqual(['outgoing cancelled']);
+      expect(await gistsOf(world, bob)).toEqual(['incoming missed']);
+    });
+
+    it('stop ringing too when the device signs in anew and knows of no call', async () => {
+      const { call, calls, time, notifier } = await friends();
+      await call(alice, [bob], ID);
+      await calls.deviceReachable(alice, 'signed-in');
+      await time.advance(LIMITS.ringingCallerGraceMs + 500);
+      expect(notifier.take(bob, 'session.ended')).toEqual(endedAs('cancelled'));
+    });
+
+    it('ring no longer than they would have', async () => {
+      const { call, calls, time, notifier } = await friends();
+      await call(alice, [bob], ID);
+      await time.advance(EXPIRY_MS - 1000);
+      await calls.deviceUnreachable(alice);
+      await time.advance(1500);
+      expect(notifier.take(bob, 'session.ended')).toEqual(endedAs('expired'));
+    });
+
+    it('close what relays were made for them', async () => {
+      const { call, calls, time, flows } = await friends();
+      for (const device of [alice, bob]) flows.addresses.set(device.deviceId, ['203.0.113.1:1']);
+      await call(alice, [bob], ID);
+      await calls.deviceUnreachable(alice);
+      await time.advance(LIMITS.ringingCallerGraceMs + 500);
+      expect(flows.log.filter((entry) => entry.startsWith('close'))).toHaveLength(1);
+    });
+
+    it('can still be answered, and then wait like any dead leg', async () => {
+      const world = await friends();
+      const { call, calls, answer, time, notifier } = world;
+      await call(alice, [bob], ID);
+      await calls.deviceUnreachable(alice);
+      await answer(bob, alice, ID);
+      await time.advance(3 * LIMITS.ringingCallerGraceMs);
+      await calls.deviceReachable(alice, 'resumed');
+      await time.advance(EXPIRY_MS);
+      expect(notifier.take(bob, 'session.ended')).toEqual([]);
+      expect(await gistsOf(world, bob)).toEqual(['incoming null']);
+    });
+
+    it.each<[string, (world: World) => Promise<unknown>]>([
+      ['the callee', ({ calls }) => calls.deviceUnreachable(bob)],
+      ['another device of the caller', ({ calls }) => calls.deviceUnreachable(alicePhone)],
+    ])('ring on when it is %s whose connection is lost', async (_name, happen) => {
+      const world = await friends();
+      await world.call(alice, [bob], ID);
+      await happen(world);
+      await world.time.advance(2 * LIMITS.ringingCallerGraceMs);
+      expect(world.notifier.take(bob, 'session.ended')).toEqual([]);
+    });
   });
 
   it('leave no record open for ever', async () => {

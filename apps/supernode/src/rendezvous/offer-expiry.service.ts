@@ -39,6 +39,7 @@ export class OfferExpiry implements OnModuleInit, OnModuleDestroy {
         this.calls.overdue(session);
         continue;
       }
+      if (this.calls.callerStayedAway(session)) continue;
       this.calls.expired(session);
       this.news.endedForCaller(session, session.callerKnowsCallee ? 'expired' : 'unavailable');
       this.news.endedForOffered(session, 'expired');

@@ -60,7 +60,7 @@ export class RendezvousService implements ConnectionObserver {
     }
     await this.requireRoom(caller);
     const named = offers.map(({ deviceId }) => deviceId);
-    const call = request.call ? newCall(callee, request.call, now) : null;
+    const call = request.call ? newCall(callee, request.call, now, request.expiresInMs) : null;
     const { devices, areContacts, callerKnowsCallee } = await this.reach.of(
       caller,
       callee,
@@ -222,8 +222,13 @@ function requireSameCall(signed: CallDescription | undefined, claimed: CallDescr
   );
 }
 
-function newCall(callee: UserId, { media }: CallDescription, startedAt: number): BrokeredCall {
-  return { callee, media, startedAt, answeredAt: null, lost: [] };
+function newCall(
+  callee: UserId,
+  { media }: CallDescription,
+  startedAt: number,
+  expiresInMs: number,
+): BrokeredCall {
+  return { callee, media, startedAt, answeredAt: null, ringsUntil: startedAt + expiresInMs, lost: [] };
 }
 
 function requireEarlyAnswer(session: BrokeredSession): void {

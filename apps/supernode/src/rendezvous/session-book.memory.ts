@@ -70,7 +70,7 @@ export class MemorySessionBook implements SessionBook {
   }
 
   callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]> {
-    return Promise.resolve(this.sessionsOf(tenant, device).filter(isAnsweredCall));
+    return Promise.resolve(this.sessionsOf(tenant, device).filter(({ call }) => call !== null));
   }
 
   offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]> {

@@ -21,7 +21,7 @@ export interface SessionBook {
   forgetOldestAnswered(tenant: TenantId, caller: DeviceId): Promise<boolean>;
   /** Takes out and gives all sessions of which this device is the caller, but for answered calls: those are given time. */
   takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]>;
-  /** Answered calls of which this device is a party, on either side. */
+  /** Calls of which this device is a party: as the caller, or because it answered. */
   callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]>;
   /** Offers of one user's devices that devices of another user may still answer. */
   offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]>;

@@ -2,6 +2,7 @@ import {
   callTransition,
   causeOfSessionEnd,
   glareWinner,
+  LIMITS,
   type CallCause,
   type CallState,
   type EventOf,
@@ -36,6 +37,7 @@ export class CallDevice {
   readonly answered = new Set<SessionId>();
   readonly violations: string[] = [];
   private readonly over = new Set<SessionId>();
+  private killedAt: number | undefined;
 
   constructor(
     readonly self: SigningCaller,
@@ -45,6 +47,7 @@ export class CallDevice {
   ) {}
 
   async call(sessionId: SessionId, callee: readonly SigningCaller[]): Promise<void> {
+    if (this.killedAt !== undefined) return;
     if ([...this.legs.values()].some(({ state }) => state !== 'ended')) return;
     this.legs.set(sessionId, {
       state: 'proposed',
@@ -57,7 +60,7 @@ export class CallDevice {
 
   async deliver(at: number): Promise<void> {
     const [arrival] = this.inbox.splice(at, 1);
-    if (!arrival) return;
+    if (!arrival || this.killedAt !== undefined) return;
     if ('payload' in arrival) await this.hear(arrival);
     else if (arrival.event === 'accepted') this.change(arrival.sessionId, 'accept');
     else this.change(arrival.sessionId, arrival.code === 'SESSION_TAKEN' ? 'answered-elsewhere' : 'cancel');
@@ -93,8 +96,20 @@ export class CallDevice {
     await this.world.calls.deviceGone(this.self);
   }
 
+  /** The process dies and stays away: the supernode sees a lost connection, and a device that does not resume. */
+  async kill(): Promise<void> {
+    if (this.killedAt !== undefined) return;
+    this.killedAt = this.world.time.now();
+    this.legs.clear();
+    await this.world.calls.deviceUnreachable(this.self);
+  }
+
   /** What a device does by itself as time passes: connect media, give up waiting, notice that the other side is silent. */
   async tick(isThere: (peer: SigningCaller, sessionId: SessionId) => boolean): Promise<void> {
+    if (this.killedAt !== undefined && this.world.time.now() >= this.killedAt + LIMITS.resumeWindowMs) {
+      this.killedAt = undefined;
+      await this.crash();
+    }
     for (const [sessionId, leg] of this.legs) {
       if (leg.state === 'accepted' || leg.state === 'active') {
         const peers = this.everybody.filter(({ userId }) => userId === leg.peer.userId);

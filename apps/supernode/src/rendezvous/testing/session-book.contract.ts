@@ -1,6 +1,6 @@
 import { LIMITS, sessionIdSchema } from '@parley/protocol';
 import { callerNamed } from '../../identity/testing/callers.ts';
-import type { BrokeredSession } from '../brokered-session.ts';
+import type { BrokeredCall, BrokeredSession } from '../brokered-session.ts';
 import type { SessionBook } from '../session-book.port.ts';
 
 const alice = callerNamed('alice');
@@ -23,6 +23,15 @@ const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSessio
   call: null,
   ...over,
 });
+
+const ringing: BrokeredCall = {
+  callee: bob.userId,
+  media: ['audio'],
+  startedAt: 0,
+  answeredAt: null,
+  ringsUntil: 1000,
+  lost: [],
+};
 
 /** What every implementation of the port must do. Times are milliseconds of one made-up clock. */
 export function sessionBookContract(make: () => SessionBook): void {
@@ -59,7 +68,7 @@ export function sessionBookContract(make: () => SessionBook): void {
 
   it('forgets the answered session that a caller opened first, but no offer, no call and none of others', async () => {
     const book = make();
-    const call = { callee: bob.userId, media: ['audio'], startedAt: 0, answeredAt: 1, lost: [] } as const;
+    const call = { ...ringing, answeredAt: 1 };
     await book.open(session(1), 0);
     await book.open(session(2, { state: 'answered', answeredBy: bob, call }), 0);
     await book.open(session(3, { state: 'answered', answeredBy: alice, caller: bob, offered: [alice] }), 0);
@@ -75,18 +84,14 @@ export function sessionBookContract(make: () => SessionBook): void {
     expect(left.map((found) => found !== undefined)).toEqual([true, true, true, false, false]);
   });
 
-  it('gives answered calls by either party, and leaves them when it takes the sessions of a caller', async () => {
+  it('gives calls by their caller, answered ones by either party, and leaves them when it takes the sessions of a caller', async () => {
     const book = make();
-    const call = {
-      callee: bob.userId,
-      media: ['audio'],
-      startedAt: 0,
-      answeredAt: null,
-      lost: [],
-    } as const;
-    await book.open(session(1, { call }), 0);
+    await book.open(session(1, { call: ringing }), 0);
     await book.open(session(2), 0);
     expect(await book.callsOf(bob.tenant, bob.deviceId)).toEqual([]);
+    expect((await book.callsOf(alice.tenant, alice.deviceId)).map(({ sessionId }) => sessionId)).toEqual([
+      idOf(1),
+    ]);
     const answer = (current: BrokeredSession) =>
       ({ ...current, state: 'answered', answeredBy: bob }) as const;
     await book.change(alice.tenant, idOf(1), answer);
