@@ -42,6 +42,19 @@ export const SUPERNODE_ERRORS = {
   SN_DB_UNREACHABLE: { ...AGAIN, doc: 'The database cannot be reached.' },
   SN_DB_SCHEMA_NEWER: { ...OPERATOR, doc: 'The database holds migrations that this version does not know.' },
   SN_DB_MIGRATION_BROKEN: { ...FAULT, doc: 'A migration failed before, or was edited after it was applied.' },
+  SN_REDIS_UNREACHABLE: {
+    ...AGAIN,
+    doc: 'Redis, where supernodes of a cluster share live state, cannot be reached.',
+  },
+  SN_REDIS_REFUSED: { ...FAULT, doc: 'Redis answered a command with an error that time does not heal.' },
+  SN_STORE_CONTENDED: {
+    ...AGAIN,
+    doc: 'A record of shared live state changed again and again while this supernode wanted to change it.',
+  },
+  SN_NOT_OWNER: {
+    ...AGAIN,
+    doc: 'Live state of a user is written by its home only; this supernode is not its home, or not any more.',
+  },
   SN_RELAY_UNAVAILABLE: {
     ...AGAIN,
     doc: 'The thread of the STUN and TURN servers does not run; it is being started again.',

@@ -31,12 +31,21 @@ describe('mapError', () => {
       Object.assign(withCode('P2010'), { meta: { driverAdapterError: { cause: { code: '57P03' } } } }),
     ],
     ['our own code', new SupernodeError('SN_DB_UNREACHABLE', 'away')],
+    ['Redis away', new SupernodeError('SN_REDIS_UNREACHABLE', 'away')],
+    ['a record that changed under every try', new SupernodeError('SN_STORE_CONTENDED', 'again')],
     ['a driver that gives no code', new TypeError('Connection terminated unexpectedly')],
-  ])('says that the database is away on %s', (_what, error) => {
+  ])('says that a store is away on %s', (_what, error) => {
     const { reply, correlationId } = mapError(error);
 
     expect(reply).toMatchObject({ ok: false, error: { code: 'STORE_UNAVAILABLE', retryable: true } });
     expect(correlationId).toEqual(expect.any(String));
+  });
+
+  it('sends whose home moved away meanwhile elsewhere', () => {
+    expect(mapError(new SupernodeError('SN_NOT_OWNER', 'slot 7')).reply).toMatchObject({
+      ok: false,
+      error: { code: 'NOT_HOME', retryable: true, message: expect.not.stringContaining('slot 7') },
+    });
   });
 
   it.each([

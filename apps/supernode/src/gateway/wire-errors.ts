@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { refused, type Acknowledgement } from '@parley/protocol';
+import { refused, WIRE_ERRORS, type Acknowledgement } from '@parley/protocol';
+import { SupernodeError } from '../errors.ts';
 import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -9,15 +10,19 @@ export interface MappedError {
   readonly correlationId?: string;
 }
 
-/** How long clients wait before they ask a database again that was away. */
+/** How long clients wait before they ask a store again that was away. */
 const STORE_RETRY_MS = 2_000;
 
 /** What a client is told of anything that a handler threw: never the payload, never the message of an unknown error. */
 export function mapError(thrown: unknown): MappedError {
   if (thrown instanceof Refusal) return { reply: refused(thrown.code, thrown.message, thrown.retryAfterMs) };
+  // The slot of the user moved while the request was under way.
+  if (thrown instanceof SupernodeError && thrown.code === 'SN_NOT_OWNER') {
+    return { reply: refused('NOT_HOME', WIRE_ERRORS.NOT_HOME.doc) };
+  }
   const correlationId = randomUUID();
   if (isStoreUnavailable(thrown)) {
-    const message = `The database is out of reach; correlation id ${correlationId}.`;
+    const message = `A store is out of reach; correlation id ${correlationId}.`;
     return { reply: refused('STORE_UNAVAILABLE', message, STORE_RETRY_MS), correlationId };
   }
   return {

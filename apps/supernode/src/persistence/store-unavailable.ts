@@ -1,4 +1,4 @@
-import { errorCodeOf, SupernodeError } from '../errors.ts';
+import { errorCodeOf, SupernodeError, type SupernodeErrorCode } from '../errors.ts';
 
 /**
  * Codes that say "not now" and not "not so": of Prisma (cannot connect, timed out, connection closed, no connection free,
@@ -12,11 +12,17 @@ const LOST =
   /connect ENOENT|connection terminated|connection ended|server has closed the connection|cannot reach|can't reach database/i;
 const MAX_DEPTH = 5;
 
-/** Whether an error of a repository means that the database is out of reach and nothing was changed. */
+const UNAVAILABLE_STORES: ReadonlySet<SupernodeErrorCode> = new Set([
+  'SN_DB_UNREACHABLE',
+  'SN_REDIS_UNREACHABLE',
+  'SN_STORE_CONTENDED',
+]);
+
+/** Whether an error of a repository, or of a store of live state, means that it is out of reach for the moment. */
 export function isStoreUnavailable(thrown: unknown): boolean {
   let error: unknown = thrown;
   for (let depth = 0; depth < MAX_DEPTH && typeof error === 'object' && error !== null; depth++) {
-    if (error instanceof SupernodeError && error.code === 'SN_DB_UNREACHABLE') return true;
+    if (error instanceof SupernodeError && UNAVAILABLE_STORES.has(error.code)) return true;
     const code = errorCodeOf(error);
     if (code !== undefined && UNAVAILABLE.test(code)) return true;
     if (error instanceof Error && LOST.test(error.message)) return true;

@@ -2,12 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { TenantId, UserId } from '@parley/protocol';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
-import { PRESENCE_EPOCH } from './presence-epoch.port.ts';
 import {
   PRESENCE_STORE,
   type DevicePresence,
   type PresenceStore,
   type PresenceVersion,
+  type UserPresence,
 } from './presence-store.port.ts';
 
 /** When and in which order something was said of a user. */
@@ -16,14 +16,11 @@ export interface PresenceStamp {
   readonly asOf: number;
 }
 
-/** The stored presence of devices, every write stamped with the time and the next version of this supernode. */
+/** The stored presence of devices, every write stamped with the time. */
 @Injectable()
 export class DevicePresences {
-  private counter = 0;
-
   constructor(
     @Inject(PRESENCE_STORE) private readonly store: PresenceStore,
-    @Inject(PRESENCE_EPOCH) private readonly epoch: number,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -31,9 +28,9 @@ export class DevicePresences {
     return this.clock.now();
   }
 
-  stamp(): PresenceStamp {
-    this.counter += 1;
-    return { version: { epoch: this.epoch, counter: this.counter }, asOf: this.clock.now() };
+  /** What is stored of a user, and the stamp of a view made of it. */
+  async read(tenant: TenantId, userId: UserId): Promise<UserPresence & PresenceStamp> {
+    return { ...(await this.store.read(tenant, userId)), asOf: this.clock.now() };
   }
 
   of(tenant: TenantId, userId: UserId): Promise<readonly DevicePresence[]> {
@@ -44,9 +41,9 @@ export class DevicePresences {
     return (await this.store.devicesOf(tenant, userId)).find(({ device }) => device.deviceId === deviceId);
   }
 
-  async write({ device, ...presence }: Omit<DevicePresence, 'version' | 'asOf'>): Promise<void> {
+  async write({ device, ...presence }: Omit<DevicePresence, 'asOf'>): Promise<void> {
     const { tenant, userId, deviceId } = device;
-    await this.store.put({ ...presence, device: { tenant, userId, deviceId }, ...this.stamp() });
+    await this.store.put({ ...presence, device: { tenant, userId, deviceId }, asOf: this.clock.now() });
   }
 
   /** Writes what the user chose on this device. */

@@ -45,4 +45,8 @@ export class MemoryWatchStore implements WatchStore {
     const devices = this.watchers.get(userKey(tenant, watched))?.values() ?? [];
     return Promise.resolve([...devices].map(({ userId, deviceId }) => ({ userId, deviceId })));
   }
+
+  renew(): Promise<void> {
+    return Promise.resolve();
+  }
 }

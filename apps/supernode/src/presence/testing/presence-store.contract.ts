@@ -1,62 +1,99 @@
+import type { Ownership } from '../../cluster/ownership.port.ts';
+import { slotOf } from '../../cluster/slot.ts';
+import type { DeviceAddress } from '../../identity/caller.ts';
 import { callerNamed } from '../../identity/testing/callers.ts';
-import type { DevicePresence, PresenceStore } from '../presence-store.port.ts';
+import { compareVersions, type DevicePresence, type PresenceStore } from '../presence-store.port.ts';
 
-const presence = (
-  user: string,
-  device: string,
-  counter: number,
-  over: Partial<DevicePresence> = {},
-): DevicePresence => ({
-  device: callerNamed(user, device),
+type HomeOf = Pick<Ownership, 'tenureOf'>;
+
+/** Home of everybody in epoch 1. */
+const home: HomeOf = { tenureOf: (tenant, userId) => ({ slot: slotOf(tenant, userId), epoch: 1 }) };
+
+const addressOf = ({ tenant, userId, deviceId }: DeviceAddress): DeviceAddress => ({
+  tenant,
+  userId,
+  deviceId,
+});
+
+const presence = (user: string, device: string, over: Partial<DevicePresence> = {}): DevicePresence => ({
+  device: addressOf(callerNamed(user, device)),
   state: 'online',
   present: true,
   statusText: null,
   setAt: 0,
   reachable: true,
   resumableUntil: null,
-  version: { epoch: 1, counter },
   asOf: 0,
   ...over,
 });
 
 /** What every implementation of the port must do. */
-export function presenceStoreContract(make: () => PresenceStore): void {
+export function presenceStoreContract(make: (ownership: HomeOf) => PresenceStore): void {
   const { tenant, userId } = callerNamed('alice');
 
   it('keeps each device of a user', async () => {
-    const store = make();
-    await store.put(presence('alice', 'phone', 1));
-    await store.put(presence('alice', 'laptop', 1));
+    const store = make(home);
+    await store.put(presence('alice', 'phone'));
+    await store.put(presence('alice', 'laptop'));
     expect(await store.devicesOf(tenant, userId)).toHaveLength(2);
   });
 
-  it.each([
-    ['an older counter', { epoch: 1, counter: 4 }, false],
-    ['the same version', { epoch: 1, counter: 5 }, false],
-    ['an older epoch', { epoch: 0, counter: 9 }, false],
-    ['a newer counter', { epoch: 1, counter: 6 }, true],
-    ['a newer epoch', { epoch: 2, counter: 0 }, true],
-  ])('lets the last writer win against %s', async (_name, version, isTaken) => {
-    const store = make();
-    await store.put(presence('alice', 'phone', 5));
-    expect(await store.put(presence('alice', 'phone', 0, { version, state: 'busy' }))).toBe(isTaken);
-    const [stored] = await store.devicesOf(tenant, userId);
-    expect(stored?.state).toBe(isTaken ? 'busy' : 'online');
+  it('replaces what a device had before', async () => {
+    const store = make(home);
+    await store.put(presence('alice', 'phone'));
+    await store.put(presence('alice', 'phone', { state: 'busy', statusText: 'in a call', asOf: 7 }));
+    expect(await store.devicesOf(tenant, userId)).toEqual([
+      presence('alice', 'phone', { state: 'busy', statusText: 'in a call', asOf: 7 }),
+    ]);
+  });
+
+  it('reads versions that grow with every write, a removal included, and never fall', async () => {
+    const store = make(home);
+    const version = async () => (await store.read(tenant, userId)).version;
+    const versions = [await version()];
+    for (let round = 0; round < 3; round += 1) {
+      await store.put(presence('alice', 'phone'));
+      versions.push(await version());
+      await store.remove(callerNamed('alice', 'phone'));
+      versions.push(await version());
+    }
+    for (const [index, later] of versions.slice(1).entries()) {
+      expect(compareVersions(versions[index]!, later)).toBeLessThan(0);
+    }
+    expect(versions.at(-1)?.epoch).toBe(1);
+  });
+
+  it('refuses to write for a user whose home is elsewhere', async () => {
+    const store = make({ tenureOf: () => undefined });
+    await expect(store.put(presence('alice', 'phone'))).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
+    await expect(store.remove(callerNamed('alice', 'phone'))).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
+    expect(await store.devicesOf(tenant, userId)).toEqual([]);
+  });
+
+  it('names the users of a slot', async () => {
+    const store = make(home);
+    for (const device of ['phone', 'laptop']) await store.put(presence('alice', device));
+    await store.put(presence('bob', 'phone'));
+    expect(await store.usersOfSlot(slotOf(tenant, userId))).toEqual([{ tenant, userId }]);
+    await store.remove(callerNamed('alice', 'phone'));
+    expect(await store.usersOfSlot(slotOf(tenant, userId))).toEqual([{ tenant, userId }]);
+    await store.remove(callerNamed('alice', 'laptop'));
+    expect(await store.usersOfSlot(slotOf(tenant, userId))).toEqual([]);
   });
 
   it('forgets a removed device and a user without devices', async () => {
-    const store = make();
-    await store.put(presence('alice', 'phone', 1));
+    const store = make(home);
+    await store.put(presence('alice', 'phone'));
     await store.remove(callerNamed('alice', 'phone'));
     expect(await store.devicesOf(tenant, userId)).toEqual([]);
     expect(await store.users({ tenant, limit: 10 })).toEqual([]);
   });
 
   it('pages over the users of one tenant in the order of their ids', async () => {
-    const store = make();
-    for (const user of ['carol', 'alice', 'bob']) await store.put(presence(user, 'phone', 1));
+    const store = make(home);
+    for (const user of ['carol', 'alice', 'bob']) await store.put(presence(user, 'phone'));
     const foreign = callerNamed('dave', 'phone', 'other' as typeof tenant);
-    await store.put({ ...presence('dave', 'phone', 1), device: foreign });
+    await store.put({ ...presence('dave', 'phone'), device: foreign });
     const first = await store.users({ tenant, limit: 2 });
     expect(first).toEqual(['alice', 'bob']);
     expect(await store.users({ tenant, limit: 2, after: first[1]! })).toEqual(['carol']);

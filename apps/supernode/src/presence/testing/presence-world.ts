@@ -1,5 +1,7 @@
 import { BackgroundTasks } from '../../background-tasks.ts';
 import { ManualTime } from '../../clock/testing/manual-time.ts';
+import { OwnAddresses } from '../../cluster/own-addresses.ts';
+import { SoleOwnership } from '../../cluster/sole-ownership.ts';
 import { ContactsService } from '../../contacts/contacts.service.ts';
 import { MemoryContactBook } from '../../contacts/testing/memory-contact-book.ts';
 import { RecordingNotifier } from '../../gateway/testing/recording-notifier.ts';
@@ -24,11 +26,11 @@ export function presenceWorld(time = new ManualTime()) {
   const contacts = new MemoryContactBook();
   const notifier = new RecordingNotifier();
   const profiles = new MemoryPresenceProfiles();
-  const store = new MemoryPresenceStore();
+  const store = new MemoryPresenceStore(new SoleOwnership('self', 1, new OwnAddresses()));
   const watches = new MemoryWatchStore();
   const background = new BackgroundTasks();
   const contactsService = new ContactsService(contacts, notifier);
-  const devices = new DevicePresences(store, 1, time);
+  const devices = new DevicePresences(store, time);
   const timers = new DeviceTimers(time, background);
   const views = new PresenceViews(devices, profiles, contacts);
   const history = new PresenceHistory(profiles, time, time, background);
