@@ -8,7 +8,10 @@ export interface Tenure {
   readonly epoch: number;
 }
 
-/** Slots that this supernode began or ceased to own. */
+/**
+ * Slots that this supernode began or ceased to own. One that went to another supernode and came back between two rosters is in
+ * both: it is lost first, then gained.
+ */
 export interface OwnershipChange {
   readonly gained: ReadonlySet<Slot>;
   readonly lost: ReadonlySet<Slot>;
