@@ -35,8 +35,12 @@ function setUp(incarnation = 1) {
   return { time, ownership, changes };
 }
 
-beforeAll(() => Logger.overrideLogger(false));
-afterAll(() => Logger.overrideLogger(['error']));
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+afterAll(() => {
+  Logger.overrideLogger(['error']);
+});
 
 describe('ClusterOwnership', () => {
   it('owns nothing before a roster says so, nor before it was allowed to act', async () => {
