@@ -55,6 +55,16 @@ export const SUPERNODE_ERRORS = {
     ...AGAIN,
     doc: 'Live state of a user is written by its home only; this supernode is not its home, or not any more.',
   },
+  SN_LINK_TIMEOUT: { ...AGAIN, doc: 'Another supernode did not answer in time.' },
+  SN_LINK_CLOSED: {
+    ...AGAIN,
+    doc: 'There is no link to that supernode: it restarted or left, or this one is alone.',
+  },
+  SN_LINK_OVERLOADED: { ...AGAIN, doc: 'Too much waits for that supernode already.' },
+  SN_LINK_REFUSED: {
+    ...FAULT,
+    doc: 'Another supernode could not do what it was asked to; the message has its code.',
+  },
   SN_RELAY_UNAVAILABLE: {
     ...AGAIN,
     doc: 'The thread of the STUN and TURN servers does not run; it is being started again.',

@@ -53,7 +53,7 @@ export class CallRecorder implements OnModuleDestroy {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
       try {
         const record = await this.log.save(entry);
-        if (record) this.tell(entry, record);
+        if (record) await this.background.attempt('telling of a call', () => this.tell(entry, record));
         return;
       } catch (error) {
         if (this.isClosed || !isStoreUnavailable(error)) throw error;
@@ -62,11 +62,11 @@ export class CallRecorder implements OnModuleDestroy {
     }
   }
 
-  private tell(
+  private async tell(
     { tenant, userId }: CallEntry,
     record: NonNullable<Awaited<ReturnType<CallLog['save']>>>,
-  ): void {
-    for (const deviceId of this.notifier.connectedDevices(tenant, userId)) {
+  ): Promise<void> {
+    for (const deviceId of await this.notifier.connectedDevices(tenant, userId)) {
       this.notifier.notifyConnected({ tenant, userId, deviceId }, 'call.recorded', { record });
     }
   }

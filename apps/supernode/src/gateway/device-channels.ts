@@ -17,7 +17,7 @@ import { SerialByKey } from '../serial-by-key.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionObserver } from './connection-observer.port.ts';
 import { DeviceChannel } from './device-channel.ts';
-import type { Notifier } from './notifier.port.ts';
+import type { LocalDevices } from './local-devices.port.ts';
 import { isComplete, RESUME_STORE, type ResumeEvent, type ResumeStore } from './resume-store.port.ts';
 
 const RESUME_TOKEN_BYTES = 32;
@@ -40,7 +40,7 @@ export interface ResumedChannel extends OpenedChannel {
  * events to them, and tells the observers who came and went, in order for each device.
  */
 @Injectable()
-export class DeviceChannels implements Notifier {
+export class DeviceChannels implements LocalDevices {
   private readonly channels = new Map<string, DeviceChannel>();
   private readonly byUser = new Map<string, Set<DeviceChannel>>();
   private readonly expiries = new Map<string, () => void>();

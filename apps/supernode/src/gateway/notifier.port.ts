@@ -2,37 +2,36 @@ import type { DeviceId, EventOf, ServerEventName, TenantId, UserId } from '@parl
 import type { DeviceAddress } from '../identity/caller.ts';
 
 /**
- * How services reach devices without knowing socket.io. Events to a device whose connection was lost are kept for the
- * resume window; a device that is neither connected nor resumable gets nothing.
+ * How services reach devices without knowing socket.io, nor on which supernode a device is. Events to a device whose
+ * connection was lost are kept for the resume window; a device that is neither connected nor resumable gets nothing.
  */
 export interface Notifier {
-  /** False when the device is neither connected nor resumable. */
   notifyDevice<Name extends ServerEventName>(
     device: DeviceAddress,
     event: Name,
     payload: EventOf<Name>,
-  ): boolean;
+  ): void;
   /**
    * Only over the connection that the device has now: not numbered and not kept, for what the device can read again by
-   * itself. False when there is none.
+   * itself. False when it is known that there is none; of a device whose home is another supernode it is not.
    */
   notifyConnected<Name extends ServerEventName>(
     device: DeviceAddress,
     event: Name,
     payload: EventOf<Name>,
   ): boolean;
-  /** To all linked devices of a user, but not `except`; the number of devices that it reached. */
+  /** To all linked devices of a user, but not `except`. */
   notifyUser<Name extends ServerEventName>(
     tenant: TenantId,
     userId: UserId,
     event: Name,
     payload: EventOf<Name>,
     except?: DeviceId,
-  ): number;
+  ): void;
   /** Linked devices of a user that are connected, or may resume and then hear what they missed. */
-  resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
-  /** Devices of a user with a live connection now. */
-  connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
+  resumableDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]>;
+  /** Linked devices of a user with a live connection now. */
+  connectedDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]>;
 }
 
 export const NOTIFIER = Symbol('Notifier');

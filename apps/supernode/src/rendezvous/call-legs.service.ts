@@ -93,7 +93,7 @@ export class CallLegs implements ConnectionObserver {
    * speaks for all of them.
    */
   async isLeftTo({ tenant, sessionId }: BrokeredSession, busy: DeviceAddress): Promise<boolean> {
-    const connected = this.reachable.connectedOf(tenant, busy.userId);
+    const connected = await this.reachable.connectedOf(tenant, busy.userId);
     const changed = await this.book.change(tenant, sessionId, (current) => {
       if (!current.call || current.state !== 'offered' || !isOffered(current, busy)) return undefined;
       const offered = current.offered.filter(({ deviceId }) => deviceId !== busy.deviceId);

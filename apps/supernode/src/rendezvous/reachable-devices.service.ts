@@ -12,7 +12,7 @@ export class ReachableDevices {
     @Inject(NOTIFIER) private readonly notifier: Notifier,
   ) {}
 
-  connectedOf(tenant: TenantId, userId: UserId): readonly DeviceId[] {
+  connectedOf(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]> {
     return this.notifier.connectedDevices(tenant, userId);
   }
 
@@ -22,8 +22,8 @@ export class ReachableDevices {
   ): Promise<{ readonly devices: readonly DeviceId[]; readonly isHidden: boolean }> {
     const { state } = coalesce(await this.presence.devicesOf(tenant, userId));
     // Who is seen online can be called: a device that is reconnecting hears of it when it is back.
-    const isThere = state !== 'offline' || this.notifier.connectedDevices(tenant, userId).length > 0;
-    const devices = isThere ? this.notifier.resumableDevices(tenant, userId) : [];
+    const isThere = state !== 'offline' || (await this.notifier.connectedDevices(tenant, userId)).length > 0;
+    const devices = isThere ? await this.notifier.resumableDevices(tenant, userId) : [];
     return { devices, isHidden: state === 'invisible' };
   }
 }

@@ -1,5 +1,6 @@
 import type { DeviceId, EventOf, ServerEventName, TenantId, UserId } from '@parley/protocol';
 import type { DeviceAddress } from '../../identity/caller.ts';
+import type { LocalDevices } from '../local-devices.port.ts';
 import type { Notifier } from '../notifier.port.ts';
 
 export interface RecordedEvent {
@@ -8,8 +9,8 @@ export interface RecordedEvent {
   readonly payload: unknown;
 }
 
-/** Keeps what services tell devices; only devices marked as connected are reached. */
-export class RecordingNotifier implements Notifier {
+/** The devices of one supernode, and what they were told; only those marked as connected are reached. */
+export class RecordingDevices implements LocalDevices {
   readonly events: RecordedEvent[] = [];
   private connected: DeviceAddress[] = [];
   private resumable: DeviceAddress[] = [];
@@ -81,5 +82,64 @@ export class RecordingNotifier implements Notifier {
     return this.connected
       .filter((device) => device.tenant === tenant && device.userId === userId)
       .map((d) => d.deviceId);
+  }
+}
+
+/** Keeps what services tell devices, as if all of them were here. */
+export class RecordingNotifier implements Notifier {
+  readonly local = new RecordingDevices();
+
+  get events(): RecordedEvent[] {
+    return this.local.events;
+  }
+
+  connect(device: DeviceAddress): void {
+    this.local.connect(device);
+  }
+
+  disconnect(device: DeviceAddress): void {
+    this.local.disconnect(device);
+  }
+
+  forget(device: DeviceAddress): void {
+    this.local.forget(device);
+  }
+
+  take<Name extends ServerEventName>(device: DeviceAddress, event: Name): EventOf<Name>[] {
+    return this.local.take(device, event);
+  }
+
+  notifyDevice<Name extends ServerEventName>(
+    device: DeviceAddress,
+    event: Name,
+    payload: EventOf<Name>,
+  ): void {
+    this.local.notifyDevice(device, event, payload);
+  }
+
+  notifyConnected<Name extends ServerEventName>(
+    device: DeviceAddress,
+    event: Name,
+    payload: EventOf<Name>,
+  ): boolean {
+    return this.local.notifyConnected(device, event, payload);
+  }
+
+  notifyUser<Name extends ServerEventName>(
+    tenant: TenantId,
+    userId: UserId,
+    event: Name,
+    payload: EventOf<Name>,
+    except?: DeviceId,
+  ): void {
+    this.local.notifyUser(tenant, userId, event, payload, except);
+  }
+
+  resumableDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]> {
+    return Promise.resolve(this.local.resumableDevices(tenant, userId));
+  }
+
+  connectedDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]> {
+    return Promise.resolve(this.local.connectedDevices(tenant, userId));
   }
 }
