@@ -54,6 +54,8 @@ export interface NodeRecord {
   readonly unreachable: readonly NodeId[];
   /** Nodes whose addresses this one reached from outside: it vouches for them. */
   readonly reached: readonly NodeId[];
-  /** Highest roster epoch that this node follows. */
+  /** Roster epoch that this node follows: it has ceased to act by every lower one. */
   readonly rosterEpoch: number;
+  /** Whether the database answers it. */
+  readonly databaseReachable: boolean;
 }

@@ -1,6 +1,6 @@
 import { SupernodeError } from '../errors.ts';
 import type { NodeAddresses, NodeId } from './node-record.ts';
-import { SLOT_COUNT, type Slot } from './slot.ts';
+import type { Slot } from './slot.ts';
 
 /** An active supernode in the roster. */
 export interface Seat {
@@ -48,7 +48,7 @@ export function slotsOf(roster: Roster, nodeId: NodeId, incarnation: number): Re
   const own = roster.seats.findIndex((seat) => seat.nodeId === nodeId && seat.incarnation === incarnation);
   const slots = new Map<Slot, number>();
   if (own === -1) return slots;
-  for (let slot = 0; slot < SLOT_COUNT; slot += 1) {
+  for (let slot = 0; slot < roster.owners.length; slot += 1) {
     const epoch = roster.slotEpochs[slot];
     if (roster.owners[slot] === own && epoch !== undefined) slots.set(slot, epoch);
   }
