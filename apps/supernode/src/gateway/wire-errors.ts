@@ -15,7 +15,9 @@ const STORE_RETRY_MS = 2_000;
 
 /** What a client is told of anything that a handler threw: never the payload, never the message of an unknown error. */
 export function mapError(thrown: unknown): MappedError {
-  if (thrown instanceof Refusal) return { reply: refused(thrown.code, thrown.message, thrown.retryAfterMs) };
+  if (thrown instanceof Refusal) {
+    return { reply: refused(thrown.code, thrown.message, thrown.retryAfterMs, thrown) };
+  }
   // The slot of the user moved while the request was under way.
   if (thrown instanceof SupernodeError && thrown.code === 'SN_NOT_OWNER') {
     return { reply: refused('NOT_HOME', WIRE_ERRORS.NOT_HOME.doc) };
