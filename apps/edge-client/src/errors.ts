@@ -54,6 +54,10 @@ export const EDGE_ERRORS = {
     message: 'The supernode belongs to another cluster than the one this identity knows.',
     retryable: false,
   },
+  EDGE_ROSTER_KEY_CHANGED: {
+    message: 'A list of homes is signed by none of the keys that this identity knows of its cluster.',
+    retryable: false,
+  },
   EDGE_REPLACED: {
     message: 'The same device signed in elsewhere; this client stays offline.',
     retryable: false,
@@ -167,15 +171,28 @@ export class EdgeClientError extends Error {
   readonly retryable: boolean;
   /** How long the supernode asks to wait before the next try. */
   readonly retryAfterMs: number | undefined;
+  /** A random part of this is to be waited beyond it. */
+  readonly windowMs: number | undefined;
+  /** Supernodes that the supernode names instead of itself, in this order. */
+  readonly alternates: readonly string[] | undefined;
 
   constructor(
     code: ErrorCode,
-    options: { message: string; retryable: boolean; retryAfterMs?: number | undefined; cause?: unknown },
+    options: {
+      message: string;
+      retryable: boolean;
+      retryAfterMs?: number | undefined;
+      windowMs?: number | undefined;
+      alternates?: readonly string[] | undefined;
+      cause?: unknown;
+    },
   ) {
     super(options.message, 'cause' in options ? { cause: options.cause } : {});
     this.code = code;
     this.retryable = options.retryable;
     this.retryAfterMs = options.retryAfterMs;
+    this.windowMs = options.windowMs;
+    this.alternates = options.alternates;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Output } from './output.ts';
 
 /** Options that every command takes. */
 export interface GlobalOptions {
-  readonly url: string;
+  readonly url: readonly string[];
   readonly data: string;
   readonly tenant: string;
   readonly token?: string;
@@ -15,10 +15,18 @@ export interface GlobalOptions {
 }
 
 export const DEFAULTS = {
-  url: process.env['PARLEY_URL'] ?? 'http://127.0.0.1:8080',
+  url: addressesOf(process.env['PARLEY_URL'] ?? 'http://127.0.0.1:8080'),
   data: process.env['PARLEY_DATA'] ?? join(homedir(), '.parley'),
   tenant: process.env['PARLEY_TENANT'] ?? 'default',
 } as const;
+
+/** Addresses of supernodes, with commas between them. */
+export function addressesOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
+}
 
 /** What a command works with. */
 export interface CommandContext {

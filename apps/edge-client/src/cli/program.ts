@@ -3,7 +3,7 @@ import type { PathPolicy } from '../index.ts';
 import { linkCommand, recoverCommand, registerCommand } from './account-commands.ts';
 import { answerCommand, callCommand, type CallCommandOptions } from './call-command.ts';
 import { chatCommand, type ChatOptions } from './chat-command.ts';
-import { DEFAULTS, type CommandContext, type GlobalOptions } from './command-context.ts';
+import { addressesOf, DEFAULTS, type CommandContext, type GlobalOptions } from './command-context.ts';
 import {
   changeContactCommand,
   listContactsCommand,
@@ -32,7 +32,12 @@ With --json, the last line of standard output is one JSON object; everything els
 export function buildProgram(signal: AbortSignal, onStart: (output: Output) => void): Command {
   const program = new Command('parley')
     .description('The edge client on the command line.')
-    .option('--url <address>', 'edge gateway of a supernode (PARLEY_URL)', DEFAULTS.url)
+    .option(
+      '--url <address>',
+      'edge gateway of a supernode; several with commas, or once for each (PARLEY_URL)',
+      collectAddresses,
+      DEFAULTS.url,
+    )
     .option('--data <folder>', 'identity folder (PARLEY_DATA)', DEFAULTS.data)
     .option('--tenant <id>', 'tenant (PARLEY_TENANT)', DEFAULTS.tenant)
     .option('--token <token>', "access token of the app's own backend")
@@ -161,4 +166,9 @@ function parsePositive(text: string): number {
   const value = Number(text);
   if (!(value > 0)) throw new InvalidArgumentError('Give a positive number.');
   return value;
+}
+
+/** What is given takes the place of the default, and adds up. */
+function collectAddresses(text: string, before: readonly string[]): readonly string[] {
+  return [...(before === DEFAULTS.url ? [] : before), ...addressesOf(text)];
 }

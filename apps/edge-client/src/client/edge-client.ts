@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { LIMITS, type DeviceId, type Handle, type TenantId, type UserId } from '@parley/protocol';
+import {
+  LIMITS,
+  type DeviceId,
+  type Handle,
+  type Signed,
+  type TenantId,
+  type UserId,
+} from '@parley/protocol';
 import type { CallDropReason } from '../calls/call-context.ts';
 import { Calls } from '../calls/calls.ts';
 import { ContactPinning } from '../contacts/contact-pinning.ts';
@@ -27,9 +34,10 @@ import type { RendezvousDropReason } from '../rendezvous/rendezvous-context.ts';
 import { Sessions, type OpenSessionOptions, type SessionTarget } from '../rendezvous/sessions.ts';
 import type { Party } from '../rendezvous/signed-session.ts';
 import type { Session } from '../session/session.ts';
-import { openAnonymousChannel, type AnonymousChannel } from '../signalling/anonymous-channel.ts';
+import { AnonymousChannels } from '../signalling/anonymous-channel.ts';
 import type { ConnectionChange, ConnectionState } from '../signalling/connection-state.ts';
 import type { EventSequence } from '../signalling/event-sequence.ts';
+import { HostCache, type HostCacheDropReason } from '../signalling/host-cache.ts';
 import { SignIn } from '../signalling/sign-in.ts';
 import type { ServerDropReason } from '../signalling/signalling-channel.ts';
 import type { SendRequest } from '../signalling/signalling.ts';
@@ -53,6 +61,8 @@ export interface EdgeClientEvents {
   readonly 'recovery-code': { readonly code: string };
   /** A device list was refused: a ghost device, a rollback, a changed account key. Or a message was forged. */
   readonly 'security-alert': { readonly userId: UserId; readonly error: EdgeClientError };
+  /** A supernode speaks for the cluster with a key that this identity does not know; see {@link EdgeClient.acceptNewRosterKeys}. */
+  readonly 'cluster-alert': { readonly error: EdgeClientError };
 }
 
 /** Who this client is. */
@@ -67,6 +77,8 @@ export interface ClientIdentity {
 /** What was discarded, by reason. */
 export interface ClientDrops {
   readonly signalling: Readonly<Partial<Record<ServerDropReason, number>>>;
+  /** Of the host cache, and of lists of homes that were refused. */
+  readonly hosts: Readonly<Partial<Record<HostCacheDropReason, number>>>;
   readonly sessions: Readonly<Partial<Record<RendezvousDropReason, number>>>;
   readonly calls: Readonly<Partial<Record<CallDropReason, number>>>;
   readonly messages: Readonly<Partial<Record<MessageDropReason, number>>>;
@@ -97,12 +109,12 @@ export class EdgeClient {
   readonly #identity: Identity;
   readonly #trust: DeviceTrust;
   readonly #signIn: SignIn;
+  readonly #hosts: HostCache;
   readonly #connection: SupernodeConnection;
   readonly #serverClock: ServerClock;
   readonly #events = new TypedEvents<EdgeClientEvents>();
   readonly #drops = new DropCounter<RendezvousDropReason>();
-  /** Of registrations, recoveries and link codes under way. */
-  readonly #anonymous = new Set<AnonymousChannel>();
+  readonly #anonymous: AnonymousChannels;
   #messages: OpenedMessages | undefined;
   #endpoint: ClientEndpoint | undefined;
   #opening: Promise<ClientEndpoint> | undefined;
@@ -126,8 +138,9 @@ export class EdgeClient {
       (code) => this.#events.emit('recovery-code', { code }),
     );
     this.#connection = new SupernodeConnection({
-      url: options.url,
+      urls: options.urls,
       alternates: identity.hosts.alternates,
+      hostTimeoutMs: options.hostTimeoutMs,
       backoff: options.backoff,
       connectTimeoutMs: options.connectTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
@@ -135,6 +148,12 @@ export class EdgeClient {
       random: () => randomBytes(4).readUInt32BE() / 2 ** 32,
       clock,
       signIn: (request, sequence) => this.#bringOnline(request, sequence),
+    });
+    this.#anonymous = new AnonymousChannels({ ...options, ...options.tls });
+    this.#hosts = new HostCache({
+      identity,
+      now: () => this.#serverClock.now(),
+      onUnknownKey: (error) => this.#events.emit('cluster-alert', { error }),
     });
     this.contacts = new Contacts(this.#connection);
     this.presence = new PresenceWatch(this.#connection, () => identity.account?.userId);
@@ -194,7 +213,7 @@ export class EdgeClient {
   ): Promise<{ readonly client: EdgeClient; readonly recovery: Recovery }> {
     const client = await EdgeClient.open(options);
     try {
-      const recovery = await client.#anonymously(({ request }) =>
+      const recovery = await client.#anonymous.run(({ request }) =>
         recoverAccount(client.#identity, request, client.#options.clock, options),
       );
       return { client, recovery };
@@ -214,6 +233,11 @@ export class EdgeClient {
     return this.#connection.state;
   }
 
+  /** Address of the supernode that this client is online at; undefined while it is at none. */
+  get home(): string | undefined {
+    return this.state === 'online' ? this.#connection.url : undefined;
+  }
+
   get identity(): ClientIdentity {
     const { tenant, deviceId, account } = this.#identity;
     return { tenant, deviceId, userId: account?.userId, handle: account?.handle ?? null };
@@ -228,15 +252,17 @@ export class EdgeClient {
   }
 
   /** Open registration with a proof of work. @throws HANDLE_TAKEN, REGISTRATION_CLOSED, EDGE_ALREADY_REGISTERED */
-  register(options: RegisterOptions): Promise<Registration> {
-    return this.#anonymously(({ request }) =>
+  async register(options: RegisterOptions): Promise<Registration> {
+    this.#requireNotClosed();
+    return this.#anonymous.run(({ request }) =>
       register(this.#identity, request, this.#options.clock, options),
     );
   }
 
   /** Makes a code by which a device of an account takes this new one in. @throws EDGE_ALREADY_REGISTERED */
   async linkCode(): Promise<LinkInvitation> {
-    const channel = await this.#openAnonymous();
+    this.#requireNotClosed();
+    const channel = await this.#anonymous.open();
     try {
       return await openLink(this.#identity, channel, this.#options.clock);
     } catch (thrown) {
@@ -270,11 +296,17 @@ export class EdgeClient {
     await this.#trust.refresh(userId, this.#connection.request);
   }
 
+  /** After EDGE_ROSTER_KEY_CHANGED, and after the app has made sure of its cluster: the next list of homes names the keys to trust. */
+  acceptNewRosterKeys(): Promise<void> {
+    return this.#hosts.forgetRosterKeys();
+  }
+
   /** Resolves when online. From then on the client reconnects by itself. @throws EDGE_CONNECT_TIMEOUT, EDGE_NOT_REGISTERED, … */
   async connect(): Promise<void> {
     if (!this.#identity.account && !this.#options.token) throw edgeError('EDGE_NOT_REGISTERED');
     this.#requireNotClosed();
     await this.#openEndpoint();
+    if (this.#hosts.hint) this.#connection.useHomes(this.#hosts.hint);
     await this.#connection.connect();
   }
 
@@ -298,6 +330,7 @@ export class EdgeClient {
   drops(): ClientDrops {
     return {
       signalling: this.#connection.drops(),
+      hosts: this.#hosts.drops(),
       sessions: this.#drops.snapshot(),
       calls: this.calls.drops(),
       messages: this.#messages?.drops.snapshot() ?? {},
@@ -329,11 +362,8 @@ export class EdgeClient {
       if (!this.#isKeptInformed(userId)) return;
       this.#trust.refresh(userId, this.#connection.request).catch(() => undefined);
     });
-    this.#connection.onEvent('go-away', ({ alternates }) => {
-      const { hosts } = this.#identity;
-      // Only a hint for the next start: without it that one begins at the configured address.
-      this.#identity.setHosts({ ...hosts, alternates: alternates.slice(0, 8) }).catch(() => undefined);
-    });
+    this.#connection.onEvent('homes.changed', ({ homes }) => this.#takeHomes(homes));
+    this.#connection.onEvent('go-away', ({ alternates }) => this.#hosts.noteAlternates(alternates));
     this.#trust.on('refused', (event) => this.#events.emit('security-alert', event));
     this.sessions.on('request', (request) => this.#events.emit('session-request', request));
     this.sessions.on('session', (event) => this.#events.emit('session', event));
@@ -350,11 +380,17 @@ export class EdgeClient {
   async #bringOnline(request: SendRequest, sequence: EventSequence): Promise<SignedIn> {
     const { welcome, resumed, recovered, newestSequence } = await this.#signIn.run(request, sequence);
     this.#serverClock.adjust(welcome);
+    if (welcome.homes) this.#takeHomes(welcome.homes);
     await Promise.all([
       this.#endpoint?.useServers(welcome, this.#connection.request),
       recovered ? undefined : this.#resync(request),
     ]);
-    return { resumed, newestSequence };
+    return { resumed, recovered, newestSequence };
+  }
+
+  #takeHomes(statements: readonly Signed[]): void {
+    const homes = this.#hosts.take(statements);
+    if (homes) this.#connection.useHomes(homes);
   }
 
   async #resync(request: SendRequest): Promise<void> {
@@ -399,31 +435,12 @@ export class EdgeClient {
     return this.#endpoint;
   }
 
-  async #openAnonymous(): Promise<AnonymousChannel> {
-    this.#requireNotClosed();
-    const { url, connectTimeoutMs, requestTimeoutMs, tls } = this.#options;
-    const channel = await openAnonymousChannel(url, { connectTimeoutMs, requestTimeoutMs, ...tls });
-    this.#anonymous.add(channel);
-    void channel.closed.then(() => this.#anonymous.delete(channel));
-    if (this.#closing) channel.close();
-    return channel;
-  }
-
   #requireNotClosed(): void {
     if (this.#closing) throw edgeError('EDGE_CLIENT_CLOSED');
   }
 
-  async #anonymously<Result>(action: (channel: AnonymousChannel) => Promise<Result>): Promise<Result> {
-    const channel = await this.#openAnonymous();
-    try {
-      return await action(channel);
-    } finally {
-      channel.close();
-    }
-  }
-
   async #close(): Promise<void> {
-    for (const channel of [...this.#anonymous]) channel.close();
+    this.#anonymous.close();
     this.resources.close();
     await this.calls.close();
     this.sessions.close(edgeError('EDGE_CLIENT_CLOSED'));

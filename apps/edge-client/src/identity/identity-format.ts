@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import {
   deviceIdSchema,
   handleSchema,
+  LIMITS,
   tenantIdSchema,
   userIdSchema,
   deviceListSchema,
@@ -66,10 +67,16 @@ export type DraftRecord = z.infer<typeof draftSchema>;
 /** Verified device lists of other users, by user id. */
 export const pinsDocumentSchema = z.object({ pins: z.record(z.string(), pinSchema) });
 
-/** Supernodes to try when the configured one is away, and the cluster they belong to. */
+/** Supernodes to try when the configured one is away, and the cluster they belong to: the host cache. */
 export const hostsDocumentSchema = z.object({
   clusterId: z.string().nullable(),
   alternates: z.array(z.string().max(256)).max(16),
+  /** The newest list of the user's homes, as a pinned roster key signed it. */
+  homes: signedSchema.nullable().default(null),
+  /** Pinned on first use; replaced by a list that one of them signed. */
+  rosterKeys: z.array(z.string().length(43)).max(LIMITS.maxRosterKeys).default([]),
+  /** The highest that was seen: a list of an older roster is refused. */
+  rosterEpoch: z.number().int().nonnegative().default(0),
 });
 export type HostsDocument = z.infer<typeof hostsDocumentSchema>;
 

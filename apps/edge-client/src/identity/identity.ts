@@ -2,7 +2,12 @@ import { type DeviceId, type Handle, type Signed, type TenantId, type UserId } f
 import type { ClientClock } from '../client/client-clock.ts';
 import { edgeError } from '../errors.ts';
 import type { DeviceListPin } from './device-list-chain.ts';
-import type { AccountRecord, HostsDocument, IdentityDocument } from './identity-format.ts';
+import {
+  hostsDocumentSchema,
+  type AccountRecord,
+  type HostsDocument,
+  type IdentityDocument,
+} from './identity-format.ts';
 import type { IdentityStore } from './identity-store.ts';
 import { deviceIdOf, generateKeyPair, importKeyPair, type KeyPair } from './keys.ts';
 
@@ -37,18 +42,21 @@ export class Identity {
   readonly #store: IdentityStore;
   #document: IdentityDocument;
   #pins: Readonly<Record<string, DeviceListPin>>;
+  /** The host cache was damaged, unreadable or newer than this SDK: it begins anew. */
+  readonly hasLostHosts: boolean;
   #hosts: HostsDocument;
 
   private constructor(
     store: IdentityStore,
     document: IdentityDocument,
     pins: Readonly<Record<string, DeviceListPin>>,
-    hosts: HostsDocument,
+    hosts: HostsDocument | undefined,
   ) {
     this.#store = store;
     this.#document = document;
     this.#pins = pins;
-    this.#hosts = hosts;
+    this.hasLostHosts = hosts === undefined;
+    this.#hosts = hosts ?? NO_HOSTS;
     this.tenant = document.tenant;
     this.deviceKey = importKeyPair('Ed25519', document.deviceKey);
     this.agreementKey = importKeyPair('X25519', document.agreementKey);
@@ -61,15 +69,12 @@ export class Identity {
    * @throws EDGE_IDENTITY_CORRUPTED, EDGE_IDENTITY_NEWER, EDGE_IDENTITY_MISMATCH
    */
   static async open(store: IdentityStore, options: IdentityOptions): Promise<Identity> {
-    // All documents first: a damaged one must stop the start before anything is written.
-    const [stored, pins, hosts] = [
-      await store.load('identity'),
-      await store.load('pins'),
-      await store.load('hosts'),
-    ];
+    // Both first: a damaged one must stop the start before anything is written.
+    const [stored, pins] = [await store.load('identity'), await store.load('pins')];
+    const hosts = await loadHosts(store);
     const document = stored ?? newDevice(options);
     if (document.tenant !== options.tenant) throw edgeError('EDGE_IDENTITY_MISMATCH');
-    const identity = new Identity(store, document, pins?.pins ?? {}, hosts ?? NO_HOSTS);
+    const identity = new Identity(store, document, pins?.pins ?? {}, hosts);
     if (identity.deviceId !== document.deviceId) throw edgeError('EDGE_IDENTITY_CORRUPTED');
     if (!stored) await store.save('identity', document);
     return identity;
@@ -127,9 +132,10 @@ export class Identity {
     await this.#savePins(Object.fromEntries(Object.entries(this.#pins).filter(([id]) => id !== userId)));
   }
 
-  async setHosts(hosts: HostsDocument): Promise<void> {
-    await this.#store.save('hosts', hosts);
-    this.#hosts = hosts;
+  async updateHosts(change: Partial<HostsDocument>): Promise<void> {
+    // In memory first: changes that are under way at the same time must not undo each other.
+    this.#hosts = { ...this.#hosts, ...change };
+    await this.#store.save('hosts', this.#hosts);
   }
 
   close(): Promise<void> {
@@ -150,7 +156,23 @@ export class Identity {
   }
 }
 
-const NO_HOSTS: HostsDocument = { clusterId: null, alternates: [] };
+const NO_HOSTS: HostsDocument = {
+  clusterId: null,
+  alternates: [],
+  homes: null,
+  rosterKeys: [],
+  rosterEpoch: 0,
+};
+
+/** Undefined where it can't be read: it is a cache, and no reason not to start. What it pinned is pinned anew then. */
+async function loadHosts(store: IdentityStore): Promise<HostsDocument | undefined> {
+  try {
+    const parsed = hostsDocumentSchema.safeParse((await store.load('hosts')) ?? NO_HOSTS);
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined; // told by hasLostHosts
+  }
+}
 
 function newDevice(options: IdentityOptions): IdentityDocument {
   const deviceKey = generateKeyPair('Ed25519');

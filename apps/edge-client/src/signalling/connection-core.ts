@@ -8,19 +8,26 @@ import {
   type ConnectionChange,
   type ConnectionState,
 } from './connection-state.ts';
+import { HostList, type HomesHint } from './host-list.ts';
+
+/** What a supernode says with a refusal about the next try. */
+export interface RetryHints {
+  readonly retryAfterMs?: number | undefined;
+  readonly windowMs?: number | undefined;
+  /** Supernodes to try instead, in this order. */
+  readonly alternates?: readonly string[] | undefined;
+}
 
 export type ConnectionInput =
   | { readonly kind: 'connect' }
   | { readonly kind: 'transport-open' }
   | { readonly kind: 'transport-failed' }
   | { readonly kind: 'transport-lost' }
-  | { readonly kind: 'signed-in'; readonly resumed: boolean }
-  /** `retryAfterMs` undefined: the client's own backoff decides. */
-  | {
-      readonly kind: 'sign-in-failed';
-      readonly retryable: boolean;
-      readonly retryAfterMs?: number | undefined;
-    }
+  | { readonly kind: 'signed-in'; readonly resumed: boolean; readonly recovered: boolean }
+  | ({ readonly kind: 'sign-in-failed'; readonly retryable: boolean } & RetryHints)
+  /** The user's home is another supernode. */
+  | ({ readonly kind: 'not-home' } & RetryHints)
+  | ({ readonly kind: 'homes' } & HomesHint)
   | { readonly kind: 'go-away'; readonly notice: EventOf<'go-away'> }
   | { readonly kind: 'disconnect' }
   | { readonly kind: 'close' };
@@ -32,35 +39,60 @@ export type ConnectionOutput =
   | { readonly kind: 'changed'; readonly change: ConnectionChange };
 
 export interface ConnectionCoreOptions {
-  readonly url: string;
-  /** Tried in turn after `url`. */
+  /** What the app configured, in the order to try. */
+  readonly urls: readonly [string, ...string[]];
+  /** What a supernode named before; tried ahead of `urls`. */
   readonly alternates: readonly string[];
   readonly backoff: BackoffOptions;
   /** How long `connect` tries before it gives up; once online, the client never gives up. */
   readonly connectTimeoutMs: number;
+  /** How long one host may take to open the transport while there are others to try; twice as long after each such timeout. */
+  readonly hostTimeoutMs: number;
   readonly random: () => number;
 }
 
-/** Decides when and where a client connects: no socket, no timer, no clock. */
+/** The longest that one attempt may take to open the transport. */
+export const LONGEST_ATTEMPT_MS = 10_000;
+/** Window of the first try after a connection was lost: the home may be dead, and others wait for this client. */
+const QUICK_MS = 300;
+/** A connection that ends sooner than this does not count as one that worked. */
+const STABLE_MS = 5000;
+/** Redirects that are followed at once, in a row; then every further one costs a wait. */
+const MAX_REDIRECTS = 3;
+/** Refusals for now that a host may give in a row before another one is asked. */
+const MAX_BUSY = 2;
+/** Nobody may keep a client away for longer. */
+const LONGEST_WAIT_MS = 300_000;
+
+/** Decides when and where a client connects: no socket, no timer, no clock. Never more than one attempt is under way. */
 export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
   readonly #options: ConnectionCoreOptions;
+  readonly #hosts: HostList;
   #state: ConnectionState = 'disconnected';
-  #urls: readonly string[];
-  #urlIndex = 0;
-  #attempt = 0;
+  /** Of the attempt or connection now, else of the next one. */
+  #url = '';
+  #attemptEndsAt: Instant | undefined;
   #retryAt: Instant | undefined;
   #giveUpAt: Instant | undefined;
   #moveAt: Instant | undefined;
+  #onlineSince: Instant | undefined;
+  /** Connections in a row that did not last. */
+  #shortLived = 0;
+  #redirectsLeft = MAX_REDIRECTS;
+  #busyInARow = 0;
 
   constructor(options: ConnectionCoreOptions) {
     this.#options = options;
-    this.#urls = [
-      ...new Set([options.url, ...options.alternates.filter((url) => isUsableAlternate(url, options.url))]),
-    ];
+    this.#hosts = new HostList(options.urls, options.alternates);
   }
 
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /** The supernode of the connection, or of the attempt under way. */
+  get url(): string | undefined {
+    return isInFlight(this.#state) || this.#state === 'online' ? this.#url : undefined;
   }
 
   handle(input: ConnectionInput, now: Instant): readonly ConnectionOutput[] {
@@ -68,19 +100,20 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
       case 'connect':
         return this.#connect(now);
       case 'transport-open':
-        return this.#state === 'connecting'
-          ? [...this.#move('authenticating', 'transport-open'), { kind: 'sign-in' }]
-          : [];
+        return this.#transportOpen();
       case 'transport-failed':
-        return this.#state === 'connecting' ? this.#retry('transport-failed', now) : [];
+        return this.#state === 'connecting' ? this.#failed('transport-failed', now) : [];
       case 'transport-lost':
-        return this.#state === 'authenticating' || this.#state === 'online'
-          ? this.#retry('transport-lost', now)
-          : [];
+        return this.#transportLost(now);
       case 'signed-in':
-        return this.#signedIn(input.resumed);
+        return this.#signedIn(input.resumed, input.recovered, now);
       case 'sign-in-failed':
-        return this.#signInFailed(input.retryable, input.retryAfterMs, now);
+        return this.#signInFailed(input.retryable, input, now);
+      case 'not-home':
+        return this.#notHome(input, now);
+      case 'homes':
+        this.#hosts.setHomes(input, now);
+        return [];
       case 'go-away':
         return this.#goAway(input.notice, now);
       case 'disconnect':
@@ -91,51 +124,117 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
   }
 
   handleTimeout(now: Instant): readonly ConnectionOutput[] {
-    if (this.#giveUpAt !== undefined && now >= this.#giveUpAt) return this.#stop('disconnected', 'gave-up');
-    if (this.#moveAt !== undefined && now >= this.#moveAt) {
-      this.#moveAt = undefined;
-      this.#retryAt = now;
-      return [
-        ...this.#move('reconnecting', 'go-away'),
-        { kind: 'close-transport' },
-        ...this.handleTimeout(now),
-      ];
+    if (isDue(this.#giveUpAt, now)) return this.#stop('disconnected', 'gave-up');
+    if (isDue(this.#attemptEndsAt, now)) {
+      return [...this.#failed('transport-timeout', now), { kind: 'close-transport' }];
     }
-    if (this.#retryAt === undefined || now < this.#retryAt) return [];
+    if (isDue(this.#moveAt, now)) {
+      this.#hosts.restart();
+      return [...this.#retry('go-away', now, 0), { kind: 'close-transport' }, ...this.handleTimeout(now)];
+    }
+    if (!isDue(this.#retryAt, now)) return [];
     this.#retryAt = undefined;
-    return [...this.#move('connecting', 'backoff-elapsed'), this.#open()];
+    return [...this.#move('connecting', 'backoff-elapsed'), this.#open(now)];
   }
 
   nextTimeoutAt(): Instant | undefined {
-    const pending = [this.#retryAt, this.#giveUpAt, this.#moveAt].filter((at) => at !== undefined);
+    const pending = [this.#retryAt, this.#giveUpAt, this.#moveAt, this.#attemptEndsAt].filter(
+      (at) => at !== undefined,
+    );
     return pending.length === 0 ? undefined : (Math.min(...pending) as Instant);
   }
 
   #connect(now: Instant): readonly ConnectionOutput[] {
     if (this.#state !== 'disconnected') return [];
-    this.#attempt = 0;
+    this.#beginAnew();
+    this.#shortLived = 0;
     this.#giveUpAt = after(now, this.#options.connectTimeoutMs);
-    return [...this.#move('connecting', 'connect-called'), this.#open()];
+    this.#url = this.#hosts.next(now);
+    return [...this.#move('connecting', 'connect-called'), this.#open(now)];
   }
 
-  #signedIn(resumed: boolean): readonly ConnectionOutput[] {
+  #transportOpen(): readonly ConnectionOutput[] {
+    if (this.#state !== 'connecting') return [];
+    this.#attemptEndsAt = undefined;
+    return [...this.#move('authenticating', 'transport-open'), { kind: 'sign-in' }];
+  }
+
+  #transportLost(now: Instant): readonly ConnectionOutput[] {
+    if (this.#state === 'authenticating') return this.#failed('transport-lost', now);
+    if (this.#state !== 'online') return [];
+    this.#beginAnew();
+    // Told to go within a window, its time in it stands: a supernode that drains closes all connections at once.
+    if (this.#moveAt !== undefined)
+      return this.#retry('transport-lost', now, Math.max(0, this.#moveAt - now));
+    const quick = Math.min(QUICK_MS, this.#options.backoff.baseMs);
+    return this.#retry(
+      'transport-lost',
+      now,
+      this.#hasLasted(now) ? this.#options.random() * quick : undefined,
+    );
+  }
+
+  /** Asked once, when a connection ends: supernodes that take a client and drop it, or pass it on, cost it a growing wait. */
+  #hasLasted(now: Instant): boolean {
+    const hasLasted = this.#onlineSince !== undefined && now - this.#onlineSince >= STABLE_MS;
+    this.#shortLived = hasLasted ? 0 : this.#shortLived + 1;
+    return hasLasted;
+  }
+
+  #signedIn(resumed: boolean, recovered: boolean, now: Instant): readonly ConnectionOutput[] {
     if (this.#state !== 'authenticating') return [];
-    this.#attempt = 0;
+    this.#hosts.worked(this.#url);
+    this.#beginAnew();
     this.#giveUpAt = undefined;
-    return this.#move('online', resumed ? 'resumed' : 'signed-in');
+    this.#onlineSince = now;
+    return resumed ? this.#move('online', 'resumed', { recovered }) : this.#move('online', 'signed-in');
   }
 
-  #signInFailed(
-    retryable: boolean,
-    retryAfterMs: number | undefined,
-    now: Instant,
-  ): readonly ConnectionOutput[] {
+  #signInFailed(retryable: boolean, hints: RetryHints, now: Instant): readonly ConnectionOutput[] {
     if (this.#state !== 'authenticating') return [];
     if (!retryable) return this.#stop('disconnected', 'sign-in-refused');
-    const outputs = this.#retry('sign-in-failed', now);
-    // The supernode names when; the jitter on top keeps its clients from coming back at one instant.
-    if (retryAfterMs !== undefined) this.#retryAt = after(this.#retryAt ?? now, retryAfterMs);
-    return [...outputs, { kind: 'close-transport' }];
+    const wait = this.#namedWait(hints);
+    if (wait === undefined) {
+      this.#hosts.advise(hints.alternates ?? []);
+      return [...this.#failed('sign-in-failed', now), { kind: 'close-transport' }];
+    }
+    this.#hosts.reached(this.#url);
+    this.#busyInARow += 1;
+    const isPatient = this.#busyInARow <= MAX_BUSY;
+    if (!isPatient) {
+      this.#hosts.advise(hints.alternates ?? []);
+      this.#busyInARow = 0;
+    }
+    return [
+      ...this.#retry('sign-in-failed', now, wait, isPatient ? this.#url : undefined),
+      { kind: 'close-transport' },
+    ];
+  }
+
+  #notHome(hints: RetryHints, now: Instant): readonly ConnectionOutput[] {
+    if (this.#state === 'online') return this.#movedAway(hints, now);
+    if (this.#state !== 'authenticating') return [];
+    this.#hosts.reached(this.#url);
+    const home = this.#hosts.advise(hints.alternates ?? []).find((url) => url !== this.#url);
+    // A home that was just found dead is not asked again before its turn: the cluster may not know yet.
+    const isWorthwhile = home !== undefined && !this.#hosts.hasFailedInThisRound(home);
+    if (!isWorthwhile || this.#redirectsLeft === 0) {
+      this.#redirectsLeft = 1;
+      return [...this.#retry('redirected', now, this.#namedWait(hints)), { kind: 'close-transport' }];
+    }
+    this.#redirectsLeft -= 1;
+    this.#hosts.visit(home);
+    return [
+      ...this.#retry('redirected', now, this.#namedWait(hints) ?? 0, home),
+      { kind: 'close-transport' },
+      ...this.handleTimeout(now),
+    ];
+  }
+
+  /** The supernode that this client is online at lost its user: it may not have come to say so by itself yet. */
+  #movedAway({ alternates = [] }: RetryHints, now: Instant): readonly ConnectionOutput[] {
+    if (this.#hosts.advise(alternates).every((url) => url === this.#url)) return [];
+    return this.#moveWithin(0, QUICK_MS, now);
   }
 
   #goAway(notice: EventOf<'go-away'>, now: Instant): readonly ConnectionOutput[] {
@@ -143,19 +242,59 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
     // Coming back would throw the other process of this device out, which would come back in turn.
     if (notice.reason === 'replaced') return this.#stop('disconnected', 'replaced');
     if (notice.reason === 'revoked') return this.#stop('disconnected', 'revoked');
-    const alternates = notice.alternates.filter((url) => isUsableAlternate(url, this.#options.url));
-    this.#urls = [...new Set([...alternates, ...this.#urls])];
-    this.#urlIndex = 0;
-    this.#moveAt = after(now, notice.retryAfterMs + this.#options.random() * notice.windowMs);
+    this.#hosts.advise(notice.alternates);
+    return this.#moveWithin(notice.retryAfterMs, notice.windowMs, now);
+  }
+
+  #moveWithin(retryAfterMs: number, windowMs: number, now: Instant): readonly ConnectionOutput[] {
+    this.#hosts.avoid(this.#url, now);
+    const moveAt = after(now, this.#waitWithin(retryAfterMs, windowMs));
+    if (this.#moveAt === undefined) {
+      this.#moveAt = this.#hasLasted(now) ? moveAt : after(moveAt, this.#backoff());
+    } else if (moveAt < this.#moveAt) {
+      this.#moveAt = moveAt; // a supernode that repeats itself does not put it off
+    }
     return [];
   }
 
-  #retry(cause: ConnectionCause, now: Instant): readonly ConnectionOutput[] {
+  /** The host came to nothing: another one's turn. */
+  #failed(cause: ConnectionCause, now: Instant): readonly ConnectionOutput[] {
+    this.#hosts.failed(this.#url, now, cause === 'transport-timeout');
+    return this.#retry(cause, now);
+  }
+
+  /** Without `waitMs` the client's own backoff decides, without `url` the list of hosts. */
+  #retry(cause: ConnectionCause, now: Instant, waitMs?: number, url?: string): readonly ConnectionOutput[] {
+    this.#attemptEndsAt = undefined;
     this.#moveAt = undefined;
-    if (cause === 'transport-failed') this.#urlIndex = (this.#urlIndex + 1) % this.#urls.length;
-    this.#retryAt = after(now, fullJitter(this.#attempt, this.#options.random, this.#options.backoff));
-    this.#attempt += 1;
+    if (url === undefined) this.#busyInARow = 0;
+    this.#url = url ?? this.#hosts.next(now);
+    this.#retryAt = after(now, waitMs ?? this.#backoff());
     return this.#move('reconnecting', cause);
+  }
+
+  /** The window grows with every round through the hosts, and with connections that do not last. */
+  #backoff(): number {
+    const exponent = Math.max(0, this.#hosts.rounds - 1) + Math.max(0, this.#shortLived - 1);
+    return fullJitter(exponent, this.#options.random, this.#options.backoff);
+  }
+
+  /** The supernode names when; undefined where it does not. Without a window of its own ours keeps its clients apart. */
+  #namedWait({ retryAfterMs, windowMs }: RetryHints): number | undefined {
+    if (retryAfterMs === undefined && windowMs === undefined) return undefined;
+    if (windowMs === undefined) return this.#waitWithin(retryAfterMs ?? 0, 0) + this.#backoff();
+    return this.#waitWithin(retryAfterMs ?? 0, windowMs);
+  }
+
+  #waitWithin(retryAfterMs: number, windowMs: number): number {
+    const window = Math.min(windowMs, LONGEST_WAIT_MS);
+    return Math.min(retryAfterMs, LONGEST_WAIT_MS) + this.#options.random() * window;
+  }
+
+  #beginAnew(): void {
+    this.#hosts.restart();
+    this.#redirectsLeft = MAX_REDIRECTS;
+    this.#busyInARow = 0;
   }
 
   #stop(to: 'disconnected' | 'closed', cause: ConnectionCause): readonly ConnectionOutput[] {
@@ -163,26 +302,34 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
     this.#retryAt = undefined;
     this.#giveUpAt = undefined;
     this.#moveAt = undefined;
+    this.#attemptEndsAt = undefined;
     return [...this.#move(to, cause), { kind: 'close-transport' }];
   }
 
-  #open(): ConnectionOutput {
-    return { kind: 'open-transport', url: this.#urls[this.#urlIndex] ?? this.#options.url };
+  #open(now: Instant): ConnectionOutput {
+    const patience = this.#hosts.hasOthers(this.#url)
+      ? this.#options.hostTimeoutMs * 2 ** Math.min(this.#hosts.timeoutsOf(this.#url), 8)
+      : LONGEST_ATTEMPT_MS;
+    this.#attemptEndsAt = after(now, Math.min(patience, LONGEST_ATTEMPT_MS));
+    return { kind: 'open-transport', url: this.#url };
   }
 
-  #move(to: ConnectionState, cause: ConnectionCause): readonly ConnectionOutput[] {
+  #move(
+    to: ConnectionState,
+    cause: ConnectionCause,
+    more: Pick<ConnectionChange, 'recovered'> = {},
+  ): readonly ConnectionOutput[] {
     const from = this.#state;
     if (!isTransition(from, to)) return [];
     this.#state = to;
-    return [{ kind: 'changed', change: { from, to, cause } }];
+    return [{ kind: 'changed', change: { from, to, cause, ...more } }];
   }
 }
 
-/** A supernode may send its clients elsewhere, but not from a protected transport to an open one. */
-export function isUsableAlternate(url: string, configured: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol } = new URL(url);
-  if (protocol === 'https:' || protocol === 'wss:') return true;
-  const isOpenAllowed = configured.startsWith('http:') || configured.startsWith('ws:');
-  return isOpenAllowed && (protocol === 'http:' || protocol === 'ws:');
+function isInFlight(state: ConnectionState): boolean {
+  return state === 'connecting' || state === 'authenticating';
+}
+
+function isDue(at: Instant | undefined, now: Instant): boolean {
+  return at !== undefined && now >= at;
 }

@@ -21,11 +21,15 @@ export type ConnectionCause =
   | 'close-called'
   | 'transport-open'
   | 'transport-failed'
+  /** Opening the transport took too long; another supernode is tried. */
+  | 'transport-timeout'
   | 'transport-lost'
   | 'signed-in'
   | 'resumed'
   | 'sign-in-refused'
   | 'sign-in-failed'
+  /** The user's home is another supernode. */
+  | 'redirected'
   | 'go-away'
   | 'replaced'
   | 'revoked'
@@ -37,6 +41,8 @@ export interface ConnectionChange {
   readonly from: ConnectionState;
   readonly to: ConnectionState;
   readonly cause: ConnectionCause;
+  /** Of a `resumed` connection: no event was lost. Where some were, all state was read anew before this. */
+  readonly recovered?: boolean;
 }
 
 /** Whether the table has this transition. */

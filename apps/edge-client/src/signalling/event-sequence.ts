@@ -3,16 +3,44 @@ export type SequenceVerdict = 'take' | 'duplicate' | 'gap';
 
 /** Keeps the order of events across resumes: a replayed event is taken once, a missing one is noticed. */
 export class EventSequence {
+  readonly #onSettled: () => void;
   #last = 0;
+  #isOpen = false;
+
+  /** `onSettled`: events that waited because of {@link isOpen} can be judged. */
+  constructor(onSettled: () => void = () => undefined) {
+    this.#onSettled = onSettled;
+  }
 
   /** The number of the last event taken; a resume tells it to the supernode. */
   get last(): number {
     return this.#last;
   }
 
+  /** The answer to a resume is on its way: where the numbers go on is not known, and numbered events wait. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** A fresh sign-in counts from 1 again. */
   reset(): void {
     this.#last = 0;
+    this.#settle();
+  }
+
+  resuming(): void {
+    this.#isOpen = true;
+  }
+
+  /**
+   * The supernode that took the connection up numbers on from `newest`. It may know of fewer events than we have seen, where the
+   * store lost the last ones: its next event has a number that we had before, and is none of those. Returns whether that is so.
+   */
+  resumed(newest: number | undefined): boolean {
+    const isRewound = newest !== undefined && newest < this.#last;
+    if (isRewound) this.#last = newest;
+    this.#settle();
+    return isRewound;
   }
 
   judge(sequence: number): SequenceVerdict {
@@ -21,5 +49,10 @@ export class EventSequence {
     const isNext = sequence === this.#last + 1;
     this.#last = sequence;
     return isNext ? 'take' : 'gap';
+  }
+
+  #settle(): void {
+    this.#isOpen = false;
+    this.#onSettled();
   }
 }

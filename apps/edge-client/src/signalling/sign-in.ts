@@ -63,12 +63,19 @@ export class SignIn {
     if (token === undefined) return undefined;
     const proof = await this.#prove(request, 'resume', token);
     try {
+      sequence.resuming();
       const { recovered, newestSequence, ...welcome } = await request('resume', {
         token,
         proof,
         lastSequence: sequence.last,
       });
-      return { welcome, resumed: true, recovered, newestSequence: newestSequence ?? 0 };
+      const isRewound = sequence.resumed(newestSequence);
+      return {
+        welcome,
+        resumed: true,
+        recovered: recovered && !isRewound,
+        newestSequence: newestSequence ?? 0,
+      };
     } catch (thrown) {
       if (!hasCode(thrown, 'RESUME_REFUSED')) throw thrown;
       this.#resumeToken = undefined;
@@ -110,7 +117,7 @@ export class SignIn {
     const { hosts } = this.#identity;
     if (hosts.clusterId === challenge.clusterId) return;
     if (hosts.clusterId !== null) throw edgeError('EDGE_CLUSTER_MISMATCH');
-    await this.#identity.setHosts({ ...hosts, clusterId: challenge.clusterId });
+    await this.#identity.updateHosts({ clusterId: challenge.clusterId });
   }
 
   async #checkAccount(welcome: Welcome, request: SendRequest): Promise<Welcome> {

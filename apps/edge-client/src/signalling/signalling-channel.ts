@@ -19,7 +19,13 @@ import { edgeError, EdgeClientError, errorFromWire } from '../errors.ts';
 import type { RequestOptions, SendRequest } from './signalling.ts';
 
 /** Why something that the supernode sent was discarded. */
-export type ServerDropReason = 'unknown-event' | 'malformed-event' | 'duplicate-event' | 'late-event';
+export type ServerDropReason =
+  | 'unknown-event'
+  | 'malformed-event'
+  | 'duplicate-event'
+  | 'late-event'
+  /** Too many before the answer to the resume that they go on from. */
+  | 'early-event';
 
 export interface ChannelListener {
   open(): void;

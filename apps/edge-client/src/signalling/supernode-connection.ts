@@ -1,10 +1,11 @@
 import { instant } from '@parley/nat';
-import type {
-  ClientRequestName,
-  EventOf,
-  RequestInputOf,
-  ResponseOf,
-  ServerEventName,
+import {
+  LIMITS,
+  type ClientRequestName,
+  type EventOf,
+  type RequestInputOf,
+  type ResponseOf,
+  type ServerEventName,
 } from '@parley/protocol';
 import type { ClientClock } from '../client/client-clock.ts';
 import { DropCounter } from '../client/drop-counter.ts';
@@ -12,12 +13,15 @@ import { TypedEvents } from '../client/typed-events.ts';
 import { asEdgeError, edgeError, EdgeClientError } from '../errors.ts';
 import {
   ConnectionCore,
+  LONGEST_ATTEMPT_MS,
   type ConnectionCoreOptions,
   type ConnectionInput,
   type ConnectionOutput,
+  type RetryHints,
 } from './connection-core.ts';
 import type { ConnectionChange, ConnectionState } from './connection-state.ts';
 import { EventSequence } from './event-sequence.ts';
+import type { HomesHint } from './host-list.ts';
 import { SignallingChannel, type ChannelOptions, type ServerDropReason } from './signalling-channel.ts';
 import type { RequestOptions, SendRequest, Signalling } from './signalling.ts';
 
@@ -41,12 +45,16 @@ export interface SupernodeConnectionOptions extends ConnectionCoreOptions {
 
 export interface SignedIn {
   readonly resumed: boolean;
+  /** Of a resume: no event was lost. */
+  readonly recovered: boolean;
   /** Number of the newest event that is replayed now. */
   readonly newestSequence: number;
 }
 
 /** Of a request on a connection that works: several retransmissions of TCP. */
 const VERIFY_TIMEOUT_MS = 2000;
+/** Events that wait for the answer to a resume; a supernode sends none before it. */
+const MAX_WAITING_EVENTS = LIMITS.maxResumeEvents;
 
 /** Performs what {@link ConnectionCore} decides: owns the channel and one timer, and passes validated events on. */
 export class SupernodeConnection implements Signalling {
@@ -55,7 +63,9 @@ export class SupernodeConnection implements Signalling {
   readonly #events = new TypedEvents<ServerEvents>();
   readonly #changes = new TypedEvents<ConnectionEvents>();
   readonly #drops = new DropCounter<ServerDropReason>();
-  readonly #sequence = new EventSequence();
+  readonly #sequence = new EventSequence(() => this.#receiveWaiting());
+  /** Numbered events that came before it was known where the numbers go on. */
+  readonly #waiting: (() => void)[] = [];
   #channel: SignallingChannel | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastError: EdgeClientError | undefined;
@@ -70,6 +80,11 @@ export class SupernodeConnection implements Signalling {
 
   get state(): ConnectionState {
     return this.#core.state;
+  }
+
+  /** The supernode of this connection, or of the attempt under way. */
+  get url(): string | undefined {
+    return this.#core.url;
   }
 
   get isOnline(): boolean {
@@ -90,6 +105,18 @@ export class SupernodeConnection implements Signalling {
     return this.onChange(({ to, cause }) => {
       if (to === 'online' && cause === 'signed-in') listener();
     });
+  }
+
+  /** Resumed, but events were lost. Contacts, presence and resources are up to date again when this is told. */
+  onEventsLost(listener: () => void): () => void {
+    return this.onChange(({ to, recovered }) => {
+      if (to === 'online' && recovered === false) listener();
+    });
+  }
+
+  /** Where to look for the user's home from now on. */
+  useHomes(homes: HomesHint): void {
+    this.#feed({ kind: 'homes', ...homes });
   }
 
   drops(): Readonly<Partial<Record<ServerDropReason, number>>> {
@@ -165,9 +192,20 @@ export class SupernodeConnection implements Signalling {
     options?: RequestOptions,
   ): Promise<ResponseOf<Name>> => {
     if (this.state === 'closed') return Promise.reject(edgeError('EDGE_CLIENT_CLOSED'));
-    if (this.state !== 'online' || !this.#channel) return Promise.reject(edgeError('EDGE_NOT_CONNECTED'));
-    return this.#channel.request(name, payload, options);
+    const channel = this.#channel;
+    if (this.state !== 'online' || !channel) return Promise.reject(edgeError('EDGE_NOT_CONNECTED'));
+    return channel.request(name, payload, options).catch((thrown: unknown) => {
+      this.#ifCurrent(channel, () => this.#judgeRefusal(asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION')));
+      throw thrown;
+    });
   };
+
+  /** What an answer tells of the connection itself. */
+  #judgeRefusal(error: EdgeClientError): void {
+    if (error.code === 'NOT_HOME') this.#feed({ kind: 'not-home', ...hintsOf(error) });
+    // A supernode that was stopped keeps its connections, and its heartbeat would tell much later.
+    else if (error.code === 'EDGE_REQUEST_TIMEOUT') this.verify();
+  }
 
   #isBehind(): boolean {
     return !this.isOnline || this.#sequence.last < this.#newestSequence;
@@ -188,6 +226,7 @@ export class SupernodeConnection implements Signalling {
   }
 
   #tell(change: ConnectionChange): void {
+    if (change.cause === 'transport-timeout') this.#lastError = edgeError('EDGE_CONNECT_TIMEOUT');
     if (change.cause === 'revoked') this.#lastError = edgeError('EDGE_REVOKED');
     if (change.cause === 'replaced') this.#lastError = edgeError('EDGE_REPLACED');
     const error = change.to === 'online' ? undefined : this.#lastError;
@@ -197,9 +236,14 @@ export class SupernodeConnection implements Signalling {
   }
 
   #open(url: string): void {
+    this.#waiting.length = 0;
     const channel: SignallingChannel = new SignallingChannel(
       url,
-      { connectTimeoutMs: 10_000, requestTimeoutMs: this.#options.requestTimeoutMs, ...this.#options.tls },
+      {
+        connectTimeoutMs: LONGEST_ATTEMPT_MS,
+        requestTimeoutMs: this.#options.requestTimeoutMs,
+        ...this.#options.tls,
+      },
       {
         open: () => this.#ifCurrent(channel, () => this.#feed({ kind: 'transport-open' })),
         failed: (error) =>
@@ -236,25 +280,28 @@ export class SupernodeConnection implements Signalling {
     const channel = this.#channel;
     if (!channel) return;
     this.#options.signIn(channel.request, this.#sequence).then(
-      ({ resumed, newestSequence }) =>
+      ({ resumed, recovered, newestSequence }) =>
         this.#ifCurrent(channel, () => {
           this.#newestSequence = newestSequence;
-          this.#feed({ kind: 'signed-in', resumed });
+          this.#feed({ kind: 'signed-in', resumed, recovered });
         }),
       (thrown: unknown) =>
         this.#ifCurrent(channel, () => {
           const error = asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION');
           this.#lastError = error;
-          this.#feed({
-            kind: 'sign-in-failed',
-            retryable: error.retryable,
-            retryAfterMs: error.retryAfterMs,
-          });
+          if (error.code === 'NOT_HOME') this.#feed({ kind: 'not-home', ...hintsOf(error) });
+          else this.#feed({ kind: 'sign-in-failed', retryable: error.retryable, ...hintsOf(error) });
         }),
     );
   }
 
   #receive<Name extends ServerEventName>(name: Name, event: EventOf<Name>, sequence: number): void {
+    if (sequence > 0 && this.#sequence.isOpen) {
+      if (this.#waiting.length < MAX_WAITING_EVENTS)
+        this.#waiting.push(() => this.#receive(name, event, sequence));
+      else this.#drops.count('early-event');
+      return;
+    }
     const wasBehind = this.#isBehind();
     const verdict = this.#sequence.judge(sequence);
     if (verdict === 'duplicate') {
@@ -265,6 +312,10 @@ export class SupernodeConnection implements Signalling {
     this.#events.emit(name, event as ServerEvents[Name]);
     if (verdict === 'gap') this.#changes.emit('gap', undefined);
     if (wasBehind && !this.#isBehind()) this.#changes.emit('caught-up', undefined);
+  }
+
+  #receiveWaiting(): void {
+    for (const receive of this.#waiting.splice(0)) receive();
   }
 
   /** Exactly one timer, for the core's next deadline. */
@@ -281,4 +332,8 @@ export class SupernodeConnection implements Signalling {
       Math.max(0, at - this.#options.clock.monotonic()),
     );
   }
+}
+
+function hintsOf({ retryAfterMs, windowMs, alternates }: EdgeClientError): RetryHints {
+  return { retryAfterMs, windowMs, alternates };
 }
