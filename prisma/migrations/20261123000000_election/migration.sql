@@ -19,10 +19,14 @@ CREATE TABLE "election_decision" (
     "at" TIMESTAMPTZ(3) NOT NULL,
     "epoch" BIGINT NOT NULL,
     "coordinator" TEXT NOT NULL,
-    "kind" TEXT NOT NULL,
-    "node_id" TEXT,
+    "action" TEXT NOT NULL,
+    "node_id" TEXT NOT NULL,
+    "region" TEXT NOT NULL,
     "reason" TEXT NOT NULL,
-    "detail" JSONB NOT NULL,
+    "score" DOUBLE PRECISION,
+    "terms" JSONB,
+    "detail" TEXT NOT NULL,
+    "moved_slots" INTEGER NOT NULL,
 
     CONSTRAINT "election_decision_pkey" PRIMARY KEY ("id")
 );

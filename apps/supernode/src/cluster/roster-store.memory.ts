@@ -4,7 +4,8 @@ import {
   KEPT_DECISIONS,
   NO_CONTROLS,
   type ElectionControls,
-  type ElectionDecision,
+  type RecordedDecision,
+  type RosterReading,
   type RosterStore,
 } from './roster-store.port.ts';
 
@@ -12,7 +13,7 @@ import {
 export class MemoryRosterStore implements RosterStore {
   readonly audited: AuditRecord[] = [];
   private roster = EMPTY_ROSTER;
-  private history: ElectionDecision[] = [];
+  private history: RecordedDecision[] = [];
   private current = NO_CONTROLS;
   private incarnation = 0;
 
@@ -20,14 +21,15 @@ export class MemoryRosterStore implements RosterStore {
     return Promise.resolve(this.roster);
   }
 
-  readNewer(epoch: number): Promise<Roster | undefined> {
-    return Promise.resolve(this.roster.epoch > epoch ? this.roster : undefined);
+  poll(knownEpoch: number): Promise<RosterReading> {
+    const roster = this.roster.epoch === knownEpoch ? undefined : this.roster;
+    return Promise.resolve({ roster, controls: this.current });
   }
 
   async replace(
     roster: Roster,
     expectedEpoch: number,
-    decisions: readonly ElectionDecision[] = [],
+    decisions: readonly RecordedDecision[] = [],
   ): Promise<boolean> {
     requireHigherEpoch(roster, expectedEpoch);
     if (this.roster.epoch !== expectedEpoch) return false;
@@ -36,12 +38,12 @@ export class MemoryRosterStore implements RosterStore {
     return true;
   }
 
-  record(decisions: readonly ElectionDecision[]): Promise<void> {
+  record(decisions: readonly RecordedDecision[]): Promise<void> {
     this.history = [...decisions.toReversed(), ...this.history].slice(0, KEPT_DECISIONS);
     return Promise.resolve();
   }
 
-  decisions(limit: number): Promise<readonly ElectionDecision[]> {
+  decisions(limit: number): Promise<readonly RecordedDecision[]> {
     return Promise.resolve(this.history.slice(0, limit));
   }
 

@@ -1,4 +1,5 @@
 import type { AuditRecord } from '../admin/audit.ts';
+import type { Decision } from './core/decision.ts';
 import type { NodeId } from './node-record.ts';
 import type { Roster } from './roster.ts';
 
@@ -11,20 +12,17 @@ export interface ElectionControls {
 
 export const NO_CONTROLS: ElectionControls = { isFrozen: false, pins: {} };
 
-/** Why something became as it is: kept, so that an operator can ask later. */
-export interface ElectionDecision {
+/** A decision of a coordinator as it is kept, so that an operator can ask later why something became so. */
+export interface RecordedDecision extends Decision {
   /** Milliseconds since the epoch, by the coordinator's clock. */
   readonly at: number;
-  /** Roster epoch that it led to, or during which it was taken. */
-  readonly epoch: number;
-  readonly coordinator: NodeId;
-  /** What was decided: `seat-gained`, `demotion-frozen` and so on. */
-  readonly kind: string;
-  /** Whom it is about; null where it is about the cluster. */
-  readonly nodeId: NodeId | null;
-  readonly reason: string;
-  /** Figures that led to it, such as the terms of a score. */
-  readonly detail: Readonly<Record<string, number | string | boolean | null>>;
+}
+
+/** What a supernode asks the database each second. */
+export interface RosterReading {
+  /** Undefined where the stored epoch is the one that the reader knows. */
+  readonly roster: Roster | undefined;
+  readonly controls: ElectionControls;
 }
 
 /** How many decisions are kept: a week of a lively cluster. */
@@ -34,17 +32,16 @@ export const KEPT_DECISIONS = 2_000;
 export interface RosterStore {
   /** The empty roster of epoch 0 before the first. */
   read(): Promise<Roster>;
-  /** The roster, where its epoch is higher than `epoch`: what everybody asks each second. */
-  readNewer(epoch: number): Promise<Roster | undefined>;
+  /** The controls, and the roster where its epoch is another one than `knownEpoch`. */
+  poll(knownEpoch: number): Promise<RosterReading>;
   /**
    * Writes `roster`, and what led to it, when the stored epoch is `expectedEpoch`; false, and nothing written, when it is
    * another one.
    */
-  replace(roster: Roster, expectedEpoch: number, decisions?: readonly ElectionDecision[]): Promise<boolean>;
-  /** Decisions that changed no roster. */
-  record(decisions: readonly ElectionDecision[]): Promise<void>;
+  replace(roster: Roster, expectedEpoch: number, decisions?: readonly RecordedDecision[]): Promise<boolean>;
+  record(decisions: readonly RecordedDecision[]): Promise<void>;
   /** The newest first. */
-  decisions(limit: number): Promise<readonly ElectionDecision[]>;
+  decisions(limit: number): Promise<readonly RecordedDecision[]>;
   controls(): Promise<ElectionControls>;
   /** Changes the controls as they are now, whoever else changes them, and audits it with the change. */
   changeControls(

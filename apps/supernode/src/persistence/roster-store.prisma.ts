@@ -2,14 +2,18 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import type { AuditRecord } from '../admin/audit.ts';
 import { packSlots, unpackSlots } from '../cluster/packed-slots.ts';
+import type { DecisionReason } from '../cluster/core/decision.ts';
+import type { ScoreTerms } from '../cluster/core/score.ts';
 import { EMPTY_ROSTER, requireHigherEpoch, type Roster } from '../cluster/roster.ts';
 import {
   KEPT_DECISIONS,
   NO_CONTROLS,
   type ElectionControls,
-  type ElectionDecision,
+  type RecordedDecision,
+  type RosterReading,
   type RosterStore,
 } from '../cluster/roster-store.port.ts';
+import { SupernodeError } from '../errors.ts';
 import { auditRow } from './audit-row.ts';
 import { FrequentStatements } from './frequent-statements.ts';
 import { PrismaService } from './prisma.service.ts';
@@ -35,17 +39,37 @@ const controlsSchema = z.object({
   isFrozen: z.boolean(),
   pins: z.record(z.string(), z.enum(['active', 'standby'])),
 });
-const detailSchema = z.record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]));
+/** What this application wrote; the reasons of a later version are shown as they are. */
+const decisionSchema = z.object({
+  at: z.date().transform((at) => at.getTime()),
+  epoch: z.coerce.number(),
+  coordinator: z.string(),
+  action: z.enum(['promote', 'demote', 'weigh']),
+  nodeId: z.string(),
+  region: z.string(),
+  reason: z.custom<DecisionReason>((reason) => typeof reason === 'string'),
+  score: z.number().nullable(),
+  terms: z.custom<ScoreTerms>((terms) => typeof terms === 'object').nullable(),
+  detail: z.string(),
+  movedSlots: z.int(),
+});
 
-const READ = {
-  name: 'roster-read',
-  text: 'SELECT epoch, coordinator, written_at, seats, owners, slot_epochs FROM roster WHERE name = $1 AND epoch > $2',
+/** One row always: the stored epoch, the roster where that is another one than the known, and the controls. */
+const POLL = {
+  name: 'roster-poll',
+  text: `SELECT stored.epoch AS stored, r.epoch, coordinator, written_at, seats, owners, slot_epochs,
+      (SELECT value FROM cluster_setting WHERE key = $3) AS controls
+    FROM (SELECT coalesce((SELECT epoch FROM roster WHERE name = $1), 0) AS epoch) AS stored
+    LEFT JOIN roster r ON r.name = $1 AND r.epoch <> $2::bigint`,
 };
 
-const DECISION_COLUMNS = 'at, epoch, coordinator, kind, node_id, reason, detail';
-const TOLD = `SELECT to_timestamp(d.at / 1000), d.epoch, d.coordinator, d.kind, d.node_id, d.reason, d.detail
+const DECISION_COLUMNS =
+  'at, epoch, coordinator, action, node_id, region, reason, score, terms, detail, moved_slots';
+const TOLD = `SELECT to_timestamp(d.at / 1000), d.epoch, d.coordinator, d.action, d."nodeId", d.region, d.reason, d.score,
+    d.terms, d.detail, d."movedSlots"
   FROM jsonb_to_recordset($1::jsonb)
-    AS d(at double precision, epoch bigint, coordinator text, kind text, node_id text, reason text, detail jsonb)`;
+    AS d(at double precision, epoch bigint, coordinator text, action text, "nodeId" text, region text, reason text,
+         score double precision, terms jsonb, detail text, "movedSlots" integer)`;
 const FORGET = `DELETE FROM election_decision WHERE id <= (SELECT max(id) FROM election_decision) - $2::bigint`;
 
 /** One statement: the compare, the set, and what led to it. The first roster makes the row. */
@@ -69,7 +93,8 @@ const RECORD = {
 };
 const DECISIONS = {
   name: 'decisions-read',
-  text: `SELECT ${DECISION_COLUMNS} FROM election_decision ORDER BY id DESC LIMIT $1`,
+  text: `SELECT at, epoch, coordinator, action, node_id AS "nodeId", region, reason, score, terms, detail,
+      moved_slots AS "movedSlots" FROM election_decision ORDER BY id DESC LIMIT $1`,
 };
 
 interface RosterRow {
@@ -81,14 +106,10 @@ interface RosterRow {
   readonly slot_epochs: Buffer;
 }
 
-interface DecisionRow {
-  readonly at: Date;
-  readonly epoch: string;
-  readonly coordinator: string;
-  readonly kind: string;
-  readonly node_id: string | null;
-  readonly reason: string;
-  readonly detail: unknown;
+interface PollRow extends Omit<RosterRow, 'epoch'> {
+  readonly stored: string;
+  readonly epoch: string | null;
+  readonly controls: unknown;
 }
 
 /** Roster and decisions in the database: consistent, and refused where it is out of reach. */
@@ -101,23 +122,26 @@ export class PrismaRosterStore implements RosterStore {
   }
 
   async read(): Promise<Roster> {
-    return (await this.readNewer(EMPTY_ROSTER.epoch)) ?? EMPTY_ROSTER;
+    return (await this.poll(EMPTY_ROSTER.epoch)).roster ?? EMPTY_ROSTER;
   }
 
-  async readNewer(epoch: number): Promise<Roster | undefined> {
-    const [row] = await this.statements.run<RosterRow>(READ, [NAME, epoch]);
-    return row === undefined ? undefined : rosterOf(row);
+  async poll(knownEpoch: number): Promise<RosterReading> {
+    const [row] = await this.statements.run<PollRow>(POLL, [NAME, knownEpoch, CONTROLS_KEY]);
+    if (row === undefined) throw new SupernodeError('SN_INVARIANT', 'The roster was read without an answer.');
+    const controls = controlsOf(row.controls);
+    if (Number(row.stored) === knownEpoch) return { roster: undefined, controls };
+    return { roster: row.epoch === null ? EMPTY_ROSTER : rosterOf({ ...row, epoch: row.epoch }), controls };
   }
 
   async replace(
     roster: Roster,
     expectedEpoch: number,
-    decisions: readonly ElectionDecision[] = [],
+    decisions: readonly RecordedDecision[] = [],
   ): Promise<boolean> {
     requireHigherEpoch(roster, expectedEpoch);
     const { owners, slotEpochs } = packSlots(roster);
     const [outcome] = await this.statements.run<{ rows: number }>(REPLACE, [
-      told(decisions),
+      JSON.stringify(decisions),
       KEPT_DECISIONS,
       NAME,
       expectedEpoch,
@@ -131,19 +155,21 @@ export class PrismaRosterStore implements RosterStore {
     return outcome?.rows === 1;
   }
 
-  async record(decisions: readonly ElectionDecision[]): Promise<void> {
+  async record(decisions: readonly RecordedDecision[]): Promise<void> {
     if (decisions.length === 0) return;
-    await this.statements.run(RECORD, [told(decisions), KEPT_DECISIONS]);
+    await this.statements.run(RECORD, [JSON.stringify(decisions), KEPT_DECISIONS]);
   }
 
-  async decisions(limit: number): Promise<readonly ElectionDecision[]> {
-    const rows = await this.statements.run<DecisionRow>(DECISIONS, [limit]);
-    return rows.map(decisionOf);
+  async decisions(limit: number): Promise<readonly RecordedDecision[]> {
+    const rows = await this.statements.run(DECISIONS, [limit]);
+    return z
+      .array(decisionSchema)
+      .parse(rows)
+      .map((row) => ({ ...row, score: row.score ?? undefined, terms: row.terms ?? undefined }));
   }
 
   async controls(): Promise<ElectionControls> {
-    const row = await this.prisma.clusterSetting.findUnique({ where: { key: CONTROLS_KEY } });
-    return row === null ? NO_CONTROLS : controlsSchema.parse(row.value);
+    return (await this.poll(EMPTY_ROSTER.epoch)).controls;
   }
 
   async changeControls(
@@ -159,7 +185,7 @@ export class PrismaRosterStore implements RosterStore {
       const [row] = await transaction.$queryRaw<
         { value: unknown }[]
       >`SELECT value FROM cluster_setting WHERE key = ${CONTROLS_KEY} FOR UPDATE`;
-      const { isFrozen, pins } = change(controlsSchema.parse(row?.value));
+      const { isFrozen, pins } = change(controlsOf(row?.value));
       await transaction.clusterSetting.update({
         where: { key: CONTROLS_KEY },
         data: { value: { isFrozen, pins: { ...pins } }, version: { increment: 1 } },
@@ -189,11 +215,7 @@ function rosterOf(row: RosterRow): Roster {
   };
 }
 
-/** All decisions as one parameter, since their number differs. */
-function told(decisions: readonly ElectionDecision[]): string {
-  return JSON.stringify(decisions.map(({ nodeId, ...rest }) => ({ ...rest, node_id: nodeId })));
-}
-
-function decisionOf({ at, epoch, node_id: nodeId, detail, ...rest }: DecisionRow): ElectionDecision {
-  return { ...rest, at: at.getTime(), epoch: Number(epoch), nodeId, detail: detailSchema.parse(detail) };
+/** Nothing before an operator decided anything. */
+function controlsOf(stored: unknown): ElectionControls {
+  return stored === null || stored === undefined ? NO_CONTROLS : controlsSchema.parse(stored);
 }

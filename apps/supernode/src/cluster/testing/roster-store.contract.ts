@@ -5,7 +5,7 @@ import { EMPTY_ROSTER, type Roster } from '../roster.ts';
 import {
   KEPT_DECISIONS,
   NO_CONTROLS,
-  type ElectionDecision,
+  type RecordedDecision,
   type RosterStore,
 } from '../roster-store.port.ts';
 import { SLOT_COUNT } from '../slot.ts';
@@ -36,14 +36,21 @@ export function rosterOf(epoch: number, ...nodeIds: readonly string[]): Roster {
   };
 }
 
-const decision = (epoch: number, kind: string): ElectionDecision => ({
+const decision = (epoch: number, nodeId: string): RecordedDecision => ({
   at: Date.UTC(2026, 0, 1) + epoch,
   epoch,
   coordinator: 'node-a',
-  kind,
-  nodeId: kind === 'seat-gained' ? 'node-b' : null,
-  reason: 'more clients than seats',
-  detail: { score: 0.75, region: 'default', isFirst: true, previous: null },
+  action: 'promote',
+  nodeId,
+  region: 'default',
+  reason: 'load-needs-it',
+  score: nodeId === 'node-x' ? undefined : 0.75,
+  terms:
+    nodeId === 'node-x'
+      ? undefined
+      : { cpu: 1, eventLoop: 0.5, memory: 1, relay: 1, uptime: 0, reachability: 1, version: 1 },
+  detail: '812 of 1,000 connections',
+  movedSlots: 1365,
 });
 
 const audit = (action: string): AuditRecord => ({
@@ -60,18 +67,20 @@ export function rosterStoreContract(open: () => Promise<RosterSubject>): void {
       const { store } = await open();
 
       expect(await store.read()).toEqual(EMPTY_ROSTER);
-      expect(await store.readNewer(0)).toBeUndefined();
+      expect(await store.poll(0)).toEqual({ roster: undefined, controls: NO_CONTROLS });
+      expect((await store.poll(3)).roster).toEqual(EMPTY_ROSTER);
     });
 
-    it('gives back what was written, and only to who has seen less', async () => {
+    it('gives back what was written, and only to who knows another one', async () => {
       const { store } = await open();
       const roster = rosterOf(70_000, 'node-a', 'node-b', 'node-c');
 
       expect(await store.replace(roster, 0)).toBe(true);
 
       expect(await store.read()).toEqual(roster);
-      expect(await store.readNewer(69_999)).toEqual(roster);
-      expect(await store.readNewer(70_000)).toBeUndefined();
+      expect((await store.poll(69_999)).roster).toEqual(roster);
+      expect((await store.poll(70_001)).roster).toEqual(roster);
+      expect((await store.poll(70_000)).roster).toBeUndefined();
     });
 
     it('refuses who expected another epoch, and writes nothing of it', async () => {
@@ -82,7 +91,7 @@ export function rosterStoreContract(open: () => Promise<RosterSubject>): void {
       expect(await store.read()).toEqual(EMPTY_ROSTER);
 
       await store.replace(first, 0);
-      expect(await store.replace(rosterOf(2, 'node-x'), 0, [decision(2, 'seat-gained')])).toBe(false);
+      expect(await store.replace(rosterOf(2, 'node-x'), 0, [decision(2, 'node-b')])).toBe(false);
       expect(await store.replace(rosterOf(9, 'node-x'), 8)).toBe(false);
       expect(await store.read()).toEqual(first);
       expect(await store.decisions(10)).toEqual([]);
@@ -101,7 +110,7 @@ export function rosterStoreContract(open: () => Promise<RosterSubject>): void {
         expect(outcomes.filter(Boolean)).toHaveLength(1);
         const winner = writers[outcomes.indexOf(true)];
         expect((await store.read()).seats.map(({ nodeId }) => nodeId)).toEqual([winner]);
-        expect((await store.decisions(10)).map(({ kind }) => kind)[0]).toBe(winner);
+        expect((await store.decisions(10)).map(({ nodeId }) => nodeId)[0]).toBe(winner);
       }
       expect(await store.decisions(10)).toHaveLength(2);
     });
@@ -124,32 +133,28 @@ export function rosterStoreContract(open: () => Promise<RosterSubject>): void {
 
     it('keeps decisions, those of a roster and others, the newest first', async () => {
       const { store } = await open();
-      const [gained, lost, frozen] = [
-        decision(1, 'seat-gained'),
-        decision(1, 'seat-lost'),
-        decision(1, 'demotion-frozen'),
-      ];
+      const [first, second, third] = [decision(1, 'node-b'), decision(1, 'node-c'), decision(1, 'node-x')];
 
-      await store.replace(rosterOf(1, 'node-a'), 0, [gained, lost]);
-      await store.record([frozen]);
+      await store.replace(rosterOf(1, 'node-a'), 0, [first, second]);
+      await store.record([third]);
       await store.record([]);
 
-      expect(await store.decisions(10)).toEqual([frozen, lost, gained]);
-      expect(await store.decisions(1)).toEqual([frozen]);
+      expect(await store.decisions(10)).toEqual([third, second, first]);
+      expect(await store.decisions(1)).toEqual([third]);
     });
 
     it('forgets the oldest decisions beyond its bound', async () => {
       const { store } = await open();
-      const many = Array.from({ length: KEPT_DECISIONS }, (_, index) => decision(index + 1, 'seat-gained'));
+      const many = Array.from({ length: KEPT_DECISIONS }, (_, index) => decision(index + 1, 'node-b'));
       await store.record([decision(0, 'oldest')]);
 
       await store.record(many);
       await store.record([decision(KEPT_DECISIONS + 1, 'newest')]);
 
       const kept = await store.decisions(KEPT_DECISIONS * 2);
-      expect(kept[0]?.kind).toBe('newest');
+      expect(kept[0]?.nodeId).toBe('newest');
       expect(kept.length).toBeLessThanOrEqual(KEPT_DECISIONS + 1);
-      expect(kept.map(({ kind }) => kind)).not.toContain('oldest');
+      expect(kept.map(({ nodeId }) => nodeId)).not.toContain('oldest');
     });
 
     it('changes the controls as they are, whoever changes them at the same time, and audits each', async () => {
