@@ -262,7 +262,7 @@ describe('RendezvousService › nobody learns by calling who is there', () => {
       notifier.notifyDevice = (device, event, payload) => {
         if (event === 'session.offered')
           void service.reject(bob, { sessionId: sessionId(1), reason: 'rejected' });
-        return pass(device, event, payload);
+        pass(device, event, payload);
       };
     },
     'who is offline': ({ notifier }) => notifier.forget(bob),
