@@ -5,6 +5,7 @@ import { DeviceChannels } from './device-channels.ts';
 import { NOTIFIER } from './notifier.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
 import { RESUME_STORE } from './resume-store.port.ts';
+import { UserHomes } from './user-homes.ts';
 
 /** The way to devices, for every concern that has something to tell them; it knows none of them. */
 @Module({
@@ -12,9 +13,10 @@ import { RESUME_STORE } from './resume-store.port.ts';
   providers: [
     BackgroundTasks,
     DeviceChannels,
+    UserHomes,
     { provide: RESUME_STORE, useClass: MemoryResumeStore },
     { provide: NOTIFIER, useExisting: DeviceChannels },
   ],
-  exports: [DeviceChannels, NOTIFIER],
+  exports: [DeviceChannels, UserHomes, NOTIFIER],
 })
 export class ChannelsModule {}

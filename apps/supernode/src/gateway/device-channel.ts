@@ -1,4 +1,5 @@
 import { LIMITS, type EventOf, type ServerEventName } from '@parley/protocol';
+import type { Tenure } from '../cluster/ownership.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import type { Connection } from './connection.ts';
 import type { ResumeEvent } from './resume-store.port.ts';
@@ -12,13 +13,22 @@ export class DeviceChannel {
   private heldBack: ResumeEvent[] = [];
   private connectionNow: Connection | undefined;
   private pinged = 0;
+  private written: Promise<void> = Promise.resolve();
+  private isTorn = false;
 
   constructor(
     readonly device: DeviceAddress,
     public isLinked: boolean,
+    /** Under which its record is written. */
+    readonly tenure: Tenure,
     /** Of the newest event; 0 before the first. */
     private sequence: number,
   ) {}
+
+  /** The number of the newest event, stored or not. */
+  get newest(): number {
+    return this.sequence;
+  }
 
   get connection(): Connection | undefined {
     return this.connectionNow;
@@ -52,6 +62,19 @@ export class DeviceChannel {
     if (this.stateNow !== 'live' || !this.isLinked) return false;
     this.connectionNow?.send(name, payload);
     return true;
+  }
+
+  /** An event is on its way to the store; the write never rejects, and says whether it is there. */
+  storing(write: Promise<boolean>): void {
+    this.written = write.then((isStored) => {
+      this.isTorn ||= !isStored;
+    });
+  }
+
+  /** Resolves when nothing is on its way to the store any more; false when something of it is missing there. */
+  async isStored(): Promise<boolean> {
+    await this.written;
+    return !this.isTorn;
   }
 
   private holdBack(event: ResumeEvent): void {

@@ -7,6 +7,7 @@ import { SigningDevice } from '../identity/testing/signing-device.ts';
 import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
+import { MovableRoster } from './testing/movable-ownership.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
 const userId = userIdSchema.parse('ada');
@@ -21,7 +22,8 @@ const news = { userId, version: 1 };
 
 function setUp() {
   const time = new ManualTime();
-  const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks());
+  const { homes } = new MovableRoster().join('here');
+  const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks(), homes);
   const observed: string[] = [];
   channels.subscribe({
     deviceReachable: (_device, how) => void observed.push(how),

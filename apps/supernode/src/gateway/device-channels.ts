@@ -11,17 +11,24 @@ import {
 } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
-import { deviceKey, userKey, type Caller, type DeviceAddress } from '../identity/caller.ts';
+import type { OwnershipChange } from '../cluster/ownership.port.ts';
+import type { Slot } from '../cluster/slot.ts';
+import { deviceKey, type Caller, type DeviceAddress } from '../identity/caller.ts';
+import type { UserAddress } from '../identity/connection-context.ts';
 import { sha256 } from '../identity/digest.ts';
+import { Refusal } from '../refusal.ts';
 import { SerialByKey } from '../serial-by-key.ts';
+import { Arrivals } from './arrivals.ts';
+import { ChannelRecords } from './channel-records.ts';
+import { ChannelTable } from './channel-table.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionObserver } from './connection-observer.port.ts';
 import { DeviceChannel } from './device-channel.ts';
 import type { LocalDevices } from './local-devices.port.ts';
-import { isComplete, RESUME_STORE, type ResumeEvent, type ResumeStore } from './resume-store.port.ts';
+import { isComplete, RESUME_STORE, type ResumeRecord, type ResumeStore } from './resume-store.port.ts';
+import { UserHomes } from './user-homes.ts';
 
 const RESUME_TOKEN_BYTES = 32;
-
 /** A channel on a new connection; `goLive` is called when the answer to the sign-in has been sent. */
 export interface OpenedChannel {
   readonly resumeToken: string;
@@ -33,6 +40,8 @@ export interface ResumedChannel extends OpenedChannel {
   readonly recovered: boolean;
   /** Of the newest event that is replayed. */
   readonly newestSequence: number;
+  /** Another supernode had the device before. */
+  readonly tookOver: boolean;
 }
 
 /**
@@ -41,18 +50,23 @@ export interface ResumedChannel extends OpenedChannel {
  */
 @Injectable()
 export class DeviceChannels implements LocalDevices {
-  private readonly channels = new Map<string, DeviceChannel>();
-  private readonly byUser = new Map<string, Set<DeviceChannel>>();
+  private readonly channels = new ChannelTable();
   private readonly expiries = new Map<string, () => void>();
   private readonly serial = new SerialByKey();
   private readonly observers: ConnectionObserver[] = [];
+  private readonly arrivals: Arrivals;
+  private readonly records: ChannelRecords;
   private revocationsNow = 0;
 
   constructor(
     @Inject(RESUME_STORE) private readonly store: ResumeStore,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly tasks: BackgroundTasks,
-  ) {}
+    private readonly homes: UserHomes,
+  ) {
+    this.records = new ChannelRecords(store, tasks);
+    this.arrivals = new Arrivals((user) => this.takeOverAway(user), scheduler, tasks);
+  }
 
   /** Observers come when all concerns exist: they depend on the notifier, and not the other way round. */
   subscribe(observer: ConnectionObserver): void {
@@ -67,21 +81,29 @@ export class DeviceChannels implements LocalDevices {
   /** Devices with a live connection, and all that are connected or resumable. */
   get counts(): { readonly connected: number; readonly known: number } {
     let connected = 0;
-    for (const channel of this.channels.values()) if (channel.connection) connected += 1;
+    for (const channel of this.channels.all()) if (channel.connection) connected += 1;
     return { connected, known: this.channels.size };
   }
 
-  /** A device signed in. An older connection of it is closed. */
+  /**
+   * A device signed in. An older connection of it is closed.
+   *
+   * @throws Refusal NOT_HOME, BUSY
+   */
   async open(
     connection: Connection,
     { tenant, userId, deviceId, linked: isLinked }: Caller,
   ): Promise<OpenedChannel> {
     const device = { tenant, userId, deviceId };
     return this.serial.run(deviceKey(device), async () => {
+      const tenure = this.homes.require(device);
       this.drop(device, 'replaced');
       const resumeToken = encodeBase64url(randomBytes(RESUME_TOKEN_BYTES));
-      await this.store.open(device, sha256(resumeToken));
-      const channel = this.keep(new DeviceChannel(device, isLinked, 0));
+      const tokenHash = sha256(resumeToken);
+      const isOpen = await this.store.open(device, { tokenHash, isLinked }, tenure);
+      // The slot may have moved while the store was asked.
+      if (!isOpen || this.homes.require(device).epoch !== tenure.epoch) throw this.homes.refusal(device);
+      const channel = this.channels.add(new DeviceChannel(device, isLinked, tenure, 0));
       channel.attach(connection);
       if (isLinked) await this.tell((observer) => observer.deviceReachable?.(device, 'signed-in'));
       return { resumeToken, goLive: () => channel.goLive(connection, []) };
@@ -93,7 +115,11 @@ export class DeviceChannels implements LocalDevices {
     return (await this.store.find(sha256(resumeToken)))?.device;
   }
 
-  /** A device came back with its resume token; undefined when that ended meanwhile. */
+  /**
+   * A device came back with its resume token; undefined when that ended meanwhile.
+   *
+   * @throws Refusal NOT_HOME, BUSY
+   */
   async resume(
     connection: Connection,
     { tenant, userId, deviceId, linked: isLinked }: Caller,
@@ -102,24 +128,31 @@ export class DeviceChannels implements LocalDevices {
   ): Promise<ResumedChannel | undefined> {
     const device = { tenant, userId, deviceId };
     return this.serial.run(deviceKey(device), async () => {
+      const tenure = this.homes.require(device);
       const tokenHash = sha256(resumeToken);
       const known = await this.store.find(tokenHash);
       if (!known) return undefined;
+      const here = this.channels.get(device);
+      const channel = here ?? (await this.records.takeOver(known, tenure, lastSequence));
+      if (this.homes.require(device).epoch !== tenure.epoch) throw this.homes.refusal(device);
+      if (!channel) return undefined;
+      if (!here) this.channels.add(channel);
       this.endExpiry(device);
-      const channel =
-        this.channels.get(deviceKey(device)) ??
-        this.keep(new DeviceChannel(device, isLinked, known.sequence));
       this.replace(channel, connection);
       channel.isLinked = isLinked;
+      if (isLinked && !known.isLinked) await this.records.link(channel);
+      const { newest } = channel;
       channel.attach(connection);
       // Events since the first look are in the record or held back by the channel: none falls between.
-      const record = (await this.store.find(tokenHash)) ?? known;
+      const record = await this.recordOf(channel, tokenHash);
       if (isLinked) await this.tell((observer) => observer.deviceReachable?.(device, 'resumed'));
       const missed = record.events.filter((event) => event.sequence > lastSequence);
       return {
         resumeToken,
-        recovered: isComplete(record, lastSequence),
-        newestSequence: record.sequence,
+        tookOver: here === undefined,
+        // What was numbered and could not be stored is missing.
+        recovered: isComplete(record, lastSequence) && record.sequence >= newest,
+        newestSequence: missed.at(-1)?.sequence ?? lastSequence,
         goLive: () => channel.goLive(connection, missed),
       };
     });
@@ -130,15 +163,9 @@ export class DeviceChannels implements LocalDevices {
     const device = connection.device?.caller;
     if (!device) return;
     await this.serial.run(deviceKey(device), async () => {
-      const channel = this.channels.get(deviceKey(device));
+      const channel = this.channels.get(device);
       if (channel?.connection !== connection) return;
-      channel.detach();
-      this.endExpiry(device);
-      this.expiries.set(
-        deviceKey(device),
-        this.scheduler.after(LIMITS.resumeWindowMs, () => void this.expire(device)),
-      );
-      if (channel.isLinked) await this.tell((observer) => observer.deviceUnreachable?.(device));
+      await this.leave(channel);
     });
   }
 
@@ -146,12 +173,12 @@ export class DeviceChannels implements LocalDevices {
   async end(device: DeviceAddress, cause: 'signed-off' | 'revoked'): Promise<void> {
     // At once, and not in turn: whatever is under way for this device must see that it may do nothing more.
     if (cause === 'revoked') this.revocationsNow += 1;
-    const revoked = this.channels.get(deviceKey(device));
+    const revoked = this.channels.get(device);
     const wasLinked = revoked?.isLinked ?? false;
     this.drop(device, cause);
     if (!revoked) return;
     await this.serial.run(deviceKey(device), async () => {
-      await this.store.close(device);
+      await this.records.close(revoked);
       if (wasLinked) await this.tell((observer) => observer.deviceGone(device, cause));
     });
   }
@@ -159,19 +186,36 @@ export class DeviceChannels implements LocalDevices {
   /** A signed-in device was added to its user's list: from now on it takes part. */
   async linked(device: DeviceAddress): Promise<void> {
     await this.serial.run(deviceKey(device), async () => {
-      const channel = this.channels.get(deviceKey(device));
+      const channel = this.channels.get(device);
       const connection = channel?.connection;
       if (!channel || channel.isLinked) return;
       channel.isLinked = true;
+      await this.records.link(channel);
       if (!connection?.device) return;
       connection.device = { caller: { ...connection.device.caller, linked: true }, hasAccount: true };
       await this.tell((observer) => observer.deviceReachable?.(device, 'signed-in'));
     });
   }
 
+  /**
+   * Follows the roster. Channels of lost slots end here without a word to anybody else: the device is not gone, its home is
+   * another supernode, which has its record. Their connections are returned, for somebody to tell them.
+   */
+  follow({ gained, lost }: OwnershipChange): readonly Connection[] {
+    this.arrivals.lost(lost);
+    const connections = this.release(lost);
+    this.arrivals.gained(gained);
+    return connections;
+  }
+
+  /** Resolves when devices of the user that another supernode left behind are known here: nearly always at once. */
+  settled(tenant: TenantId, userId: UserId): Promise<void> {
+    return new Promise((resolve) => this.arrivals.whenKnown({ tenant, userId }, resolve));
+  }
+
   /** Devices of a user that are connected or resumable, linked or not. */
   devicesOf(tenant: TenantId, userId: UserId): readonly DeviceAddress[] {
-    return [...(this.byUser.get(userKey(tenant, userId)) ?? [])].map((channel) => channel.device);
+    return this.channels.ofUser(tenant, userId).map((channel) => channel.device);
   }
 
   /** What the transport's heartbeat proves to have been received need not be kept. */
@@ -181,7 +225,7 @@ export class DeviceChannels implements LocalDevices {
 
   async pongReceived(connection: Connection): Promise<void> {
     const channel = this.channelOn(connection);
-    if (channel) await this.store.trim(channel.device, channel.pongReceived());
+    if (channel) await this.store.trim(channel.device, channel.pongReceived(), channel.tenure);
   }
 
   notifyDevice<Name extends ServerEventName>(
@@ -189,11 +233,13 @@ export class DeviceChannels implements LocalDevices {
     name: Name,
     payload: EventOf<Name>,
   ): boolean {
-    const channel = this.channels.get(deviceKey(device));
-    if (!channel) return false;
-    const event: ResumeEvent = channel.push(name, payload);
-    void this.tasks.attempt('Keeping an event for a resume', () => this.store.append(device, event));
-    return true;
+    let isKnown = true;
+    this.arrivals.whenKnown(device, () => {
+      const channel = this.channels.get(device);
+      isKnown = channel !== undefined;
+      if (channel) this.push(channel, name, payload);
+    });
+    return isKnown;
   }
 
   notifyConnected<Name extends ServerEventName>(
@@ -201,7 +247,7 @@ export class DeviceChannels implements LocalDevices {
     name: Name,
     payload: EventOf<Name>,
   ): boolean {
-    return this.channels.get(deviceKey(device))?.show(name, payload) ?? false;
+    return this.channels.get(device)?.show(name, payload) ?? false;
   }
 
   notifyUser<Name extends ServerEventName>(
@@ -212,44 +258,49 @@ export class DeviceChannels implements LocalDevices {
     except?: DeviceId,
   ): number {
     let reached = 0;
-    for (const { device, isLinked } of this.byUser.get(userKey(tenant, userId)) ?? []) {
-      if (!isLinked || device.deviceId === except) continue;
-      if (this.notifyDevice(device, name, payload)) reached += 1;
-    }
+    this.arrivals.whenKnown({ tenant, userId }, () => {
+      for (const channel of this.channels.ofUser(tenant, userId)) {
+        if (!channel.isLinked || channel.device.deviceId === except) continue;
+        this.push(channel, name, payload);
+        reached += 1;
+      }
+    });
     return reached;
   }
 
   resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
-    return [...(this.byUser.get(userKey(tenant, userId)) ?? [])]
+    return this.channels
+      .ofUser(tenant, userId)
       .filter(({ isLinked }) => isLinked)
       .map(({ device }) => device.deviceId);
   }
 
   connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
-    return [...(this.byUser.get(userKey(tenant, userId)) ?? [])]
+    return this.channels
+      .ofUser(tenant, userId)
       .filter((channel) => channel.isLinked && channel.connection !== undefined)
       .map((channel) => channel.device.deviceId);
   }
 
   private async expire(device: DeviceAddress): Promise<void> {
     await this.serial.run(deviceKey(device), async () => {
-      const channel = this.channels.get(deviceKey(device));
+      const channel = this.channels.get(device);
       if (!channel || channel.connection) return;
       this.forget(channel);
-      await this.store.close(device);
+      await this.records.close(channel);
       if (channel.isLinked) await this.tell((observer) => observer.deviceGone(device, 'expired'));
     });
   }
 
   private channelOn(connection: Connection): DeviceChannel | undefined {
     const device = connection.device?.caller;
-    const channel = device && this.channels.get(deviceKey(device));
+    const channel = device && this.channels.get(device);
     return channel?.connection === connection ? channel : undefined;
   }
 
   /** Forgets the channel of a device and parts with its connection. */
   private drop(device: DeviceAddress, cause: 'replaced' | 'signed-off' | 'revoked'): void {
-    const channel = this.channels.get(deviceKey(device));
+    const channel = this.channels.get(device);
     if (!channel) return;
     this.forget(channel);
     const connection = channel.connection;
@@ -266,23 +317,81 @@ export class DeviceChannels implements LocalDevices {
     part(older, 'replaced');
   }
 
-  private keep(channel: DeviceChannel): DeviceChannel {
+  private push<Name extends ServerEventName>(
+    channel: DeviceChannel,
+    name: Name,
+    payload: EventOf<Name>,
+  ): void {
+    this.records.keep(channel, channel.push(name, payload));
+  }
+
+  /** The record of a device that is coming back. It is not back where that can't be read. */
+  private async recordOf(channel: DeviceChannel, tokenHash: string): Promise<ResumeRecord> {
+    try {
+      const record = await this.store.find(tokenHash);
+      if (record) return record;
+    } catch (error) {
+      await this.leave(channel);
+      throw error;
+    }
+    await this.leave(channel);
+    throw new Refusal('RESUME_REFUSED');
+  }
+
+  /** The channel has no connection any more; its device may resume. */
+  private async leave(channel: DeviceChannel): Promise<void> {
     const { device } = channel;
-    this.channels.set(deviceKey(device), channel);
-    const key = userKey(device.tenant, device.userId);
-    const siblings = this.byUser.get(key) ?? new Set();
-    this.byUser.set(key, siblings.add(channel));
-    return channel;
+    channel.detach();
+    this.expireLater(device);
+    if (channel.isLinked) await this.tell((observer) => observer.deviceUnreachable?.(device));
+  }
+
+  /** All devices of a user that are recorded and unknown here: none is connected. */
+  private async takeOverAway({ tenant, userId }: UserAddress): Promise<void> {
+    for (const { device } of await this.store.ofUser(tenant, userId)) {
+      await this.serial.run(deviceKey(device), () => this.takeOverOne(device));
+    }
+  }
+
+  private async takeOverOne(device: DeviceAddress): Promise<void> {
+    const tenure = this.homes.tenureOf(device);
+    if (!tenure || this.channels.get(device)) return;
+    // Read again, in turn: the device may have come and gone meanwhile.
+    const ofUser = await this.store.ofUser(device.tenant, device.userId);
+    const record = ofUser.find((candidate) => candidate.device.deviceId === device.deviceId);
+    const channel = record && (await this.records.takeOver(record, tenure));
+    if (!channel || this.homes.tenureOf(device)?.epoch !== tenure.epoch) return;
+    this.channels.add(channel);
+    this.expireLater(device);
+  }
+
+  /** Ends the channels of slots that are not ours any more; whoever is connected on them. */
+  private release(slots: ReadonlySet<Slot>): readonly Connection[] {
+    const connections: Connection[] = [];
+    for (const channel of this.channels.inSlots(slots)) {
+      const { device, connection } = channel;
+      this.forget(channel);
+      channel.detach();
+      if (connection) connections.push(connection);
+      void this.serial.run(deviceKey(device), async () => {
+        await this.records.seal(channel);
+        await this.tell((observer) => observer.deviceMoved?.(device));
+      });
+    }
+    return connections;
   }
 
   private forget(channel: DeviceChannel): void {
-    const { device } = channel;
+    this.endExpiry(channel.device);
+    this.channels.remove(channel);
+  }
+
+  private expireLater(device: DeviceAddress): void {
     this.endExpiry(device);
-    this.channels.delete(deviceKey(device));
-    const key = userKey(device.tenant, device.userId);
-    const siblings = this.byUser.get(key);
-    siblings?.delete(channel);
-    if (siblings?.size === 0) this.byUser.delete(key);
+    this.expiries.set(
+      deviceKey(device),
+      this.scheduler.after(LIMITS.resumeWindowMs, () => void this.expire(device)),
+    );
   }
 
   private endExpiry(device: DeviceAddress): void {

@@ -13,6 +13,7 @@ import { DeviceChannels } from './device-channels.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
 import type { FlowOccasion, RelayAccess } from './relay-access.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
+import { MovableRoster } from './testing/movable-ownership.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
 const device = new SigningDevice();
@@ -27,7 +28,8 @@ const signedIn = { caller, handle: null, deviceListVersion: 1 };
 
 async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess> = {}) {
   const time = new ManualTime();
-  const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks());
+  const { homes } = new MovableRoster().join('here');
+  const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks(), homes);
   const transport = new RecordingTransport();
   const connection = new Connection('192.0.2.1', transport, time);
   const signIn = new EdgeSignIn(

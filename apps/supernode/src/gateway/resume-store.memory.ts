@@ -1,12 +1,17 @@
-import { LIMITS } from '@parley/protocol';
+import { LIMITS, type TenantId, type UserId } from '@parley/protocol';
+import type { Tenure } from '../cluster/ownership.port.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
 import type { ResumeEvent, ResumeRecord, ResumeStore } from './resume-store.port.ts';
 
 interface StoredRecord {
   readonly device: DeviceAddress;
   readonly tokenHash: string;
+  isLinked: boolean;
   sequence: number;
+  completeSince: number;
   events: ResumeEvent[];
+  epoch: number;
+  isSealed: boolean;
 }
 
 /** Resume state of a single supernode. */
@@ -14,40 +19,94 @@ export class MemoryResumeStore implements ResumeStore {
   private readonly records = new Map<string, StoredRecord>();
   private readonly byToken = new Map<string, StoredRecord>();
 
-  open(device: DeviceAddress, tokenHash: string): Promise<void> {
+  open(
+    device: DeviceAddress,
+    { tokenHash, isLinked }: { tokenHash: string; isLinked: boolean },
+    tenure: Tenure,
+  ): Promise<boolean> {
+    const older = this.records.get(deviceKey(device));
+    if (older && older.epoch > tenure.epoch) return Promise.resolve(false);
     this.forget(device);
-    const record = { device, tokenHash, sequence: 0, events: [] };
+    const record: StoredRecord = {
+      device,
+      tokenHash,
+      isLinked,
+      sequence: 0,
+      completeSince: 0,
+      events: [],
+      epoch: tenure.epoch,
+      isSealed: false,
+    };
     this.records.set(deviceKey(device), record);
     this.byToken.set(tokenHash, record);
-    return Promise.resolve();
+    return Promise.resolve(true);
   }
 
-  append(device: DeviceAddress, event: ResumeEvent): Promise<void> {
-    const record = this.records.get(deviceKey(device));
-    if (record) {
+  append(device: DeviceAddress, event: ResumeEvent, tenure: Tenure): Promise<boolean> {
+    return this.write(device, tenure, (record) => {
+      if (event.sequence <= record.sequence) return false;
+      if (event.sequence !== record.sequence + 1) record.completeSince = event.sequence - 1;
       record.sequence = event.sequence;
       record.events.push(event);
-      if (record.events.length > LIMITS.maxResumeEvents) record.events.shift();
-    }
-    return Promise.resolve();
+      const oldest = record.events.length > LIMITS.maxResumeEvents ? record.events.shift() : undefined;
+      record.completeSince = Math.max(record.completeSince, oldest?.sequence ?? 0);
+      return true;
+    });
   }
 
-  trim(device: DeviceAddress, sequence: number): Promise<void> {
-    const record = this.records.get(deviceKey(device));
-    if (record) record.events = record.events.filter((event) => event.sequence > sequence);
-    return Promise.resolve();
+  async trim(device: DeviceAddress, sequence: number, tenure: Tenure): Promise<void> {
+    await this.write(device, tenure, (record) => {
+      record.completeSince = Math.max(record.completeSince, Math.min(sequence, record.sequence));
+      record.events = record.events.filter((event) => event.sequence > sequence);
+      return true;
+    });
+  }
+
+  async link(device: DeviceAddress, tenure: Tenure): Promise<void> {
+    await this.write(device, tenure, (record) => (record.isLinked = true));
   }
 
   find(tokenHash: string): Promise<ResumeRecord | undefined> {
     const record = this.byToken.get(tokenHash);
-    return Promise.resolve(
-      record && { device: record.device, sequence: record.sequence, events: [...record.events] },
-    );
+    return Promise.resolve(record && copyOf(record));
   }
 
-  close(device: DeviceAddress): Promise<void> {
-    this.forget(device);
-    return Promise.resolve();
+  ofUser(tenant: TenantId, userId: UserId): Promise<readonly ResumeRecord[]> {
+    const ofUser = [...this.records.values()].filter(
+      ({ device }) => device.tenant === tenant && device.userId === userId,
+    );
+    return Promise.resolve(ofUser.map(copyOf));
+  }
+
+  takeOver(device: DeviceAddress, sequence: number, tenure: Tenure): Promise<boolean> {
+    return this.write(device, tenure, (record) => {
+      if (sequence !== record.sequence) record.completeSince = sequence;
+      record.sequence = sequence;
+      return true;
+    });
+  }
+
+  async seal(device: DeviceAddress, tenure: Tenure): Promise<void> {
+    const isWritten = await this.write(device, tenure, () => true);
+    const record = this.records.get(deviceKey(device));
+    if (isWritten && record) record.isSealed = true;
+  }
+
+  async close(device: DeviceAddress, tenure: Tenure): Promise<void> {
+    if (await this.write(device, tenure, () => true)) this.forget(device);
+  }
+
+  /** `change` says whether there was anything to write. */
+  private write(
+    device: DeviceAddress,
+    tenure: Tenure,
+    change: (record: StoredRecord) => boolean,
+  ): Promise<boolean> {
+    const record = this.records.get(deviceKey(device));
+    if (!record || record.epoch > tenure.epoch || !change(record)) return Promise.resolve(false);
+    record.epoch = tenure.epoch;
+    record.isSealed = false;
+    return Promise.resolve(true);
   }
 
   private forget(device: DeviceAddress): void {
@@ -56,4 +115,8 @@ export class MemoryResumeStore implements ResumeStore {
     this.records.delete(deviceKey(device));
     this.byToken.delete(record.tokenHash);
   }
+}
+
+function copyOf({ tokenHash: _, ...record }: StoredRecord): ResumeRecord {
+  return { ...record, events: [...record.events] };
 }
