@@ -31,4 +31,23 @@ describe('EventSequence', () => {
 
     expect(sequence.judge(1)).toBe('take');
   });
+
+  it('goes on where the supernode does after a resume, below what it has seen too', () => {
+    let settled = 0;
+    const sequence = new EventSequence(() => (settled += 1));
+    for (const number of [1, 2, 3]) sequence.judge(number);
+    sequence.resuming();
+    expect(sequence.isOpen).toBe(true);
+
+    expect(sequence.resumed(2)).toBe(true);
+
+    expect([sequence.isOpen, settled, sequence.last]).toEqual([false, 1, 2]);
+    expect([3, 3].map((number) => sequence.judge(number))).toEqual(['take', 'duplicate']);
+    sequence.resuming();
+    expect(sequence.resumed(9)).toBe(false); // what was missed is on its way
+    expect(sequence.judge(4)).toBe('take');
+    sequence.resuming();
+    expect(sequence.resumed(undefined)).toBe(false);
+    expect(sequence.last).toBe(4);
+  });
 });
