@@ -1,4 +1,5 @@
 import { LIMITS } from '@parley/protocol';
+import { ELECTION_OPTIONS } from './cluster-options.ts';
 import {
   CIDR,
   FLAG,
@@ -216,7 +217,7 @@ export const CONFIG_SCHEMA = {
     redisUrl: {
       ...optional(url(['redis:', 'rediss:']), {
         env: 'REDIS_URL',
-        doc: 'Redis of a cluster. Reserved: this version runs alone and refuses it.',
+        doc: 'Redis that the supernodes of a cluster share, together with DATABASE_URL. Without it a supernode runs alone.',
       }),
       sensitive: true,
     },
@@ -232,6 +233,10 @@ export const CONFIG_SCHEMA = {
         doc: 'Name of this supernode, unlike that of every other; made at each start where it is not set.',
       },
     ),
+    edgeUrl: optional(url(['http:', 'https:']), {
+      env: 'SUPERNODE_EDGE_URL',
+      doc: 'URL of the edge gateway for clients and other supernodes, where it is not made of SUPERNODE_PUBLIC_ADDRESS and the port: behind a proxy, with a certificate.',
+    }),
     region: option(
       text({ type: 'name of lower-case letters, digits and hyphens', pattern: /^[a-z0-9-]{1,64}$/ }),
       {
@@ -245,6 +250,17 @@ export const CONFIG_SCHEMA = {
       default: ['index', 'relay'],
       doc: 'What this supernode does: presence, look-ups and rendezvous (`index`), forwarding of media (`relay`).',
     }),
+    relayCapacity: option(integer({ min: 1000, max: 100_000_000_000 }), {
+      env: 'SUPERNODE_RELAY_CAPACITY',
+      default: 125_000_000,
+      doc: 'Bytes per second that this supernode can relay in all; the election compares its load with it.',
+    }),
+    eventLoopDelayMs: option(integer({ min: 1, max: 10_000 }), {
+      env: 'SUPERNODE_EVENT_LOOP_DELAY_MS',
+      default: 250,
+      doc: 'Delay of the event loop (99th percentile) at which this supernode counts itself as fully loaded.',
+    }),
+    ...ELECTION_OPTIONS,
   },
   log: {
     level: option(oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']), {

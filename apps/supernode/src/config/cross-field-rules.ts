@@ -8,7 +8,9 @@ export const CROSS_FIELD_RULES: readonly Rule[] = [
   tlsNeedsCertificateAndKey,
   oneTokenVerifier,
   adminBeyondLoopbackNeedsKey,
-  clustersAreNotThereYet,
+  clusterSharesDatabase,
+  relayOnlyNeedsCluster,
+  electionIsConsistent,
   relayRangeHoldsAllocations,
   relayRangeIsFreeOfListeners,
   listenersHaveDifferentPorts,
@@ -39,20 +41,43 @@ function adminBeyondLoopbackNeedsKey({ admin }: Config): ConfigProblem[] {
   return [problem('SUPERNODE_ADMIN_KEY', 'must be set where SUPERNODE_ADMIN_HOST is not a loopback address')];
 }
 
-/** Taken and ignored, they would give supernodes of which none knows the users of the others. */
-function clustersAreNotThereYet({ storage, cluster }: Config): ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
-  if (storage.redisUrl !== undefined) {
-    problems.push(
-      problem('REDIS_URL', 'is for clusters, which this version cannot form: run one supernode without it'),
-    );
-  }
-  if (!cluster.roles.includes('index')) {
-    problems.push(
-      problem('SUPERNODE_ROLES', 'must name index: a supernode that only relays needs a cluster'),
-    );
-  }
-  return problems;
+/** Users, rosters and messages of a cluster are in one database, of which an embedded one cannot be part. */
+function clusterSharesDatabase({ storage }: Config): ConfigProblem[] {
+  if (storage.redisUrl === undefined || storage.databaseUrl !== undefined) return [];
+  return [
+    problem('DATABASE_URL', 'must be set together with REDIS_URL: the supernodes of a cluster share it'),
+  ];
+}
+
+function relayOnlyNeedsCluster({ storage, cluster }: Config): ConfigProblem[] {
+  if (storage.redisUrl !== undefined || cluster.roles.includes('index')) return [];
+  return [
+    problem('SUPERNODE_ROLES', 'must name index: a supernode that only relays needs a cluster (REDIS_URL)'),
+  ];
+}
+
+/** Pairs of which the first must not exceed the second: else seats flap, or two supernodes act for one slot. */
+function electionIsConsistent({ cluster }: Config): ConfigProblem[] {
+  const ordered: readonly (readonly [string, number, string, number])[] = [
+    ['SUPERNODE_MINIMUM_SEATS', cluster.minimumSeats, 'SUPERNODE_MAXIMUM_SEATS', cluster.maximumSeats],
+    ['SUPERNODE_DEMOTE_PERCENT', cluster.demotePercent, 'SUPERNODE_PROMOTE_PERCENT', cluster.promotePercent],
+    ['SUPERNODE_SHRINK_PERCENT', cluster.shrinkPercent, 'SUPERNODE_GROW_PERCENT', cluster.growPercent],
+    ['SUPERNODE_LEASE_TTL_MS', cluster.leaseTtlMs, 'SUPERNODE_HANDOVER_MS', cluster.handoverMs],
+    ['SUPERNODE_ROSTER_TTL_MS', cluster.rosterTtlMs, 'SUPERNODE_HANDOVER_MS', cluster.handoverMs],
+  ];
+  const halves: readonly (readonly [string, number, string, number])[] = [
+    ['SUPERNODE_LEASE_MARGIN_MS', cluster.marginMs, 'SUPERNODE_LEASE_TTL_MS', cluster.leaseTtlMs],
+    ['SUPERNODE_LEASE_MARGIN_MS', cluster.marginMs, 'SUPERNODE_COORDINATOR_TTL_MS', cluster.coordinatorTtlMs],
+    ['SUPERNODE_ROSTER_POLL_MS', cluster.rosterPollMs, 'SUPERNODE_ROSTER_TTL_MS', cluster.rosterTtlMs],
+  ];
+  return [
+    ...ordered
+      .filter(([, low, , high]) => low > high)
+      .map(([env, , other]) => problem(env, `must not exceed ${other}`)),
+    ...halves
+      .filter(([, part, , whole]) => part > whole / 2)
+      .map(([env, , other]) => problem(env, `must not exceed half of ${other}`)),
+  ];
 }
 
 function relayRangeHoldsAllocations({ nat }: Config): ConfigProblem[] {

@@ -120,14 +120,56 @@ describe('cross-field rules', () => {
       ['SUPERNODE_ADMIN_KEY must be set where SUPERNODE_ADMIN_HOST is not a loopback address'],
     ],
     [
-      'a cluster, which cannot be formed',
-      { REDIS_URL: 'rediss://r', DATABASE_URL: 'postgresql://d' },
-      ['REDIS_URL is for clusters, which this version cannot form: run one supernode without it'],
+      'a cluster with a database that none shares',
+      { REDIS_URL: 'rediss://r' },
+      ['DATABASE_URL must be set together with REDIS_URL: the supernodes of a cluster share it'],
     ],
     [
-      'a supernode that only relays',
+      'a supernode that only relays and is alone',
       { SUPERNODE_ROLES: 'relay' },
-      ['SUPERNODE_ROLES must name index: a supernode that only relays needs a cluster'],
+      ['SUPERNODE_ROLES must name index: a supernode that only relays needs a cluster (REDIS_URL)'],
+    ],
+    [
+      'more seats at least than at most',
+      { SUPERNODE_MINIMUM_SEATS: '5', SUPERNODE_MAXIMUM_SEATS: '4' },
+      ['SUPERNODE_MINIMUM_SEATS must not exceed SUPERNODE_MAXIMUM_SEATS'],
+    ],
+    [
+      'seats that would flap',
+      {
+        SUPERNODE_DEMOTE_PERCENT: '80',
+        SUPERNODE_PROMOTE_PERCENT: '70',
+        SUPERNODE_SHRINK_PERCENT: '71',
+        SUPERNODE_GROW_PERCENT: '70',
+      },
+      [
+        'SUPERNODE_DEMOTE_PERCENT must not exceed SUPERNODE_PROMOTE_PERCENT',
+        'SUPERNODE_SHRINK_PERCENT must not exceed SUPERNODE_GROW_PERCENT',
+      ],
+    ],
+    [
+      'a handover before the former owner has surely stopped',
+      { SUPERNODE_LEASE_TTL_MS: '6000', SUPERNODE_ROSTER_TTL_MS: '6001', SUPERNODE_HANDOVER_MS: '5999' },
+      [
+        'SUPERNODE_LEASE_TTL_MS must not exceed SUPERNODE_HANDOVER_MS',
+        'SUPERNODE_ROSTER_TTL_MS must not exceed SUPERNODE_HANDOVER_MS',
+      ],
+    ],
+    [
+      'lives that end before they are renewed',
+      { SUPERNODE_LEASE_MARGIN_MS: '1600', SUPERNODE_ROSTER_POLL_MS: '1501' },
+      [
+        'SUPERNODE_LEASE_MARGIN_MS must not exceed half of SUPERNODE_LEASE_TTL_MS',
+        'SUPERNODE_LEASE_MARGIN_MS must not exceed half of SUPERNODE_COORDINATOR_TTL_MS',
+        'SUPERNODE_ROSTER_POLL_MS must not exceed half of SUPERNODE_ROSTER_TTL_MS',
+      ],
+    ],
+    [
+      'weights of a score that do not add up',
+      { SUPERNODE_SCORE_WEIGHTS: 'cpu:50,memory:50' },
+      [
+        'SUPERNODE_SCORE_WEIGHTS must be percentages that add up to 100: cpu:n,eventLoop:n,memory:n,relay:n,uptime:n,reachability:n,version:n',
+      ],
     ],
     [
       'fewer relay ports than allocations',
@@ -169,6 +211,11 @@ describe('cross-field rules', () => {
     ['TLS with both files', { SUPERNODE_TLS_CERT: '/c.pem', SUPERNODE_TLS_KEY: '/k.pem' }],
     ['an open admin listener with a key', { SUPERNODE_ADMIN_HOST: '::', SUPERNODE_ADMIN_KEY: secret }],
     ['a database of the operator', { DATABASE_URL: 'postgresql://d' }],
+    ['a cluster', { REDIS_URL: 'rediss://r', DATABASE_URL: 'postgresql://d' }],
+    [
+      'a supernode of a cluster that only relays',
+      { REDIS_URL: 'redis://r', DATABASE_URL: 'postgresql://d', SUPERNODE_ROLES: 'relay' },
+    ],
   ])('allow %s', (_, env) => {
     expect(problemsOf(env)).toEqual([]);
   });

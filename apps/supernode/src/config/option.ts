@@ -173,3 +173,23 @@ export function list<T extends string>(item: Kind<T>): Kind<readonly T[]> {
     format: (values) => values.map((value) => item.format(value)).join(','),
   };
 }
+
+/** Percentages by name that add up to 100; as `name:percent`, comma between, every name once. */
+export function shares<Name extends string>(
+  names: Readonly<Record<Name, unknown>>,
+): Kind<Readonly<Record<Name, number>>> {
+  const wanted = Object.keys(names) as Name[];
+  const example = wanted.map((name) => `${name}:n`).join(',');
+  return {
+    type: `percentages that add up to 100, \`${example}\``,
+    parse: (raw) => {
+      const parts = raw.split(',').map((piece) => /^([A-Za-z]+):(\d{1,3})$/.exec(piece.trim()));
+      const found = new Map(parts.map((part) => [part?.[1], Number(part?.[2])]));
+      const isWhole = parts.length === wanted.length && wanted.every((name) => found.has(name));
+      const total = [...found.values()].reduce((sum, value) => sum + value, 0);
+      if (!isWhole || total !== 100) return refused(`must be percentages that add up to 100: ${example}`);
+      return ok(Object.freeze(Object.fromEntries(found)) as Readonly<Record<Name, number>>);
+    },
+    format: (values) => wanted.map((name) => `${name}:${values[name]}`).join(','),
+  };
+}
