@@ -13,6 +13,7 @@ import { pathSwitch } from './path-switch.bench.ts';
 import { renderJson, renderReport } from './report.ts';
 import { session } from './session.bench.ts';
 import { setup } from './setup.bench.ts';
+import { storm } from './storm.bench.ts';
 import { stunCodec } from './stun-codec.bench.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -24,6 +25,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   natMatrix,
   relay,
   pathSwitch,
+  storm,
 ];
 
 /**

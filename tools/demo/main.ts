@@ -1,5 +1,6 @@
 import { labAvailability } from '@parley/test/natlab';
 import type { Network } from '../network/network.ts';
+import { ClusterDemo } from './cluster/cluster-demo.ts';
 import { EverydayScenario } from './everyday.ts';
 import { Narrator } from './narrator.ts';
 import { KernelNatNetwork } from '../network/kernel-nat-network.ts';
@@ -50,9 +51,21 @@ async function runEveryday(lab: Lab, narrator: Narrator): ReturnType<EverydaySce
   }
 }
 
+/** `npm run demo`, or `npm run demo -- cluster`; both take `--json`. */
 async function main(words: readonly string[]): Promise<number> {
   const isJson = words.includes('--json');
   const narrator = new Narrator(isJson);
+  return words.includes('cluster') ? runCluster(isJson, narrator) : runEverything(words, isJson, narrator);
+}
+
+async function runCluster(isJson: boolean, narrator: Narrator): Promise<number> {
+  const result = await ClusterDemo.run(narrator);
+  narrator.say(result.ok ? 'Everything held.' : 'Something did not hold; see FAIL above.');
+  if (isJson) process.stdout.write(`${JSON.stringify(result)}\n`);
+  return result.ok ? 0 : 1;
+}
+
+async function runEverything(words: readonly string[], isJson: boolean, narrator: Narrator): Promise<number> {
   const lab = chooseLab(words.includes('--loopback'), narrator);
 
   const results: ScenarioResult[] = [];

@@ -1,15 +1,20 @@
-import type { ClientRequestName, RequestInputOf, ResponseOf } from '@parley/protocol';
+import type { ClientRequestName, RequestInputOf, ResponseOf, WireError } from '@parley/protocol';
 import { WebSocket } from 'ws';
 
-/** A request that the supernode refused. */
+/** A request that the supernode refused, or that its connection did not outlive. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 
   constructor(
-    readonly code: string,
-    readonly retryAfterMs: number,
+    readonly code: WireError['code'] | 'CLOSED',
+    /** What the supernode said; undefined where the connection ended. */
+    readonly wire: WireError | undefined,
   ) {
     super(`refused: ${code}`);
+  }
+
+  get retryAfterMs(): number {
+    return this.wire?.retryAfterMs ?? 0;
   }
 }
 
@@ -19,8 +24,7 @@ interface Waiting {
 }
 
 type Reply =
-  | { readonly ok: true; readonly data: unknown }
-  | { readonly ok: false; readonly error: { readonly code: string; readonly retryAfterMs?: number } };
+  { readonly ok: true; readonly data: unknown } | { readonly ok: false; readonly error: WireError };
 
 /**
  * A connection to the edge gateway that costs the machine as little as possible: packets of Engine.IO 4 and Socket.IO 5
@@ -30,18 +34,25 @@ export class BareConnection {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
-  onEvent: (name: string, payload: unknown) => void = () => undefined;
+  /** `sequence`: the number that a resume counts from; 0 where an event has none. */
+  onEvent: (name: string, payload: unknown, sequence: number) => void = () => undefined;
+  onClose: () => void = () => undefined;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.on('message', (data: Buffer) => this.#receive(data.toString('utf8')));
-    socket.on('close', () => this.#fail(new RefusedError('CLOSED', 0)));
+    socket.on('close', () => {
+      this.#fail(new RefusedError('CLOSED', undefined));
+      this.onClose();
+    });
   }
 
-  static async open(url: string): Promise<BareConnection> {
+  /** @throws what the transport says, and RefusedError CLOSED; also after `signal` */
+  static async open(url: string, signal?: AbortSignal): Promise<BareConnection> {
     const address = new URL('/socket.io/?EIO=4&transport=websocket', url.replace(/^http/, 'ws'));
     const socket = new WebSocket(address, { perMessageDeflate: false });
     const connection = new BareConnection(socket);
+    signal?.addEventListener('abort', () => socket.terminate(), { once: true });
     await new Promise<void>((resolve, reject) => {
       connection.#waiting.set(-1, { resolve: () => resolve(), reject });
       socket.on('error', reject);
@@ -67,16 +78,21 @@ export class BareConnection {
     await closed;
   }
 
+  /** Ends it without a word. */
+  drop(): void {
+    this.#socket.terminate();
+  }
+
   #receive(text: string): void {
     if (text.startsWith('42')) {
-      const [name, payload] = JSON.parse(text.slice(2)) as [string, unknown];
-      this.onEvent(name, payload);
+      const [name, payload, meta] = JSON.parse(text.slice(2)) as [string, unknown, { sequence: number }];
+      this.onEvent(name, payload, meta.sequence);
     } else if (text.startsWith('43')) {
       const bodyAt = text.indexOf('[');
       const [reply] = JSON.parse(text.slice(bodyAt)) as [Reply];
       const waiting = this.#take(Number(text.slice(2, bodyAt)));
       if (reply.ok) waiting?.resolve(reply.data);
-      else waiting?.reject(new RefusedError(reply.error.code, reply.error.retryAfterMs ?? 0));
+      else waiting?.reject(new RefusedError(reply.error.code, reply.error));
     } else if (text === '2') {
       this.#socket.send('3');
     } else if (text.startsWith('0')) {

@@ -54,6 +54,11 @@ export class BareUser {
     readonly handle: string,
   ) {}
 
+  /** What it signs in with, once it is registered. */
+  get token(): string {
+    return this.#token;
+  }
+
   get connection(): BareConnection {
     if (!this.#connection) throw new TypeError('sign in first');
     return this.#connection;
@@ -81,7 +86,7 @@ export class BareUser {
     });
     const { token } = await connection.request('register', {
       puzzle: { challenge: puzzle.challenge, solution: solutionOf(puzzle) },
-      proof: await this.#prove(connection, 'register', ''),
+      proof: await this.prove(connection, 'register', ''),
       handle: handleSchema.parse(this.handle),
       deviceList,
     });
@@ -91,7 +96,7 @@ export class BareUser {
 
   async signIn(): Promise<void> {
     const connection = await BareConnection.open(this.url);
-    const proof = await this.#prove(connection, 'authenticate', this.#token);
+    const proof = await this.prove(connection, 'authenticate', this.#token);
     await connection.request('authenticate', { token: this.#token, proof });
     this.#connection = connection;
   }
@@ -103,7 +108,7 @@ export class BareUser {
     await connection.close();
   }
 
-  async #prove(
+  async prove(
     connection: BareConnection,
     purpose: AuthenticationProof['purpose'],
     token: string,

@@ -49,7 +49,7 @@ export class GroupedSends {
       for (const [at, { resolve, reject }] of group.entries()) {
         const outcome = outcomes[at];
         if (outcome?.ok) resolve();
-        else reject(new RefusedError(outcome?.error.code ?? 'NONE', outcome?.error.retryAfterMs ?? 0));
+        else reject(new RefusedError(outcome?.error.code ?? 'CLOSED', outcome?.error));
       }
     } catch (error) {
       for (const { reject } of group) reject(error);

@@ -1,0 +1,252 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster, redisAvailability, type ObservedRoster } from '@parley/test/cluster';
+import { machineClockMs } from '../../bench/machine-clock.ts';
+import type { Narrator } from '../narrator.ts';
+import { judgeBlow, judgeMessages, relayedAt } from './cluster-judgement.ts';
+import { ClusterPeople } from './cluster-people.ts';
+import type { BlowResult, ClusterDemoResult } from './cluster-result.ts';
+
+const ACTIVE = 3;
+const SUPERNODES = ACTIVE + 1;
+const CLIENTS = 40;
+const CALM_MS = 4_000;
+const POLL_MS = 200;
+const HEAL_MS = 45_000;
+/** The longest that one of the last messages may need to its receiver. */
+const ARRIVE_MS = 30_000;
+
+/** Shows a cluster that loses its coordinator and then a home, while forty clients talk and write. */
+export class ClusterDemo {
+  readonly #narrator: Narrator;
+  readonly #cluster: Cluster;
+  readonly #people: ClusterPeople;
+  #flaps = 0;
+
+  private constructor(narrator: Narrator, cluster: Cluster, people: ClusterPeople) {
+    this.#narrator = narrator;
+    this.#cluster = cluster;
+    this.#people = people;
+  }
+
+  static async run(narrator: Narrator): Promise<ClusterDemoResult> {
+    narrator.title('A cluster that heals itself');
+    const missing = await redisAvailability();
+    if (missing) {
+      narrator.check(false, `a cluster needs Redis: ${missing.reason}`);
+      return FAILED;
+    }
+    const cluster = await Cluster.start({
+      supernodes: SUPERNODES,
+      env: {
+        SUPERNODE_LOG_LEVEL: 'error',
+        SUPERNODE_CLUSTER_MAX_SEATS: String(ACTIVE),
+      },
+    });
+    const people = await ClusterPeople.start();
+    try {
+      return await new ClusterDemo(narrator, cluster, people).#run();
+    } finally {
+      await people.close();
+      await cluster.close();
+    }
+  }
+
+  async #run(): Promise<ClusterDemoResult> {
+    const narrator = this.#narrator;
+    const people = this.#people;
+    const roster = await this.#cluster.untilSeats(ACTIVE);
+    const standby = this.#cluster.nodes.find(({ nodeId }) => !hasSeat(roster, nodeId));
+    narrator.say(
+      `${SUPERNODES} supernodes on one Redis and one PostgreSQL: ${names(roster)} are active, ${standby?.nodeId ?? 'nobody'} stands by, ${roster.coordinator} coordinates (epoch ${roster.epoch})`,
+    );
+    await people.join(
+      this.#cluster.nodes.map(({ url }) => url),
+      CLIENTS,
+    );
+    await this.#sayWhereabouts();
+    await people.acquaint();
+    await people.talk();
+    await people.write();
+    const relayed = people.pairs.filter((pair) => pair.relayed).length;
+    narrator.say(
+      `${people.pairs.length} pairs talk, ${relayed} of them over a relay, and everybody writes to their contact twice a second`,
+    );
+    await this.#watch(CALM_MS);
+
+    const blows = [await this.#strike('coordinator', roster.coordinator)];
+    await this.#watch(CALM_MS);
+    blows.push(await this.#strike('home', await this.#busiestHome()));
+    await this.#watch(CALM_MS);
+
+    const messages = await this.#countMessages();
+    const ok = [
+      ...blows.map((blow) => judgeBlow(narrator, blow)),
+      judgeMessages(narrator, messages),
+      narrator.check(
+        this.#flaps === 0,
+        `presence: ${this.#flaps} times somebody was shown as offline who was there`,
+      ),
+    ].every(Boolean);
+    return { ok, supernodes: SUPERNODES, clients: CLIENTS, blows, messages, presenceFlaps: this.#flaps };
+  }
+
+  async #strike(killed: BlowResult['killed'], nodeId: string): Promise<BlowResult> {
+    const before = await this.#people.whereabouts();
+    const node = this.#cluster.node(nodeId);
+    const isThere = (url: string | null): boolean => url === node.url;
+    const through = relayedAt(
+      this.#people.pairs,
+      new Set(before.filter(({ url }) => isThere(url)).map(({ userId }) => userId)),
+    );
+    const affected = before.filter(({ url }) => isThere(url)).length;
+    this.#narrator.title(
+      `SIGKILL: ${nodeId}, ${killed === 'home' ? 'home' : 'coordinator and home'} of ${affected}`,
+    );
+    await this.#people.begin();
+    const killedAt = machineClockMs();
+    await node.kill();
+    const roster = this.#cluster
+      .untilRoster(
+        'a roster without it',
+        (one) => !hasSeat(one, nodeId) && one.coordinator !== nodeId,
+        HEAL_MS,
+      )
+      .then((found) => {
+        const rosterMs = machineClockMs() - killedAt;
+        this.#narrator.say(
+          `${found.coordinator} coordinates; roster of epoch ${found.epoch} after ${rosterMs.toFixed(0)} ms: ${names(found)}`,
+        );
+        return { rosterMs, coordinator: found.coordinator };
+      })
+      .catch(() => ({ rosterMs: null, coordinator: null }));
+    const reHomed = await this.#untilHealed(killedAt);
+    const { rosterMs, coordinator } = await roster;
+    const { untouched, throughLostRelay } = await this.#tallyConversations(through);
+    return { killed, nodeId, rosterMs, coordinator, ...reHomed, untouched, throughLostRelay };
+  }
+
+  /** Until everybody is online and sees everybody, or the time is over. */
+  async #untilHealed(killedAt: number): Promise<Pick<BlowResult, 'reHomed' | 'lastReHomedMs'>> {
+    let reHomed = 0;
+    let lastAt = killedAt;
+    for (;;) {
+      await delay(POLL_MS);
+      const news = await this.#tell();
+      reHomed += news.length;
+      lastAt = Math.max(lastAt, ...news);
+      const away = (await this.#people.whereabouts()).filter(
+        ({ isOnline, url, notSeen }) => !isOnline || notSeen.length > 0 || !this.#isRunningAt(url),
+      );
+      if (away.length === 0) return { reHomed, lastReHomedMs: lastAt - killedAt };
+      if (machineClockMs() - killedAt > HEAL_MS) {
+        this.#narrator.say(
+          `not back, or not seeing their contact, after ${HEAL_MS / 1_000} s: ${away.map(({ name }) => name).join(', ')}`,
+        );
+        return { reHomed, lastReHomedMs: null };
+      }
+    }
+  }
+
+  #isRunningAt(url: string | null): boolean {
+    return this.#cluster.nodes.some((node) => node.url === url && node.isRunning);
+  }
+
+  async #watch(ms: number): Promise<void> {
+    const end = machineClockMs() + ms;
+    while (machineClockMs() < end) {
+      await delay(POLL_MS);
+      await this.#tell();
+    }
+  }
+
+  /** Says what happened meanwhile; gives the instants at which clients came back. */
+  async #tell(): Promise<readonly number[]> {
+    const { reHomed, offline, paths } = await this.#people.news();
+    for (const { name, lostAt, onlineAt, url } of reHomed) {
+      const home = this.#cluster.node(url).nodeId;
+      this.#narrator.say(
+        `${name} is at ${home} now, ${(onlineAt - lostAt).toFixed(0)} ms after it lost its home`,
+      );
+    }
+    for (const { name, userId } of offline)
+      this.#narrator.say(`${name} sees ${this.#people.nameOf(userId)} offline`);
+    for (const { name, path } of paths) this.#narrator.say(`${name}: the path is ${path} now`);
+    this.#flaps += offline.length;
+    return reHomed.map(({ onlineAt }) => onlineAt);
+  }
+
+  async #tallyConversations(
+    throughLost: ReadonlySet<string>,
+  ): Promise<Pick<BlowResult, 'untouched' | 'throughLostRelay'>> {
+    const all = await this.#people.conversations();
+    const tally = (isLost: boolean): BlowResult['untouched'] => {
+      const some = all.filter(({ name }) => throughLost.has(name) === isLost);
+      const broken = some.filter((one) => one.broken !== null);
+      for (const one of broken)
+        this.#narrator.say(`the ${one.kind} of ${one.name} broke: ${one.broken ?? ''}`);
+      const longestGapMs = Math.max(0, ...some.map((one) => one.longestGapMs));
+      return { count: some.length, broken: broken.length, longestGapMs };
+    };
+    return { untouched: tally(false), throughLostRelay: tally(true) };
+  }
+
+  async #countMessages(): Promise<ClusterDemoResult['messages']> {
+    const stored = await this.#people.stored();
+    const end = machineClockMs() + ARRIVE_MS;
+    for (;;) {
+      const counts = new Map<string, number>();
+      for (const { id, userId } of await this.#people.received())
+        counts.set(`${id} ${userId}`, (counts.get(`${id} ${userId}`) ?? 0) + 1);
+      const copies = stored.map(({ id, to }) => counts.get(`${id} ${to}`) ?? 0);
+      const lost = copies.filter((count) => count === 0).length;
+      if (lost === 0 || machineClockMs() > end) {
+        const receivedOnce = copies.filter((count) => count === 1).length;
+        const duplicates = [...counts.values()].filter((count) => count > 1).length;
+        return { stored: stored.length, receivedOnce, lost, duplicates };
+      }
+      await delay(POLL_MS);
+    }
+  }
+
+  /** The supernode that most relayed sessions are at; not the one that was started last. */
+  async #busiestHome(): Promise<string> {
+    const homes = new Map<string, number>();
+    const relayed = new Set(
+      this.#people.pairs.filter((pair) => pair.relayed).map(({ callee }) => callee.userId),
+    );
+    for (const { url, userId } of await this.#people.whereabouts())
+      if (url !== null) homes.set(url, (homes.get(url) ?? 0) + (relayed.has(userId) ? CLIENTS : 1));
+    const [busiest] = [...homes].sort(([, a], [, b]) => b - a);
+    return this.#cluster.node(busiest?.[0] ?? '').nodeId;
+  }
+
+  async #sayWhereabouts(): Promise<void> {
+    const homes = new Map<string, number>();
+    for (const { url } of await this.#people.whereabouts()) {
+      const home = url === null ? 'nowhere' : this.#cluster.node(url).nodeId;
+      homes.set(home, (homes.get(home) ?? 0) + 1);
+    }
+    const shares = [...homes].sort().map(([home, count]) => `${count} at ${home}`);
+    this.#narrator.say(`${CLIENTS} edge clients are connected: ${shares.join(', ')}`);
+  }
+}
+
+const FAILED: ClusterDemoResult = {
+  ok: false,
+  supernodes: 0,
+  clients: 0,
+  blows: [],
+  messages: { stored: 0, receivedOnce: 0, lost: 0, duplicates: 0 },
+  presenceFlaps: 0,
+};
+
+function hasSeat({ seats }: ObservedRoster, nodeId: string): boolean {
+  return seats.some((seat) => seat.nodeId === nodeId);
+}
+
+function names({ seats }: ObservedRoster): string {
+  return seats
+    .map(({ nodeId }) => nodeId)
+    .sort()
+    .join(', ');
+}
