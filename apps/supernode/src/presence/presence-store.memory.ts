@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TenantId, UserId } from '@parley/protocol';
 import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
+import { requiredTenure } from '../cluster/required-tenure.ts';
 import { slotOf, type Slot } from '../cluster/slot.ts';
-import { SupernodeError } from '../errors.ts';
 import { userKey, type DeviceAddress } from '../identity/caller.ts';
 import type {
   DevicePresence,
@@ -79,14 +79,11 @@ export class MemoryPresenceStore implements PresenceStore {
       .map(({ device: { tenant, userId } }) => ({ tenant, userId }));
   }
 
-  private write(tenant: TenantId, userId: UserId, change: () => void): Promise<void> {
-    if (!this.ownership.tenureOf(tenant, userId)) return Promise.reject(notOwner());
+  // Async, so that a missing tenure rejects and does not throw.
+  private async write(tenant: TenantId, userId: UserId, change: () => void): Promise<void> {
+    requiredTenure(this.ownership, tenant, userId);
     this.counter += 1;
     change();
     return Promise.resolve();
   }
-}
-
-function notOwner(): SupernodeError {
-  return new SupernodeError('SN_NOT_OWNER', 'This supernode is not the home of the user.');
 }

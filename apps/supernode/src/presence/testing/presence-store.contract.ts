@@ -15,7 +15,11 @@ const addressOf = ({ tenant, userId, deviceId }: DeviceAddress): DeviceAddress =
   deviceId,
 });
 
-const presence = (user: string, device: string, over: Partial<DevicePresence> = {}): DevicePresence => ({
+export const presenceOf = (
+  user: string,
+  device: string,
+  over: Partial<DevicePresence> = {},
+): DevicePresence => ({
   device: addressOf(callerNamed(user, device)),
   state: 'online',
   present: true,
@@ -33,17 +37,17 @@ export function presenceStoreContract(make: (ownership: HomeOf) => PresenceStore
 
   it('keeps each device of a user', async () => {
     const store = make(home);
-    await store.put(presence('alice', 'phone'));
-    await store.put(presence('alice', 'laptop'));
+    await store.put(presenceOf('alice', 'phone'));
+    await store.put(presenceOf('alice', 'laptop'));
     expect(await store.devicesOf(tenant, userId)).toHaveLength(2);
   });
 
   it('replaces what a device had before', async () => {
     const store = make(home);
-    await store.put(presence('alice', 'phone'));
-    await store.put(presence('alice', 'phone', { state: 'busy', statusText: 'in a call', asOf: 7 }));
+    await store.put(presenceOf('alice', 'phone'));
+    await store.put(presenceOf('alice', 'phone', { state: 'busy', statusText: 'in a call', asOf: 7 }));
     expect(await store.devicesOf(tenant, userId)).toEqual([
-      presence('alice', 'phone', { state: 'busy', statusText: 'in a call', asOf: 7 }),
+      presenceOf('alice', 'phone', { state: 'busy', statusText: 'in a call', asOf: 7 }),
     ]);
   });
 
@@ -52,7 +56,7 @@ export function presenceStoreContract(make: (ownership: HomeOf) => PresenceStore
     const version = async () => (await store.read(tenant, userId)).version;
     const versions = [await version()];
     for (let round = 0; round < 3; round += 1) {
-      await store.put(presence('alice', 'phone'));
+      await store.put(presenceOf('alice', 'phone'));
       versions.push(await version());
       await store.remove(callerNamed('alice', 'phone'));
       versions.push(await version());
@@ -65,15 +69,15 @@ export function presenceStoreContract(make: (ownership: HomeOf) => PresenceStore
 
   it('refuses to write for a user whose home is elsewhere', async () => {
     const store = make({ tenureOf: () => undefined });
-    await expect(store.put(presence('alice', 'phone'))).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
+    await expect(store.put(presenceOf('alice', 'phone'))).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
     await expect(store.remove(callerNamed('alice', 'phone'))).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
     expect(await store.devicesOf(tenant, userId)).toEqual([]);
   });
 
   it('names the users of a slot', async () => {
     const store = make(home);
-    for (const device of ['phone', 'laptop']) await store.put(presence('alice', device));
-    await store.put(presence('bob', 'phone'));
+    for (const device of ['phone', 'laptop']) await store.put(presenceOf('alice', device));
+    await store.put(presenceOf('bob', 'phone'));
     expect(await store.usersOfSlot(slotOf(tenant, userId))).toEqual([{ tenant, userId }]);
     await store.remove(callerNamed('alice', 'phone'));
     expect(await store.usersOfSlot(slotOf(tenant, userId))).toEqual([{ tenant, userId }]);
@@ -83,7 +87,7 @@ export function presenceStoreContract(make: (ownership: HomeOf) => PresenceStore
 
   it('forgets a removed device and a user without devices', async () => {
     const store = make(home);
-    await store.put(presence('alice', 'phone'));
+    await store.put(presenceOf('alice', 'phone'));
     await store.remove(callerNamed('alice', 'phone'));
     expect(await store.devicesOf(tenant, userId)).toEqual([]);
     expect(await store.users({ tenant, limit: 10 })).toEqual([]);
@@ -91,9 +95,9 @@ export function presenceStoreContract(make: (ownership: HomeOf) => PresenceStore
 
   it('pages over the users of one tenant in the order of their ids', async () => {
     const store = make(home);
-    for (const user of ['carol', 'alice', 'bob']) await store.put(presence(user, 'phone'));
+    for (const user of ['carol', 'alice', 'bob']) await store.put(presenceOf(user, 'phone'));
     const foreign = callerNamed('dave', 'phone', 'other' as typeof tenant);
-    await store.put({ ...presence('dave', 'phone'), device: foreign });
+    await store.put({ ...presenceOf('dave', 'phone'), device: foreign });
     const first = await store.users({ tenant, limit: 2 });
     expect(first).toEqual(['alice', 'bob']);
     expect(await store.users({ tenant, limit: 2, after: first[1]! })).toEqual(['carol']);

@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Ownership } from '../cluster/ownership.port.ts';
+import { slotOf } from '../cluster/slot.ts';
+import { callerNamed } from '../identity/testing/callers.ts';
+import { describeRedis } from '../redis/testing/describe-redis.ts';
+import { RedisPresenceStore } from './presence-store.redis.ts';
+import { presenceOf, presenceStoreContract } from './testing/presence-store.contract.ts';
+import { watchStoreContract } from './testing/watch-store.contract.ts';
+import { RedisWatchStore } from './watch-store.redis.ts';
+
+const homeSince = (epoch: number): Pick<Ownership, 'tenureOf'> => ({
+  tenureOf: (tenant, userId) => ({ slot: slotOf(tenant, userId), epoch }),
+});
+
+const alice = callerNamed('alice');
+const bob = callerNamed('bob');
+const { tenant, userId } = alice;
+
+describeRedis('RedisPresenceStore', (lab) => {
+  presenceStoreContract((ownership) => new RedisPresenceStore(lab.connection, lab.freshKeys(), ownership));
+
+  describe('› fencing', () => {
+    it('refuses an owner that was outranked, whatever it still believes', async () => {
+      const keys = lab.freshKeys();
+      const [old, fresh] = [4, 5].map(
+        (epoch) => new RedisPresenceStore(lab.connection, keys, homeSince(epoch)),
+      );
+      await old!.put(presenceOf('alice', 'phone'));
+      const before = await old!.read(tenant, userId);
+      await fresh!.put(presenceOf('alice', 'phone', { state: 'busy' }));
+
+      const stale = presenceOf('alice', 'phone', { state: 'away' });
+      await expect(old!.put(stale)).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
+      await expect(old!.remove(alice)).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
+      await expect(old!.renew(tenant, userId)).rejects.toMatchObject({ code: 'SN_NOT_OWNER' });
+
+      const seen = await new RedisPresenceStore(lab.connection, keys, { tenureOf: () => undefined }).read(
+        tenant,
+        userId,
+      );
+      expect(seen.devices).toEqual([presenceOf('alice', 'phone', { state: 'busy' })]);
+      expect(seen.version.epoch).toBe(5);
+      expect(before.version.epoch).toBe(4);
+    });
+  });
+
+  it('leaves nothing but the counter of a user who left, and that not for ever', async () => {
+    const keys = lab.freshKeys();
+    const store = new RedisPresenceStore(lab.connection, keys, homeSince(1));
+    await store.put(presenceOf('alice', 'phone'));
+    await store.put(presenceOf('alice', 'laptop'));
+    expect(lab.stored(keys)).toHaveLength(3);
+    expect(lab.storedForEver(keys)).toEqual([]);
+
+    await store.remove(callerNamed('alice', 'phone'));
+    await store.remove(callerNamed('alice', 'laptop'));
+
+    expect(lab.stored(keys)).toEqual([expect.stringMatching(/\}:presence:default alice$/)]);
+    expect(lab.storedForEver(keys)).toEqual([]);
+  });
+
+  it('leaves users out of the list whose presence is gone, and lists again who was forgotten', async () => {
+    const { server, connection } = lab;
+    const keys = lab.freshKeys();
+    const store = new RedisPresenceStore(connection, keys, homeSince(1));
+    for (const user of ['alice', 'bob', 'carol']) await store.put(presenceOf(user, 'phone'));
+    server.cli('DEL', keys.presentUsers(slotOf(tenant, userId)));
+    expect(await store.users({ tenant, limit: 2 })).toEqual(['bob', 'carol']);
+    expect(
+      await connection.command(keys.presentUsersOf(tenant), ['ZCARD', keys.presentUsersOf(tenant)]),
+    ).toBe(2);
+
+    await store.renew(tenant, userId);
+    expect(await store.users({ tenant, limit: 2 })).toEqual(['alice', 'bob']);
+  });
+});
+
+describeRedis('RedisWatchStore', (lab) => {
+  watchStoreContract(() => new RedisWatchStore(lab.connection, lab.freshKeys(), homeSince(1)));
+
+  it('takes no watch from an owner that was outranked', async () => {
+    const keys = lab.freshKeys();
+    const [old, fresh] = [4, 5].map((epoch) => new RedisWatchStore(lab.connection, keys, homeSince(epoch)));
+    await fresh!.watch(bob, [alice.userId], 10);
+
+    const refused = { code: 'SN_NOT_OWNER' };
+    await expect(old!.watch(bob, [bob.userId], 10)).rejects.toMatchObject(refused);
+    await expect(old!.unwatch(bob, [alice.userId])).rejects.toMatchObject(refused);
+    await expect(old!.unwatchAll(bob)).rejects.toMatchObject(refused);
+    await expect(old!.renew(bob)).rejects.toMatchObject(refused);
+    expect(await fresh!.watchersOf(tenant, alice.userId)).toHaveLength(1);
+    expect(await fresh!.watchersOf(tenant, bob.userId)).toEqual([]);
+  });
+
+  it('leaves nothing of a device that watches nobody', async () => {
+    const keys = lab.freshKeys();
+    const store = new RedisWatchStore(lab.connection, keys, homeSince(1));
+    await store.watch(bob, [alice.userId, callerNamed('carol').userId], 10);
+    expect(lab.stored(keys)).toHaveLength(3);
+    expect(lab.storedForEver(keys)).toEqual([]);
+    await store.unwatchAll(bob);
+    expect(lab.stored(keys)).toEqual([]);
+  });
+});

@@ -1,0 +1,97 @@
+import { createClient, createCluster } from 'redis';
+import type { RedisPlace } from './redis-url.ts';
+
+/** One server or a Redis Cluster, as far as a connection cares. */
+export interface RedisBackend {
+  /** Whether commands are sent at all; without it they fail at once. */
+  readonly isReady: boolean;
+  connect(): Promise<void>;
+  /** @param key - decides the server where there are several */
+  send(key: string | undefined, command: readonly string[]): Promise<unknown>;
+  publish(channel: string, message: string): Promise<unknown>;
+  /** Lasts until {@link destroy}, over every loss of the connection. */
+  subscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  unsubscribe(channel: string): Promise<void>;
+  /** At once: what waits for an answer fails. */
+  destroy(): void;
+}
+
+export interface BackendEvents {
+  /** May be called often, and while nothing is wrong any more. */
+  readonly onError: (error: Error) => void;
+  readonly onReady: () => void;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 2_000;
+
+/** Grows to two seconds, and at random, so that all supernodes do not come back in the same moment. */
+export function reconnectDelay(retries: number, random: () => number): number {
+  const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(retries, 10));
+  return FIRST_RETRY_MS / 2 + random() * longest;
+}
+
+export function openBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
+  return place.kind === 'cluster' ? clusterBackend(place, events) : singleBackend(place, events);
+}
+
+function clientOptions(place: RedisPlace) {
+  const socket = {
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    reconnectStrategy: (retries: number) => reconnectDelay(retries, Math.random),
+  };
+  return {
+    // A command that waits for a connection would be executed when nobody wants it any more.
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: 'disabled' as const,
+    socket: place.isTls ? { ...socket, tls: true as const } : socket,
+    ...(place.username !== undefined && { username: place.username }),
+    ...(place.password !== undefined && { password: place.password }),
+    ...(place.database !== undefined && { database: place.database }),
+  };
+}
+
+function singleBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
+  const client = createClient({ ...clientOptions(place), url: place.servers[0] });
+  client.on('error', events.onError);
+  client.on('ready', events.onReady);
+  return {
+    get isReady() {
+      return client.isReady;
+    },
+    connect: async () => {
+      await client.connect();
+    },
+    send: (_key, command) => client.sendCommand([...command]),
+    publish: (channel, message) => client.publish(channel, message),
+    subscribe: (channel, listener) => client.subscribe(channel, listener),
+    unsubscribe: (channel) => client.unsubscribe(channel),
+    destroy: () => client.destroy(),
+  };
+}
+
+function clusterBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
+  const cluster = createCluster({
+    rootNodes: place.servers.map((url) => ({ url })),
+    defaults: clientOptions(place),
+  });
+  cluster.on('error', events.onError);
+  cluster.on('node-error', events.onError);
+  cluster.on('node-ready', events.onReady);
+  return {
+    get isReady() {
+      return cluster.isReady;
+    },
+    connect: async () => {
+      await cluster.connect();
+    },
+    send: (key, command) => cluster.sendCommand(key, false, [...command]),
+    // Sharded: a plain PUBLISH goes to every server of the cluster.
+    publish: (channel, message) => cluster.sPublish(channel, message),
+    subscribe: (channel, listener) => cluster.sSubscribe(channel, listener),
+    unsubscribe: (channel) => cluster.sUnsubscribe(channel),
+    destroy: () => cluster.destroy(),
+  };
+}

@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import type { DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
+import { slotOf, type Slot } from '../cluster/slot.ts';
+import { userKey, type DeviceAddress } from '../identity/caller.ts';
+
+/**
+ * The name of every key in Redis, and when it goes. All begin with `parley:` and the id of the cluster, so that clusters may share
+ * a server. What one script touches shares a hash tag, `{…}`, so that it is on one server of a Redis Cluster.
+ */
+export class RedisKeys {
+  /** What all names of the cluster begin with. */
+  readonly prefix: string;
+
+  constructor(cluster: string) {
+    this.prefix = `parley:${cluster}`;
+  }
+
+  /** Highest epoch seen of a slot. No expiry: the slot owns it, of which there are `SLOT_COUNT`. */
+  fence(slot: Slot): string {
+    return this.ofSlot(slot, 'fence');
+  }
+
+  /**
+   * Hash: the presence of each device of a user. Renewed by the user's home; goes two days after the last write, and an hour
+   * after the last device.
+   */
+  presence(tenant: TenantId, userId: UserId): string {
+    return this.ofSlot(slotOf(tenant, userId), `presence:${userKey(tenant, userId)}`);
+  }
+
+  /** Set: users of a slot with a stored device. Renewed by every write in the slot; goes two days after the last. */
+  presentUsers(slot: Slot): string {
+    return this.ofSlot(slot, 'present');
+  }
+
+  /** Sorted set by name: users of a tenant with a stored device. Renewed by every sign-in; goes two days after the last. */
+  presentUsersOf(tenant: TenantId): string {
+    return `${this.prefix}:present:${tenant}`;
+  }
+
+  /** Set: users whom a device watches. Renewed by the device's home; goes a week after the last write. */
+  watched(device: DeviceAddress): string {
+    return this.ofSlot(slotOf(device.tenant, device.userId), `watched:${addressOf(device)}`);
+  }
+
+  /** Set: devices that watch a user. Renewed by the homes of those devices; goes a week after the last of that. */
+  watchers(tenant: TenantId, userId: UserId): string {
+    return this.ofSlot(slotOf(tenant, userId), `watchers:${userKey(tenant, userId)}`);
+  }
+
+  /** Hash: where a device's events stand. Renewed by every heartbeat of its connection; goes with the resume window. */
+  resume(device: DeviceAddress): string {
+    return this.ofSlot(slotOf(device.tenant, device.userId), `resume:${addressOf(device)}`);
+  }
+
+  /** List: the events themselves. Goes with the resume record. */
+  resumeEvents(device: DeviceAddress): string {
+    return this.ofSlot(slotOf(device.tenant, device.userId), `resume-events:${addressOf(device)}`);
+  }
+
+  /** Set: devices of a user with a resume record. Goes with the last of them. */
+  resumableDevices(tenant: TenantId, userId: UserId): string {
+    return this.ofSlot(slotOf(tenant, userId), `resumable:${userKey(tenant, userId)}`);
+  }
+
+  /** String: the device that a resume token was given to. Renewed with the record; goes some hours after it. */
+  resumeToken(tokenHash: string): string {
+    return `${this.prefix}:resume-token:${tokenHash}`;
+  }
+
+  /** Sorted set by expiry: resources that a device offers. Goes with the last of them. */
+  offeredBy(device: DeviceAddress): string {
+    return this.ofSlot(slotOf(device.tenant, device.userId), `offers:${addressOf(device)}`);
+  }
+
+  /** Sorted set by expiry: devices that offer a resource. Goes with the last of them. */
+  holders(resource: string): string {
+    return `${this.prefix}:{r${digest(resource)}}:holders`;
+  }
+
+  /** Hash: what each of those devices says of it. Goes with the sorted set. */
+  holderFacts(resource: string): string {
+    return `${this.prefix}:{r${digest(resource)}}:facts`;
+  }
+
+  /** Hash: a brokered session. Goes an hour after the session's end. */
+  session(tenant: TenantId, sessionId: SessionId): string {
+    return this.sessionPrefix + sessionMember(tenant, sessionId);
+  }
+
+  /** What precedes a {@link sessionMember} in the key of its record. */
+  get sessionPrefix(): string {
+    return `${this.prefix}:{sessions}:one:`;
+  }
+
+  /** String: when a session id was used. Goes with the replay window. */
+  usedSession(tenant: TenantId, sessionId: SessionId): string {
+    return `${this.prefix}:{sessions}:used:${sessionMember(tenant, sessionId)}`;
+  }
+
+  /** Sorted set by expiry: all sessions. Goes with the last of them. */
+  get sessionExpiries(): string {
+    return `${this.prefix}:{sessions}:expiries`;
+  }
+
+  /** Sorted set in the order of their beginning: sessions that a device takes part in. Goes with the last of them. */
+  sessionsOf(tenant: TenantId, device: DeviceId): string {
+    return `${this.prefix}:{sessions}:of:${tenant} ${device}`;
+  }
+
+  /** Sorted set: open offers of one user to another. Goes with the last of them. */
+  offersBetween(tenant: TenantId, caller: UserId, callee: UserId): string {
+    return `${this.prefix}:{sessions}:between:${tenant} ${caller} ${callee}`;
+  }
+
+  /** Hash: what each supernode publishes of itself. Goes with the last lease. */
+  get nodeRecords(): string {
+    return `${this.prefix}:{members}:records`;
+  }
+
+  /** Sorted set by expiry: the leases of supernodes. Goes with the last lease. */
+  get nodeLeases(): string {
+    return `${this.prefix}:{members}:leases`;
+  }
+
+  /** String: who coordinates. Goes with the lease. */
+  get coordinator(): string {
+    return `${this.prefix}:{members}:coordinator`;
+  }
+
+  /** String: made when Redis was empty, so that a supernode notices that it was emptied. No expiry: the cluster owns it, one. */
+  get birthmark(): string {
+    return `${this.prefix}:birthmark`;
+  }
+
+  /** Channel, not a key: what is sent to one supernode. */
+  linkChannel(nodeId: string): string {
+    return `${this.prefix}:link:${nodeId}`;
+  }
+
+  /** Channel, not a key: a new roster was written. */
+  get rosterChannel(): string {
+    return `${this.prefix}:roster`;
+  }
+
+  private ofSlot(slot: Slot, rest: string): string {
+    return `${this.prefix}:{s${slot}}:${rest}`;
+  }
+}
+
+/** Names a session among those of all tenants; the separator occurs in neither part. */
+export function sessionMember(tenant: TenantId, sessionId: SessionId): string {
+  return `${tenant} ${sessionId}`;
+}
+
+/** Names of resources may be long and hold any character. */
+function digest(resource: string): string {
+  return createHash('sha256').update(resource).digest('base64url');
+}
+
+function addressOf({ tenant, userId, deviceId }: DeviceAddress): string {
+  return `${userKey(tenant, userId)} ${deviceId}`;
+}

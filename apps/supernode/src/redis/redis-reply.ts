@@ -1,0 +1,2 @@
+/** What Redis answers to a command or script; numbers are whole. */
+export type RedisReply = string | number | null | readonly RedisReply[];

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { systemClock } from '../../clock/system-clock.ts';
+import { systemScheduler } from '../../clock/system-scheduler.ts';
+import { Metrics } from '../../observability/metrics.ts';
+import { RedisConnection, type RedisConnectionOptions } from '../redis-connection.redis.ts';
+import { RedisKeys } from '../redis-keys.ts';
+import { hasRedisServer, RedisServer } from './redis-server.ts';
+
+const SILENT = { info: () => undefined, warn: () => undefined };
+
+export function openRedis(
+  url: string,
+  options: Partial<RedisConnectionOptions> = {},
+): Promise<RedisConnection> {
+  return RedisConnection.open({
+    url,
+    birthmark: 'parley:test:birthmark',
+    clock: systemClock,
+    scheduler: systemScheduler,
+    logger: SILENT,
+    metrics: new Metrics({ withProcess: false }),
+    ...options,
+  });
+}
+
+/** What a suite on a real Redis works with. */
+export interface RedisLab {
+  readonly server: RedisServer;
+  readonly connection: RedisConnection;
+  /** Names of a cluster that nobody used before, so that every test begins with nothing. */
+  freshKeys(): RedisKeys;
+  /** What is stored under these names, without the prefix; fences aside, which stay. */
+  stored(keys: RedisKeys): string[];
+  /** Those of them that would stay for ever. */
+  storedForEver(keys: RedisKeys): string[];
+}
+
+/** A suite with a redis-server of its own; skipped, and it says so, where there is none. */
+export function describeRedis(name: string, suite: (lab: RedisLab) => void): void {
+  if (!hasRedisServer()) {
+    describe(name, () => it.skip('needs redis-server, which is not installed', () => undefined));
+    return;
+  }
+  describe(name, () => {
+    let server: RedisServer;
+    let connection: RedisConnection;
+    beforeAll(async () => {
+      server = await RedisServer.start();
+      connection = await openRedis(server.url);
+    });
+    afterAll(async () => {
+      connection.close();
+      await server.stop();
+    });
+    suite({
+      get server() {
+        return server;
+      },
+      get connection() {
+        return connection;
+      },
+      freshKeys: () => new RedisKeys(randomUUID()),
+      stored: (keys) => namesIn(server, keys),
+      storedForEver: (keys) =>
+        namesIn(server, keys).filter((name) => server.cli('PTTL', keys.prefix + name) === '-1'),
+    });
+  });
+}
+
+function namesIn(server: RedisServer, { prefix }: RedisKeys): string[] {
+  const names = server.cli('KEYS', `${prefix}*`).split('\n').filter(Boolean);
+  return names
+    .map((name) => name.slice(prefix.length))
+    .filter((name) => !name.endsWith(':fence'))
+    .sort();
+}
