@@ -8,15 +8,18 @@ const NAT_LAB = [
   { binary: 'nft', package: 'nftables' },
 ];
 const OPENSSL = { binary: 'openssl', package: 'openssl' };
+const REDIS = { binary: 'redis-server', package: 'redis-server', service: 'redis-server' };
 const NEEDED = {
   test: [
     ...NAT_LAB,
     OPENSSL,
     { binary: 'turnserver', package: 'coturn', service: 'coturn' },
     { binary: 'miniupnpd', package: 'miniupnpd-nftables' },
+    REDIS,
   ],
   demo: NAT_LAB,
-  bench: [...NAT_LAB, OPENSSL],
+  'demo-cluster': [REDIS],
+  bench: [...NAT_LAB, OPENSSL, REDIS],
 };
 
 /** Debian keeps administration tools out of an ordinary user's PATH. */
