@@ -1,7 +1,11 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ClockModule } from '../clock/clock.module.ts';
+import { ClusterNotifier } from '../links/cluster-notifier.ts';
+import { LinksModule } from '../links/links.module.ts';
+import { PresenceStoresModule } from '../presence/presence-stores.module.ts';
 import { DeviceChannels } from './device-channels.ts';
+import { LOCAL_DEVICES } from './local-devices.port.ts';
 import { NOTIFIER } from './notifier.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
 import { RESUME_STORE } from './resume-store.port.ts';
@@ -9,13 +13,15 @@ import { UserHomes } from './user-homes.ts';
 
 /** The way to devices, for every concern that has something to tell them; it knows none of them. */
 @Module({
-  imports: [ClockModule],
+  imports: [ClockModule, LinksModule, PresenceStoresModule],
   providers: [
     BackgroundTasks,
     DeviceChannels,
     UserHomes,
     { provide: RESUME_STORE, useClass: MemoryResumeStore },
-    { provide: NOTIFIER, useExisting: DeviceChannels },
+    ClusterNotifier,
+    { provide: LOCAL_DEVICES, useExisting: DeviceChannels },
+    { provide: NOTIFIER, useExisting: ClusterNotifier },
   ],
   exports: [DeviceChannels, UserHomes, NOTIFIER],
 })

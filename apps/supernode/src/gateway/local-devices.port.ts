@@ -31,3 +31,5 @@ export interface LocalDevices {
   /** Linked devices of a user with a live connection now. */
   connectedDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
 }
+
+export const LOCAL_DEVICES = Symbol('LocalDevices');

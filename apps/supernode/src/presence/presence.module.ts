@@ -16,15 +16,13 @@ import { StoredPresenceReader } from './presence-reader.service.ts';
 import { PresenceHistory } from './presence-history.service.ts';
 import { RelationPresence } from './relation-presence.service.ts';
 import { WatchingService } from './watching.service.ts';
-import { MemoryPresenceStore } from './presence-store.memory.ts';
-import { PRESENCE_STORE, WATCH_STORE } from './presence-store.port.ts';
+import { PresenceStoresModule } from './presence-stores.module.ts';
 import { PresenceViews } from './presence-views.service.ts';
 import { PresenceService } from './presence.service.ts';
-import { MemoryWatchStore } from './watch-store.memory.ts';
 
 /** State per device and per user, who watches whom, last seen, history. */
 @Module({
-  imports: [ClockModule, ChannelsModule, ContactsModule],
+  imports: [ClockModule, ChannelsModule, ContactsModule, PresenceStoresModule],
   providers: [
     BackgroundTasks,
     ConnectionPresence,
@@ -36,8 +34,6 @@ import { MemoryWatchStore } from './watch-store.memory.ts';
     PresenceViews,
     RelationPresence,
     WatchingService,
-    { provide: PRESENCE_STORE, useClass: MemoryPresenceStore },
-    { provide: WATCH_STORE, useClass: MemoryWatchStore },
     { provide: PRESENCE_PROFILES, useClass: PrismaPresenceProfiles },
     { provide: PRESENCE_READER, useClass: StoredPresenceReader },
     {
@@ -52,7 +48,7 @@ import { MemoryWatchStore } from './watch-store.memory.ts';
     PresenceViews,
     WatchingService,
     PRESENCE_READER,
-    PRESENCE_STORE,
+    PresenceStoresModule,
   ],
 })
 export class PresenceModule {}

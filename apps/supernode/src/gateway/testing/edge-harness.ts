@@ -9,6 +9,7 @@ import {
   type Signed,
   type Welcome,
 } from '@parley/protocol';
+import { ClusterModule } from '../../cluster/cluster.module.ts';
 import { ConfigModule } from '../../config/config.module.ts';
 import { testConfig } from '../../config/testing/test-config.ts';
 import type { DeviceAddress } from '../../identity/caller.ts';
@@ -90,6 +91,7 @@ export class EdgeHarness {
           health: new HealthRegistry(),
         }),
         DatabaseModule.forRoot(database),
+        ClusterModule.forRoot(config.cluster),
         IdentityModule,
         GatewayModule,
       ],

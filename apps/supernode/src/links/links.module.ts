@@ -1,0 +1,68 @@
+import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ClockModule } from '../clock/clock.module.ts';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { NODE_ID } from '../cluster/node-identity.ts';
+import type { NodeId } from '../cluster/node-record.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { LinkMetrics } from './link-metrics.ts';
+import type { LinkTransport } from './link-transport.port.ts';
+import { ClusterLinks } from './links.service.ts';
+import { LINKS, type Links } from './links.port.ts';
+import { SoleLinks } from './sole-links.ts';
+
+/** How this supernode takes part in the links of a cluster; null for one that is alone. */
+export interface LinkPeering {
+  readonly transport: LinkTransport;
+  /** Grows with each start under this node id. */
+  readonly incarnation: number;
+}
+
+export const LINK_PEERING = Symbol('LinkPeering');
+
+/** Node-to-node messages, to one supernode each and never to all (DESIGN 4 and 5). */
+@Module({
+  imports: [ClockModule],
+  providers: [
+    BackgroundTasks,
+    { provide: LINK_PEERING, useValue: null },
+    { provide: LinkMetrics, useFactory: (metrics: Metrics) => new LinkMetrics(metrics), inject: [Metrics] },
+    {
+      provide: LINKS,
+      inject: [NODE_ID, LINK_PEERING, CLOCK, SCHEDULER, BackgroundTasks, LinkMetrics],
+      useFactory: (
+        nodeId: NodeId,
+        peering: LinkPeering | null,
+        clock: Clock,
+        scheduler: Scheduler,
+        background: BackgroundTasks,
+        metrics: LinkMetrics,
+      ): Links => {
+        if (peering === null) return new SoleLinks(nodeId, background);
+        const { transport, incarnation } = peering;
+        return new ClusterLinks(
+          { nodeId, incarnation },
+          { transport, clock, scheduler, background, metrics },
+        );
+      },
+    },
+  ],
+  exports: [LINKS],
+})
+export class LinksModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    @Inject(LINKS) private readonly links: Links,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.links.onRequest('ping', () => ({ at: this.clock.now() }));
+    if (this.links instanceof ClusterLinks) await this.links.open();
+  }
+
+  /** After the gateway: until then its devices are told what others have to say. */
+  async onApplicationShutdown(): Promise<void> {
+    if (this.links instanceof ClusterLinks) await this.links.shutDown();
+  }
+}
