@@ -1,6 +1,5 @@
 import { SupernodeError } from '../errors.ts';
-import type { Roster } from './roster.ts';
-import { SLOT_COUNT } from './slot.ts';
+import { isWholeRoster, type Roster } from './roster.ts';
 
 /**
  * What a roster says of the slots, as a row holds it: 4,096 owners in two bytes each and as many epochs in four,
@@ -12,10 +11,9 @@ export interface PackedSlots {
 }
 
 /** @throws SupernodeError SN_INVARIANT where not every slot, or none, has an owner */
-export function packSlots({ seats, owners, slotEpochs }: Roster): PackedSlots {
-  const count = seats.length === 0 ? 0 : SLOT_COUNT;
-  const isWhole = owners.length === count && slotEpochs.length === count;
-  if (!isWhole || owners.some((owner) => seats[owner] === undefined))
+export function packSlots(roster: Roster): PackedSlots {
+  const { owners, slotEpochs } = roster;
+  if (!isWholeRoster(roster))
     throw new SupernodeError('SN_INVARIANT', 'A roster does not say for each slot who owns it.');
   return {
     owners: new Uint8Array(Uint16Array.from(owners).buffer),

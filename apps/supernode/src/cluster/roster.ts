@@ -1,6 +1,7 @@
+import { z } from 'zod';
 import { SupernodeError } from '../errors.ts';
 import type { NodeAddresses, NodeId } from './node-record.ts';
-import type { Slot } from './slot.ts';
+import { SLOT_COUNT, type Slot } from './slot.ts';
 
 /** An active supernode in the roster. */
 export interface Seat {
@@ -36,6 +37,24 @@ export const EMPTY_ROSTER: Roster = {
   owners: [],
   slotEpochs: [],
 };
+
+/** Seats as they are stored and sent. */
+export const seatsSchema = z.array(
+  z.object({
+    nodeId: z.string(),
+    incarnation: z.int(),
+    region: z.string(),
+    addresses: z.object({ edge: z.string(), stun: z.string().nullable() }),
+    weight: z.number(),
+  }),
+);
+
+/** Whether every slot has an owner among the seats, or none has where there is no seat. */
+export function isWholeRoster({ seats, owners, slotEpochs }: Roster): boolean {
+  const count = seats.length === 0 ? 0 : SLOT_COUNT;
+  const isCounted = owners.length === count && slotEpochs.length === count;
+  return isCounted && owners.every((owner) => seats[owner] !== undefined);
+}
 
 /** The seat that owns a slot; undefined while nobody does. */
 export function seatOf(roster: Roster, slot: Slot): Seat | undefined {

@@ -1,4 +1,5 @@
 import { LIMITS } from '@parley/protocol';
+import { REDIS_PROTOCOLS } from '../redis/redis-url.ts';
 import { ELECTION_OPTIONS } from './cluster-options.ts';
 import {
   CIDR,
@@ -73,6 +74,26 @@ export const CONFIG_SCHEMA = {
       env: 'SUPERNODE_MESSAGE_REQUESTS_PER_SECOND',
       default: LIMITS.messageRequestsPerSecond,
       doc: 'Messages, reads and acknowledgements of one connection per second, four times as many at once; each message of a batch counts.',
+    }),
+    signInsPerSecond: option(integer({ min: 1, max: 1_000_000 }), {
+      env: 'SUPERNODE_SIGN_INS_PER_SECOND',
+      default: 250,
+      doc: 'Sign-ins that are taken per second, with as many at once; beyond that clients are told when to try again.',
+    }),
+    resumesPerSecond: option(integer({ min: 1, max: 1_000_000 }), {
+      env: 'SUPERNODE_RESUMES_PER_SECOND',
+      default: 1000,
+      doc: 'The same for clients that come back within the resume window, which cost less.',
+    }),
+    maxSignInsUnderWay: option(integer({ min: 1, max: 100_000 }), {
+      env: 'SUPERNODE_SIGN_INS_UNDER_WAY',
+      default: 64,
+      doc: 'Sign-ins, resumes and searches that are worked on at one time; others wait, resumes first and searches last.',
+    }),
+    warmUpSeconds: option(integer({ min: 0, max: 3600 }), {
+      env: 'SUPERNODE_WARM_UP_SECONDS',
+      default: 60,
+      doc: 'Time over which a freshly started supernode of a cluster comes from a tenth of these rates to all of them.',
     }),
     drainSeconds: option(integer({ min: 0, max: 3600 }), {
       env: 'SUPERNODE_DRAIN_SECONDS',
@@ -215,7 +236,7 @@ export const CONFIG_SCHEMA = {
       sensitive: true,
     },
     redisUrl: {
-      ...optional(url(['redis:', 'rediss:']), {
+      ...optional(url(REDIS_PROTOCOLS), {
         env: 'REDIS_URL',
         doc: 'Redis that the supernodes of a cluster share, together with DATABASE_URL. Without it a supernode runs alone.',
       }),

@@ -4,7 +4,7 @@ import type { AuditRecord } from '../admin/audit.ts';
 import { packSlots, unpackSlots } from '../cluster/packed-slots.ts';
 import type { DecisionReason } from '../cluster/core/decision.ts';
 import type { ScoreTerms } from '../cluster/core/score.ts';
-import { EMPTY_ROSTER, requireHigherEpoch, type Roster } from '../cluster/roster.ts';
+import { EMPTY_ROSTER, requireHigherEpoch, seatsSchema, type Roster } from '../cluster/roster.ts';
 import {
   KEPT_DECISIONS,
   NO_CONTROLS,
@@ -26,15 +26,6 @@ const INCARNATION_KEY = 'node-incarnation';
 /** A coordinator that waits longer than that for the database may not act on what it hears. */
 const TIMEOUT_MS = 2_000;
 
-const seatsSchema = z.array(
-  z.object({
-    nodeId: z.string(),
-    incarnation: z.int(),
-    region: z.string(),
-    addresses: z.object({ edge: z.string(), stun: z.string().nullable() }),
-    weight: z.number(),
-  }),
-);
 const controlsSchema = z.object({
   isFrozen: z.boolean(),
   pins: z.record(z.string(), z.enum(['active', 'standby'])),
