@@ -3,10 +3,9 @@ import type { Ownership } from '../cluster/ownership.port.ts';
 import { requiredTenure } from '../cluster/required-tenure.ts';
 import { slotOf, type Slot } from '../cluster/slot.ts';
 import { userKey, type DeviceAddress } from '../identity/caller.ts';
-import type { RedisConnection } from '../redis/redis-connection.redis.ts';
+import type { RedisCommands, RedisReply } from '../redis/redis-commands.ts';
 import type { RedisKeys } from '../redis/redis-keys.ts';
 import { listOf, numberOf, textsOf } from '../redis/redis-replies.ts';
-import type { RedisReply } from '../redis/redis-reply.ts';
 import type { RedisScript } from '../redis/redis-script.ts';
 import { PUT_PRESENCE, READ_PRESENCE, REMOVE_PRESENCE, RENEW_PRESENCE } from './presence-scripts.ts';
 import type {
@@ -27,7 +26,7 @@ const DEVICE_FIELD = 'd:';
 /** Presence of all users of a cluster. Every write takes one round trip; the first and the last device of a user take two. */
 export class RedisPresenceStore implements PresenceStore {
   constructor(
-    private readonly redis: RedisConnection,
+    private readonly redis: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly ownership: Pick<Ownership, 'tenureOf'>,
   ) {}

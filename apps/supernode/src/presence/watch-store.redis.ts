@@ -2,10 +2,9 @@ import { deviceIdSchema, userIdSchema, type DeviceId, type TenantId, type UserId
 import type { Ownership } from '../cluster/ownership.port.ts';
 import { requiredTenure } from '../cluster/required-tenure.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
-import type { RedisConnection } from '../redis/redis-connection.redis.ts';
+import type { RedisCommands, RedisReply } from '../redis/redis-commands.ts';
 import type { RedisKeys } from '../redis/redis-keys.ts';
 import { textsOf } from '../redis/redis-replies.ts';
-import type { RedisReply } from '../redis/redis-reply.ts';
 import type { RedisScript } from '../redis/redis-script.ts';
 import type { WatchStore } from './presence-store.port.ts';
 import { ADD_WATCHER, UNWATCH, WATCH, WATCHED } from './watch-scripts.ts';
@@ -20,7 +19,7 @@ const STORED_MS = 7 * 24 * 3600_000;
  */
 export class RedisWatchStore implements WatchStore {
   constructor(
-    private readonly redis: RedisConnection,
+    private readonly redis: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly ownership: Pick<Ownership, 'tenureOf'>,
   ) {}

@@ -7,7 +7,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { openBackend, type RedisBackend } from './redis-backend.redis.ts';
 import { isUnknownScript, redisError } from './redis-errors.redis.ts';
 import { RedisMetrics } from './redis-metrics.ts';
-import type { RedisReply } from './redis-reply.ts';
+import type { RedisCommands, RedisReply } from './redis-commands.ts';
 import type { RedisScript } from './redis-script.ts';
 import { parseRedisUrl, type RedisPlace } from './redis-url.ts';
 
@@ -37,7 +37,7 @@ type Listener<Args extends unknown[]> = (...args: Args) => void;
  * The one connection of a supernode to Redis. A command is sent once: it is answered, or fails with SN_REDIS_UNREACHABLE within the
  * deadline, and then nobody knows whether it was done. While Redis is away commands fail at once.
  */
-export class RedisConnection {
+export class RedisConnection implements RedisCommands {
   private readonly metrics: RedisMetrics;
   private backend: RedisBackend;
   private readonly listeners = new Map<string, Listener<[string]>>();
@@ -87,11 +87,6 @@ export class RedisConnection {
     this.emptiedListeners.push(listener);
   }
 
-  /**
-   * Runs a script whose `keys` share a hash tag.
-   *
-   * @throws SupernodeError SN_REDIS_UNREACHABLE, SN_NOT_OWNER, SN_REDIS_REFUSED
-   */
   async run(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<RedisReply> {
     const rest = [String(keys.length), ...keys, ...args];
     return this.measured(script.name, async () => {
@@ -104,7 +99,6 @@ export class RedisConnection {
     });
   }
 
-  /** Sends one command on one key: `['GET', key]`. */
   async command(key: string, command: readonly [string, ...string[]]): Promise<RedisReply> {
     return this.measured(command[0].toLowerCase(), () => this.send(key, command));
   }

@@ -1,5 +1,5 @@
 import { SupernodeError } from '../errors.ts';
-import type { RedisReply } from './redis-reply.ts';
+import type { RedisReply } from './redis-commands.ts';
 
 /** Replies of scripts, read as what the script gives; anything else is a bug of ours. */
 export function numberOf(reply: RedisReply | undefined): number {

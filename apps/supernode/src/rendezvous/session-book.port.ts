@@ -1,7 +1,7 @@
 import type { DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
 import type { BrokeredSession, SessionState } from './brokered-session.ts';
 
-/** Live state of brokered sessions; kept by the home supernode of the callee. */
+/** Live state of brokered sessions. Any supernode may change any of them: each has users of two homes. */
 export interface SessionBook {
   /** False when this session id is in the book already, or was within the replay window. */
   open(session: BrokeredSession, now: number): Promise<boolean>;

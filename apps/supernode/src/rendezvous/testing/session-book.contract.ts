@@ -5,9 +5,10 @@ import type { SessionBook } from '../session-book.port.ts';
 
 const alice = callerNamed('alice');
 const bob = callerNamed('bob');
-const idOf = (n: number) => sessionIdSchema.parse(Buffer.alloc(16, n).toString('base64url'));
+export const idOf = (n: number) =>
+  sessionIdSchema.parse(Buffer.alloc(16, String(n).padStart(16)).toString('base64url'));
 
-const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSession => ({
+export const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSession => ({
   tenant: alice.tenant,
   sessionId: idOf(n),
   state: 'offered',
@@ -24,7 +25,7 @@ const session = (n: number, over: Partial<BrokeredSession> = {}): BrokeredSessio
   ...over,
 });
 
-const ringing: BrokeredCall = {
+export const ringing: BrokeredCall = {
   callee: bob.userId,
   media: ['audio'],
   startedAt: 0,
