@@ -6,6 +6,7 @@ import { callerNamed } from '../identity/testing/callers.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { MemoryPresenceStore } from '../presence/presence-store.memory.ts';
 import { ClusterNotifier } from './cluster-notifier.ts';
+import { HomeLinks } from './home-links.ts';
 import { LinkMetrics } from './link-metrics.ts';
 import { MemoryLinkNetwork } from './link-transport.memory.ts';
 import { ClusterLinks } from './links.service.ts';
@@ -36,7 +37,13 @@ async function twoHomes() {
     );
     await links.open();
     const local = new RecordingDevices();
-    const notifier = new ClusterNotifier(local, ownership, links, stored, time, time, metrics);
+    const notifier = new ClusterNotifier(
+      local,
+      new HomeLinks(ownership, links, time, time, metrics),
+      links,
+      stored,
+      time,
+    );
     notifier.onModuleInit();
     return { ownership, links, local, notifier, metrics };
   };
@@ -131,7 +138,7 @@ describe('ClusterNotifier', () => {
     a.notifier.notifyDevice(bob, 'account.devices-changed', NEWS);
     await elapse(20_000);
     expect((await a.metrics.exposition()).body).toContain(
-      'parley_drops_total{component="notifier",reason="no-home"} 1',
+      'parley_drops_total{component="home-links",reason="no-home"} 1',
     );
   });
 });

@@ -6,6 +6,7 @@ import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { NODE_ID } from '../cluster/node-identity.ts';
 import type { NodeId } from '../cluster/node-record.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { HomeLinks } from './home-links.ts';
 import { LinkMetrics } from './link-metrics.ts';
 import type { LinkTransport } from './link-transport.port.ts';
 import { ClusterLinks } from './links.service.ts';
@@ -26,6 +27,7 @@ export const LINK_PEERING = Symbol('LinkPeering');
   imports: [ClockModule],
   providers: [
     BackgroundTasks,
+    HomeLinks,
     { provide: LINK_PEERING, useValue: null },
     { provide: LinkMetrics, useFactory: (metrics: Metrics) => new LinkMetrics(metrics), inject: [Metrics] },
     {
@@ -48,7 +50,7 @@ export const LINK_PEERING = Symbol('LinkPeering');
       },
     },
   ],
-  exports: [LINKS],
+  exports: [HomeLinks, LINKS],
 })
 export class LinksModule implements OnModuleInit, OnApplicationShutdown {
   constructor(
