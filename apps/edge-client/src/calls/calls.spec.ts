@@ -1,8 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { IcePath } from '@parley/nat/node';
 import { glareWinner, type ClientRequestName, type EventOf, type SessionOffer } from '@parley/protocol';
 import type { EdgeClient } from '../client/edge-client.ts';
 import { edgeError } from '../errors.ts';
 import { signPayload } from '../identity/signing.ts';
+import { ClientEndpoint } from '../rendezvous/client-endpoint.ts';
 import { FakeSupernode, payloadOf } from '../testing/fake-supernode.ts';
 import { deviceKeyOf, newClient, userIdOf } from '../testing/online-pair.ts';
 import type { Call, IncomingCall } from './call.ts';
@@ -75,6 +77,27 @@ describe('Calls', () => {
     expect(end.voice?.mos).toBeGreaterThan(3.5);
     expect(end.durationMs).toBeGreaterThan(900);
     expect(outgoing.voice.framesPlayed).toBe(50);
+  });
+
+  it('has found its way between both ends while it rang', async () => {
+    const searches = jest.spyOn(ClientEndpoint.prototype, 'createPath');
+    try {
+      const { outgoing, atBob } = await ringing();
+      const ours = searches.mock.calls.flatMap(([{ role }], at) =>
+        role === 'controlling' ? [searches.mock.results[at]!.value as IcePath] : [],
+      );
+      await Promise.all(ours.map(untilDirect));
+      expect([outgoing.state, atBob.state]).toEqual(['ringing', 'ringing']);
+
+      await atBob.accept();
+      await outgoing.connected;
+
+      expect(ours).toHaveLength(2);
+      for (const { session } of [outgoing, atBob])
+        expect(session?.pathHistory.map(({ path }) => path)).toEqual(['direct']);
+    } finally {
+      searches.mockRestore();
+    }
   });
 
   it.each(['rejected', 'busy'] as const)('is declined for all devices: %s', async (reason) => {
@@ -566,4 +589,13 @@ async function* piecesOf(pcm: Int16Array, length: number): AsyncIterable<Int16Ar
     await Promise.resolve();
     yield pcm.subarray(at, at + length);
   }
+}
+
+function untilDirect(path: IcePath): Promise<void> {
+  return new Promise((resolve) => {
+    if (path.current?.kind === 'direct') resolve();
+    path.onPath(({ kind }) => {
+      if (kind === 'direct') resolve();
+    });
+  });
 }

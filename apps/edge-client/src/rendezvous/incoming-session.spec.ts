@@ -11,12 +11,14 @@ import {
 } from '@parley/protocol';
 import { processClock } from '../client/client-clock.ts';
 import { DropCounter } from '../client/drop-counter.ts';
+import { edgeError } from '../errors.ts';
 import { deviceIdOf, generateKeyPair, importKeyPair } from '../identity/keys.ts';
 import { signPayload } from '../identity/signing.ts';
 import { CallerHandshake } from '../session/session-handshake.ts';
 import { payloadOf } from '../testing/fake-supernode.ts';
 import { encodeFlight } from './flight-coding.ts';
 import { IncomingSession } from './incoming-session.ts';
+import { wireFlightHash } from './signed-session.ts';
 import type { RendezvousContext, RendezvousDropReason } from './rendezvous-context.ts';
 
 /** The part of a path that a session's set-up uses. */
@@ -35,7 +37,14 @@ class FakePath {
   readonly onLocalNat = () => () => undefined;
   readonly updateRemoteNetwork = () => undefined;
   readonly onData = () => () => undefined;
-  readonly onPath = () => () => undefined;
+  readonly #listeners = new Set<(path: { readonly kind: 'direct' | 'relayed' }) => void>();
+  readonly onPath = (listener: (path: { readonly kind: 'direct' | 'relayed' }) => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+  readonly travel = (kind: 'direct' | 'relayed') => {
+    for (const listener of this.#listeners) listener({ kind });
+  };
   readonly onPathLost = () => () => undefined;
   readonly onFailed = () => () => undefined;
   readonly send = () => true;
@@ -55,6 +64,7 @@ function offered(isContact: boolean) {
   const self = { userId: 'bob' as UserId, deviceId: deviceIdOf(ownKey.publicKey) };
   const sessionId = encodeBase64url(new Uint8Array(16)) as SessionId;
   const paths: FakePath[] = [];
+  let isRefusing = false;
   const answers: RequestOf<'session.answer'>[] = [];
   const context = {
     identity: { deviceKey: ownKey, deviceId: self.deviceId, requireAccount: () => self },
@@ -62,6 +72,7 @@ function offered(isContact: boolean) {
       isOnline: true,
       request: (name: string, payload: never) => {
         if (name === 'session.answer') answers.push(payload);
+        if (isRefusing) return Promise.reject(edgeError('EDGE_CONNECTION_LOST'));
         return Promise.resolve({});
       },
     },
@@ -129,7 +140,8 @@ function offered(isContact: boolean) {
       ),
     });
   const answeredUfrag = () => (payloadOf(answers[0]!.answer) as SessionAnswer).ice.ufrag;
-  return { incoming, paths, trickle, answers, answeredUfrag };
+  const refuseAnswers = () => (isRefusing = true);
+  return { incoming, paths, trickle, answers, answeredUfrag, refuseAnswers, drops: context.drops };
 }
 
 describe('IncomingSession › preparing while it rings', () => {
@@ -155,6 +167,35 @@ describe('IncomingSession › preparing while it rings', () => {
     expect(contact.answers).toEqual([]);
   });
 
+  it('tells its end of the path early, as soon as there is one without the relay, and once', () => {
+    const { incoming, paths, answers } = ringing();
+    incoming.prepare();
+
+    paths[0]!.travel('relayed');
+    expect(answers).toEqual([]);
+    paths[0]!.travel('direct');
+    paths[0]!.travel('direct');
+
+    expect(answers).toMatchObject([{ flight: [] }]);
+    expect(payloadOf(answers[0]!.answer)).toMatchObject({
+      stage: 'early',
+      ice: { ufrag: 'path0' },
+      flightHash: wireFlightHash([]),
+    });
+  });
+
+  it('counts an early answer that was not taken, and rings on', async () => {
+    const { incoming, paths, answers, refuseAnswers, drops } = ringing();
+    refuseAnswers();
+    incoming.prepare();
+    paths[0]!.travel('direct');
+    await new Promise((resolve) => setImmediate(resolve));
+
+    expect(drops.snapshot()).toEqual({ 'answer-early-refused': 1 });
+    expect(answers).toHaveLength(1);
+    expect(paths[0]!.told).toEqual(['checks caller']);
+  });
+
   it('goes on with the path that it found', async () => {
     const { incoming, paths, trickle, answers, answeredUfrag } = ringing();
     incoming.prepare();
@@ -166,8 +207,10 @@ describe('IncomingSession › preparing while it rings', () => {
     expect(answers).toHaveLength(1);
     incoming.over('cancelled');
     await expect(accepting).rejects.toMatchObject({ code: 'EDGE_SESSION_CANCELLED' });
+    paths[0]!.travel('direct');
 
     expect(answeredUfrag()).toBe('path0');
+    expect(answers).toHaveLength(1);
     expect(paths).toHaveLength(1);
     expect(paths[0]!.told).toEqual(['checks caller', 'candidate 7', 'closed']);
   });

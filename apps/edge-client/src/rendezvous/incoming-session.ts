@@ -11,7 +11,7 @@ import {
 import { asEdgeError, edgeError, EdgeClientError } from '../errors.ts';
 import { payloadHash, signPayload } from '../identity/signing.ts';
 import { deferred } from '../session/deferred.ts';
-import { CalleeHandshake } from '../session/session-handshake.ts';
+import { CalleeHandshake, flightHash } from '../session/session-handshake.ts';
 import type { Session } from '../session/session.ts';
 import { EstablishedSession } from './established-session.ts';
 import { decodeFlight, encodeFlight } from './flight-coding.ts';
@@ -106,13 +106,20 @@ export class IncomingSession implements SessionRequest {
 
   /**
    * Begins to search for paths while the user decides (DESIGN 6.5: for approved contacts only). The search is given to the
-   * session if it has found one by then; the peer answers checks, and takes part itself once it has our answer.
+   * session if it has found one by then; the peer answers checks, and takes part itself once it has an answer: an early one as
+   * soon as there is a path without the relay, which nobody may use before the user accepts.
    */
   prepare(): void {
     if (this.#phase !== 'offered' || !this.isContact || this.#prepared) return;
-    this.#prepared = this.#negotiate();
-    this.#negotiation = this.#prepared;
-    this.#beginSearch(this.#prepared);
+    const prepared = this.#negotiate();
+    this.#prepared = prepared;
+    this.#negotiation = prepared;
+    const off = prepared.path.onPath(({ kind }) => {
+      if (kind !== 'direct') return;
+      off();
+      if (this.#phase === 'offered') this.#answerEarly(prepared);
+    });
+    this.#beginSearch(prepared);
   }
 
   /** `onAnswered`: the supernode took our answer, and with it no other device's. */
@@ -163,6 +170,15 @@ export class IncomingSession implements SessionRequest {
     }
   }
 
+  /** Nothing waits for it: without it the peer takes part in the search once the user accepted. */
+  #answerEarly(negotiation: PathNegotiation): void {
+    const { signalling, drops } = this.#context;
+    const answer = this.#sign(negotiation, { stage: 'early', flightHash: flightHash([]) });
+    signalling
+      .request('session.answer', { sessionId: this.sessionId, answer, flight: [] })
+      .catch(() => drops.count('answer-early-refused'));
+  }
+
   async #answer(onAnswered: (() => void) | undefined): Promise<Session> {
     const { event, caller } = this.#options;
     const { identity } = this.#context;
@@ -197,7 +213,7 @@ export class IncomingSession implements SessionRequest {
         this.#finish();
       },
     });
-    const answer = this.#sign(negotiation, handshake, nat);
+    const answer = this.#sign(negotiation, { stage: 'accepted', flightHash: handshake.flight.sha256 }, nat);
     void negotiation.traverse(this.#options.offer);
     const { signalling, clock } = this.#context;
     const flight = encodeFlight(handshake.flight.packets);
@@ -258,15 +274,19 @@ export class IncomingSession implements SessionRequest {
     }
   }
 
-  #sign(negotiation: PathNegotiation, handshake: CalleeHandshake, nat: NatReport | undefined) {
+  #sign(
+    negotiation: PathNegotiation,
+    { stage, flightHash }: { readonly stage: SessionAnswer['stage']; readonly flightHash: Uint8Array },
+    nat?: NatReport,
+  ) {
     const answer: SessionAnswer = {
       sessionId: this.sessionId,
       from: selfParty(this.#context),
       to: this.from,
       issuedAt: this.#context.serverNow(),
       ...negotiation.describe(nat),
-      flightHash: encodeBase64url(handshake.flight.sha256),
-      stage: 'accepted',
+      flightHash: encodeBase64url(flightHash),
+      stage,
       offerHash: payloadHash(this.#options.event.offer),
     };
     return signPayload('sessionAnswer', answer, this.#context.identity.deviceKey);

@@ -8,6 +8,7 @@ import {
   type DeviceId,
   type EventOf,
   type RequestInputOf,
+  type SessionAnswer,
   type SessionId,
   type SessionOffer,
   type Signed,
@@ -146,9 +147,8 @@ export class OutgoingSession {
       this.#fail(edgeError('EDGE_ANSWER_INVALID', { cause: checked.reason }));
       return;
     }
-    // Says that a device rings; nothing of ours may flow before its user accepted.
     if (checked.value.stage === 'early') {
-      this.#context.drops.count('answer-early');
+      this.#prepare(leg, checked.value);
       return;
     }
     try {
@@ -166,6 +166,12 @@ export class OutgoingSession {
     void leg.negotiation.traverse(checked.value);
     this.#answered.resolve(this.#establish(leg, session));
     this.#options.call?.onAnswered({ userId: leg.peer.userId, deviceId: leg.peer.deviceId });
+  }
+
+  /** A device that rings has found a way to us: we look for ours, and nothing but checks may flow before its user accepted. */
+  #prepare(leg: Leg, { ice, candidates }: SessionAnswer): void {
+    const isWanted = this.#options.call && this.#context.isContact(leg.peer.userId);
+    if (!isWanted || !leg.negotiation.beginEarly(ice, candidates)) this.#context.drops.count('answer-early');
   }
 
   /** A device rings, the supernode says. Only a device that was offered the call can. */

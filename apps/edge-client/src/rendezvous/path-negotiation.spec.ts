@@ -31,6 +31,7 @@ const candidate = (port: number): IceCandidate => ({
 class FakePath {
   readonly told: string[] = [];
   restarts = 0;
+  state: 'checking' | 'connected' | 'failed' = 'checking';
   local: IceCandidate[] = [];
   current: { readonly kind: 'relayed' | 'direct' } | undefined;
   #listener: (found: IceCandidate) => void = () => undefined;
@@ -189,6 +190,51 @@ describe('PathNegotiation', () => {
     ends[1].begin(ends[0].describe().ice, []);
     expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
     expect(paths[1].told).toEqual(['allocate relay', 'remote aa0000 0', 'candidate 2', 'candidate 3']);
+  });
+
+  describe('begun by an early answer', () => {
+    function early() {
+      const both = twoEnds();
+      const { ends } = both;
+      const [ours, theirs] = [ends[0].describe().ice, ends[1].describe().ice];
+      ends[0].open();
+      expect(ends[0].beginEarly(theirs, [])).toBe(true);
+      return { ...both, ours, theirs };
+    }
+
+    it('starts the checks once, and asks for no relay', () => {
+      const { ends, paths, theirs } = early();
+      expect(ends[0].beginEarly(theirs, [])).toBe(false);
+      expect(paths[0].told).toEqual(['remote bb0000 0']);
+    });
+
+    it('goes on with the same search and the relay when the peer accepts', () => {
+      const { ends, paths, sent, theirs } = early();
+      ends[0].begin(theirs, [], { relay: { id: encodeBase64url(new Uint8Array([1, 2, 3])) } });
+      expect(paths[0].told).toEqual(['remote bb0000 0', 'relay 123', 'remote bb0000 0']);
+      expect(sent[0]).toEqual([]);
+    });
+
+    it.each([
+      ['the peer has another end by then', true],
+      ['its own search failed', false],
+    ])('begins anew when %s', async (_name, isPeers) => {
+      const { ends, paths, sent, ours, theirs } = early();
+      // The end of the peer that accepted: a new one knows the offer only.
+      if (isPeers) paths[1].restarts = 7;
+      else paths[0].state = 'failed';
+      ends[1].begin(ours, []);
+      ends[0].begin(isPeers ? ends[1].describe().ice : theirs, []);
+
+      expect(paths[0].restarts).toBe(1);
+      expect(ends[1].receive(sent[0][0]!)).toBeUndefined();
+      expect(ends[0].receive(sent[1][0]!)).toBeUndefined();
+      await nextTurn();
+
+      expect(paths[0].told.at(-1)).toBe(`remote ${paths[1].localCredentials.ufrag} 0`);
+      expect(paths[1].told.at(-1)).toBe(`remote ${paths[0].localCredentials.ufrag} 0`);
+      expect([sent[0].length, sent[1].length]).toEqual([1, 1]);
+    });
   });
 
   it('drops a message that it has seen, and one of another device', async () => {

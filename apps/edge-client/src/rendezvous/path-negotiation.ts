@@ -117,13 +117,23 @@ export class PathNegotiation {
     this.#flushSoon();
   }
 
+  /** Starts the checks before the peer's user decided: there is no relay between the two yet. False: they go on already. */
+  beginEarly(ice: IceOfHalf, candidates: readonly WireCandidate[]): boolean {
+    if (this.#remoteUfrag !== undefined) return false;
+    this.#setRemote(ice, candidates);
+    return true;
+  }
+
   /** Starts the checks. */
   begin(ice: IceOfHalf, candidates: readonly WireCandidate[], network: NetworkOfPeer = {}): void {
     const relayId = network.relay && decodeBase64url(network.relay.id);
     if (relayId) this.#options.path.addNativeRelay(relayId);
     else this.#options.allocateRelay();
     this.#observedAddresses = network.observedAddresses;
-    this.#setRemote(ice, candidates);
+    const isBegun = this.#remoteUfrag !== undefined;
+    // What began early came to nothing, here or at the peer's end, which has another one now.
+    if (isBegun && (this.#remoteUfrag !== ice.ufrag || this.path.state === 'failed')) this.restart();
+    else this.#setRemote(ice, candidates);
   }
 
   /**

@@ -27,6 +27,7 @@ export type RendezvousDropReason =
   | 'ringing-unexpected'
   | 'answer-unknown-session'
   | 'answer-early'
+  | 'answer-early-refused'
   | 'answer-late'
   | 'candidates-replayed'
   | 'candidates-unknown-session'

@@ -21,10 +21,12 @@ import {
   type RequestOf,
   type ResponseOf,
   type ServerEventName,
+  type SessionAnswer,
   type SessionId,
   type Signed,
   type TenantId,
   type UserId,
+  type WayOut,
   type WireErrorCode,
 } from '@parley/protocol';
 import { Server, type Socket } from 'socket.io';
@@ -71,16 +73,18 @@ export class FakeSupernode {
   readonly lies: Lies = { responses: new Map(), events: new Map() };
   /** Refused with this code instead of served. */
   readonly refusals = new Map<ClientRequestName, WireErrorCode>();
+  /** What a refusal says about the next try. */
+  readonly wayOut = new Map<ClientRequestName, WayOut & { readonly retryAfterMs?: number }>();
   readonly requests: ClientRequestName[] = [];
   /** What the next `resume` answers. */
   resumeAnswer: 'recovered' | 'lost' | 'refused' = 'recovered';
   clusterId = 'fake-cluster';
-  readonly users = new Map<UserId, FakeUser>();
+  readonly users: Map<UserId, FakeUser>;
   readonly #http: HttpServer;
   readonly #io: Server;
   readonly #connections = new Map<string, FakeConnection>();
-  readonly #tokens = new Map<string, UserId>();
-  readonly #sequences = new Map<DeviceId, number>();
+  readonly #tokens: Map<string, UserId>;
+  readonly #sequences: Map<DeviceId, number>;
   /** What `calls.history` answers, by user. */
   readonly callRecords = new Map<UserId, CallRecord[]>();
   /** Every `call.end` that came. */
@@ -90,15 +94,19 @@ export class FakeSupernode {
   readonly #watchers = new Map<UserId, Set<FakeConnection>>();
   readonly #resources = new Map<string, ResponseOf<'resource.find'>['holders']>();
 
-  private constructor(http: HttpServer) {
+  private constructor(http: HttpServer, sibling: FakeSupernode | undefined) {
     this.#http = http;
+    this.users = sibling?.users ?? new Map<UserId, FakeUser>();
+    this.#tokens = sibling ? sibling.#tokens : new Map<string, UserId>();
+    this.#sequences = sibling ? sibling.#sequences : new Map<DeviceId, number>();
     this.#io = new Server(http, { transports: ['websocket'] });
     this.#io.on('connection', (socket) => this.#serve({ socket }));
   }
 
-  static async start(port = 0): Promise<FakeSupernode> {
+  /** With a `sibling` it is another supernode of the same cluster: accounts, tokens and the numbers of events are shared. */
+  static async start(port = 0, sibling?: FakeSupernode): Promise<FakeSupernode> {
     const http = createServer();
-    const supernode = new FakeSupernode(http);
+    const supernode = new FakeSupernode(http, sibling);
     await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
     return supernode;
   }
@@ -157,7 +165,10 @@ export class FakeSupernode {
 
   #answer(connection: FakeConnection, name: ClientRequestName, payload: unknown): Acknowledgement<unknown> {
     const refusal = this.refusals.get(name);
-    if (refusal) return refused(refusal, WIRE_ERRORS[refusal].doc);
+    if (refusal) {
+      const hints = this.wayOut.get(name);
+      return refused(refusal, WIRE_ERRORS[refusal].doc, hints?.retryAfterMs, hints);
+    }
     const request = CLIENT_REQUESTS[name].request.safeParse(payload);
     if (!request.success) return refused('BAD_REQUEST', request.error.message.slice(0, 500));
     try {
@@ -322,7 +333,8 @@ export class FakeSupernode {
       const session = this.#sessions.get(sessionId);
       if (!session?.caller.deviceId || !user || !deviceId) throw new Refused('SESSION_UNKNOWN');
       const from = { userId: user.userId, deviceId };
-      if (session.isCall) this.#takeAnswer(session, sessionId, deviceId);
+      const { stage } = payloadOf(answer) as SessionAnswer;
+      if (session.isCall && stage === 'accepted') this.#takeAnswer(session, sessionId, deviceId);
       this.push(session.caller.deviceId, 'session.answered', { sessionId, from, answer, flight });
       return {};
     },

@@ -47,13 +47,17 @@ export class CallLegs implements ConnectionObserver {
     caller: Caller,
     { sessionId }: RequestOf<'session.ringing'>,
   ): Promise<ResponseOf<'session.ringing'>> {
-    const { isHidden } = await this.reachable.of(caller.tenant, caller.userId);
+    const isHidden = await this.isHiding(caller);
     const session = await this.book.find(caller.tenant, sessionId);
     if (!session?.call || !isOffered(session, caller)) throw new Refusal('SESSION_UNKNOWN');
     if (session.state !== 'offered') throw new Refusal('SESSION_TAKEN');
     // Who went into hiding since the offer came gives no sign either.
     if (!isHidden || session.caller.userId === caller.userId) this.news.ringing(session, caller);
     return {};
+  }
+
+  async isHiding({ tenant, userId }: DeviceAddress): Promise<boolean> {
+    return (await this.reachable.of(tenant, userId)).isHidden;
   }
 
   /** @throws Refusal SESSION_UNKNOWN */

@@ -100,11 +100,15 @@ describe('calls › ringing', () => {
   });
 
   it('gives no sign of a callee who went into hiding after the offer came', async () => {
-    const { call, calls, presence, notifier } = await friends();
-    await call(alice, [bob], ID);
+    const { call, calls, answer, presence, notifier } = await friends();
+    await call(alice, [bob, bobTablet], ID);
+    await answer(bobTablet, alice, ID, { stage: 'early' });
+    expect(notifier.take(alice, 'session.answered')).toHaveLength(1);
     await presence.set(bob, { state: 'invisible' });
     await calls.ringing(bob, { sessionId: ID });
+    await answer(bob, alice, ID, { stage: 'early' });
     expect(notifier.take(alice, 'session.ringing')).toEqual([]);
+    expect(notifier.take(alice, 'session.answered')).toEqual([]);
   });
 });
 

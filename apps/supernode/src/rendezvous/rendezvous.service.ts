@@ -103,7 +103,11 @@ export class RendezvousService implements ConnectionObserver {
       expected,
       this.clock.now(),
     );
-    if (stage === 'early') requireEarlyAnswer(session);
+    if (stage === 'early') {
+      requireEarlyAnswer(session);
+      // Who went into hiding since the offer came gives no sign either.
+      if (await this.calls.isHiding(caller)) return {};
+    }
     const answered = stage === 'early' ? session : await this.claim(caller, sessionId);
     if (stage === 'accepted') this.calls.answered(answered);
     // Before the caller hears of it: its first data comes at once.
