@@ -9,7 +9,7 @@ import { SocketPeerProbe } from './peer-probe.ts';
 
 const IDENTITY = { clusterId: 'cluster', nodeId: 'node-a', incarnation: 3, rosterEpoch: 7 };
 const servers: Server[] = [];
-const probe = new SocketPeerProbe(300);
+const probe = new SocketPeerProbe();
 
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener);
@@ -36,7 +36,10 @@ describe('SocketPeerProbe › identity', () => {
       response.end(JSON.stringify({ ...IDENTITY, later: 'field' }));
     });
 
-    expect([await probe.identity(url), await probe.identity(`${url}/`)]).toEqual([IDENTITY, IDENTITY]);
+    expect([await probe.identity(url, 300), await probe.identity(`${url}/`, 300)]).toEqual([
+      IDENTITY,
+      IDENTITY,
+    ]);
     expect(asked).toEqual(['/cluster/identity', '/cluster/identity']);
     expect(ports.size).toBe(2);
   });
@@ -49,14 +52,14 @@ describe('SocketPeerProbe › identity', () => {
     ['that does not come', () => undefined],
     ['that breaks off', (request) => request.socket.destroy()],
   ])('takes an answer %s for none', async (_what, listener) => {
-    expect(await probe.identity(await serve(listener))).toBeUndefined();
+    expect(await probe.identity(await serve(listener), 300)).toBeUndefined();
   });
 
   it('finds nobody where nobody listens', async () => {
     const url = await serve(() => undefined);
     await new Promise((resolve) => servers.pop()?.close(resolve));
 
-    expect(await probe.identity(url)).toBeUndefined();
+    expect(await probe.identity(url, 300)).toBeUndefined();
   });
 });
 
@@ -64,7 +67,7 @@ describe('SocketPeerProbe › reflexiveAddress', () => {
   it('learns how a STUN server sees this host', async () => {
     const server = await StunServerDriver.open({ bind: { primary: transportAddress('127.0.0.1', 0) } });
 
-    const learnt = await probe.reflexiveAddress(`127.0.0.1:${server.addresses.primary.port}`);
+    const learnt = await probe.reflexiveAddress(`127.0.0.1:${server.addresses.primary.port}`, 300);
 
     expect(learnt).toBe('127.0.0.1');
     await server.close();
@@ -75,9 +78,9 @@ describe('SocketPeerProbe › reflexiveAddress', () => {
     silent.bind(0, '127.0.0.1');
     await once(silent, 'listening');
 
-    expect(await probe.reflexiveAddress(`127.0.0.1:${silent.address().port}`)).toBeUndefined();
-    expect(await probe.reflexiveAddress('255.255.255.255:9')).toBeUndefined();
-    expect(await probe.reflexiveAddress('')).toBeUndefined();
+    expect(await probe.reflexiveAddress(`127.0.0.1:${silent.address().port}`, 300)).toBeUndefined();
+    expect(await probe.reflexiveAddress('255.255.255.255:9', 300)).toBeUndefined();
+    expect(await probe.reflexiveAddress('', 300)).toBeUndefined();
     silent.close();
   });
 });

@@ -19,9 +19,9 @@ export type PeerIdentity = z.infer<typeof identitySchema>;
 
 /** A look at another supernode from outside. Undefined: it was not reached, or something else answered. */
 export interface PeerProbe {
-  identity(edgeUrl: string): Promise<PeerIdentity | undefined>;
+  identity(edgeUrl: string, timeoutMs: number): Promise<PeerIdentity | undefined>;
   /** Our own address as the STUN server at `address:port` sees it. IPv4 only. */
-  reflexiveAddress(stunServer: string): Promise<string | undefined>;
+  reflexiveAddress(stunServer: string, timeoutMs: number): Promise<string | undefined>;
 }
 
 export const PEER_PROBE = Symbol('PeerProbe');
@@ -32,22 +32,20 @@ const STUN_ATTEMPTS = { retries: 1, share: 3 };
 
 /** Probes by sockets of their own each time: a connection that is kept says nothing of whether a new one comes through. */
 export class SocketPeerProbe implements PeerProbe {
-  constructor(private readonly timeoutMs: number) {}
-
-  async identity(edgeUrl: string): Promise<PeerIdentity | undefined> {
-    const text = await this.read(new URL(IDENTITY_PATH, edgeUrl));
+  async identity(edgeUrl: string, timeoutMs: number): Promise<PeerIdentity | undefined> {
+    const text = await textAt(new URL(IDENTITY_PATH, edgeUrl), timeoutMs);
     const parsed = identitySchema.safeParse(jsonOf(text));
     return parsed.success ? parsed.data : undefined;
   }
 
-  async reflexiveAddress(stunServer: string): Promise<string | undefined> {
+  async reflexiveAddress(stunServer: string, timeoutMs: number): Promise<string | undefined> {
     const socket = createSocket('udp4');
     // Without a listener, a network that is away would end the process.
     const failed = new Promise<undefined>((resolve) => socket.once('error', () => resolve(undefined)));
     try {
       socket.bind(0);
       await Promise.race([once(socket, 'listening'), failed]);
-      const timeout = Math.round(this.timeoutMs / STUN_ATTEMPTS.share);
+      const timeout = Math.round(timeoutMs / STUN_ATTEMPTS.share);
       const asked = stun.request(stunServer, { socket, timeout, retries: STUN_ATTEMPTS.retries });
       const response = await Promise.race([asked, failed]);
       return response?.getXorAddress()?.address;
@@ -58,18 +56,18 @@ export class SocketPeerProbe implements PeerProbe {
       socket.close();
     }
   }
+}
 
-  /** Empty when there was no good answer in time. */
-  private read(url: URL): Promise<string> {
-    return new Promise((resolve) => {
-      const get = url.protocol === 'https:' ? httpsGet : httpGet;
-      const options: RequestOptions = { agent: false, signal: AbortSignal.timeout(this.timeoutMs) };
-      const request = get(url, options, (response) => {
-        textOf(response).then(resolve, () => resolve(''));
-      });
-      request.once('error', () => resolve(''));
+/** Empty when there was no good answer in time. */
+function textAt(url: URL, timeoutMs: number): Promise<string> {
+  return new Promise((resolve) => {
+    const get = url.protocol === 'https:' ? httpsGet : httpGet;
+    const options: RequestOptions = { agent: false, signal: AbortSignal.timeout(timeoutMs) };
+    const request = get(url, options, (response) => {
+      textOf(response).then(resolve, () => resolve(''));
     });
-  }
+    request.once('error', () => resolve(''));
+  });
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
