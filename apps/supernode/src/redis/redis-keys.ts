@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
 import { slotOf, type Slot } from '../cluster/slot.ts';
-import { userKey, type DeviceAddress } from '../identity/caller.ts';
+import { deviceKey, userKey, type DeviceAddress } from '../identity/caller.ts';
 
 /**
  * The name of every key in Redis, and when it goes. All begin with `parley:` and the id of the cluster, so that clusters may share
@@ -40,7 +40,7 @@ export class RedisKeys {
 
   /** Set: users whom a device watches. Renewed by the device's home; goes a week after the last write. */
   watched(device: DeviceAddress): string {
-    return this.ofSlot(slotOf(device.tenant, device.userId), `watched:${addressOf(device)}`);
+    return this.ofSlot(slotOf(device.tenant, device.userId), `watched:${deviceKey(device)}`);
   }
 
   /** Set: devices that watch a user. Renewed by the homes of those devices; goes a week after the last of that. */
@@ -50,12 +50,21 @@ export class RedisKeys {
 
   /** Hash: where a device's events stand. Renewed by every heartbeat of its connection; goes with the resume window. */
   resume(device: DeviceAddress): string {
-    return this.ofSlot(slotOf(device.tenant, device.userId), `resume:${addressOf(device)}`);
+    return this.resumePrefix(device.tenant, device.userId) + device.deviceId;
+  }
+
+  /** What precedes the device in the key of its record. */
+  resumePrefix(tenant: TenantId, userId: UserId): string {
+    return this.ofSlot(slotOf(tenant, userId), `resume:${userKey(tenant, userId)} `);
   }
 
   /** List: the events themselves. Goes with the resume record. */
   resumeEvents(device: DeviceAddress): string {
-    return this.ofSlot(slotOf(device.tenant, device.userId), `resume-events:${addressOf(device)}`);
+    return this.resumeEventsPrefix(device.tenant, device.userId) + device.deviceId;
+  }
+
+  resumeEventsPrefix(tenant: TenantId, userId: UserId): string {
+    return this.ofSlot(slotOf(tenant, userId), `resume-events:${userKey(tenant, userId)} `);
   }
 
   /** Set: devices of a user with a resume record. Goes with the last of them. */
@@ -70,7 +79,7 @@ export class RedisKeys {
 
   /** Sorted set by expiry: resources that a device offers. Goes with the last of them. */
   offeredBy(device: DeviceAddress): string {
-    return this.ofSlot(slotOf(device.tenant, device.userId), `offers:${addressOf(device)}`);
+    return this.ofSlot(slotOf(device.tenant, device.userId), `offers:${deviceKey(device)}`);
   }
 
   /** Sorted set by expiry: devices that offer a resource. Goes with the last of them. */
@@ -156,8 +165,4 @@ export function sessionMember(tenant: TenantId, sessionId: SessionId): string {
 /** Names of resources may be long and hold any character. */
 function digest(resource: string): string {
   return createHash('sha256').update(resource).digest('base64url');
-}
-
-function addressOf({ tenant, userId, deviceId }: DeviceAddress): string {
-  return `${userKey(tenant, userId)} ${deviceId}`;
 }
