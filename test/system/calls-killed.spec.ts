@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Call, CallRecord, EdgeClient, IncomingCall } from '@parley/edge-client';
+import type { Call, CallRecord, CallState, EdgeClient, IncomingCall } from '@parley/edge-client';
+import { LIMITS } from '@parley/protocol';
 import { befriend, ClientBench, untilDirect, userIdOf } from './clients.ts';
 import { startSupernode, type RunningSupernode } from './start-supernode.ts';
 
@@ -92,7 +93,7 @@ describe('calls when a process is killed', () => {
   }, 90_000);
 
   it('end for everybody when the device of one side is killed, who stays silent', async () => {
-    const { child, userId } = await silentCallee();
+    const { child, userId } = await silentUser('accepts');
     await befriendWith(alice, userId);
     const call = alice.calls.call(userId);
     await call.connected;
@@ -105,10 +106,32 @@ describe('calls when a process is killed', () => {
     expect(alice.calls.active).toEqual([]);
   }, 120_000);
 
-  /** A device in a process of its own that becomes a contact of whoever asks and accepts every call. */
-  async function silentCallee(): Promise<{ child: ChildProcess; userId: ReturnType<typeof userIdOf> }> {
-    const script = fileURLToPath(new URL('silent-callee.mjs', import.meta.url));
-    const child = spawn(process.execPath, [script, supernode.url, await bench.folder()], {
+  it('ring no more soon after the device that calls is killed', async () => {
+    const { child, userId } = await silentUser('calls');
+    const incoming = [nextIncoming(bob), nextIncoming(tablet)];
+    await befriendWith(bob, userId);
+    const calls = await Promise.all(incoming);
+    const rings = calls.map((call) => reached(call, 'ringing'));
+    await Promise.all(rings);
+
+    child.kill('SIGKILL');
+    const killedAt = performance.now();
+    const ends = await Promise.all(calls.map((call) => call.ended));
+
+    expect(ends.map(({ cause, outcome }) => `${cause} ${String(outcome)}`)).toEqual(
+      Array(2).fill('cancel missed'),
+    );
+    // A moment in which it might have come back, instead of the 45 seconds that it would have rung.
+    expect(performance.now() - killedAt).toBeLessThan(LIMITS.ringingCallerGraceMs + 5000);
+    expect(await ended(bob, calls[0]!)).toMatchObject({ direction: 'incoming', outcome: 'missed' });
+  }, 120_000);
+
+  /** A device in a process of its own that becomes a contact of whoever asks, and accepts every call or makes one. */
+  async function silentUser(
+    habit: 'accepts' | 'calls',
+  ): Promise<{ child: ChildProcess; userId: ReturnType<typeof userIdOf> }> {
+    const script = fileURLToPath(new URL('silent-user.mjs', import.meta.url));
+    const child = spawn(process.execPath, [script, supernode.url, await bench.folder(), habit], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     children.push(child);
@@ -135,6 +158,12 @@ function nextIncoming(client: EdgeClient): Promise<IncomingCall> {
       resolve(call);
     });
   });
+}
+
+/** Resolves when the call is in this state; at once if it is already. */
+async function reached(call: Call, state: CallState): Promise<void> {
+  if (call.state === state) return;
+  for await (const { to } of call.states()) if (to === state) return;
 }
 
 /** Resolves when the call is in the history of this client's user. */

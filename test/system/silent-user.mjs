@@ -1,7 +1,10 @@
-/** An app whose user becomes a contact of whoever asks, accepts every call and says nothing. Arguments: address of the supernode, identity folder. */
+/**
+ * An app whose user becomes a contact of whoever asks and says nothing in a call. Arguments: address of the supernode, identity
+ * folder, and `accepts` to accept every call or `calls` to call everybody who became a contact.
+ */
 import { EdgeClient } from '@parley/edge-client';
 
-const [url, dataDir] = process.argv.slice(2);
+const [url, dataDir, habit] = process.argv.slice(2);
 const client = await EdgeClient.open({
   url,
   dataDir,
@@ -10,7 +13,8 @@ const client = await EdgeClient.open({
 await client.register({ handle: 'carol' });
 client.contacts.on('change', ({ userId, contact }) => {
   if (contact?.state === 'pending-in') void client.contacts.accept(userId);
+  if (contact?.state === 'accepted' && habit === 'calls') client.calls.call(userId);
 });
-client.calls.on('incoming', (call) => void call.accept());
+if (habit === 'accepts') client.calls.on('incoming', (call) => void call.accept());
 await client.connect();
 process.stdout.write(`${client.identity.userId}\n`);
