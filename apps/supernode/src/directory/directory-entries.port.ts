@@ -13,7 +13,7 @@ export interface EntryChange {
 
 export interface EntryPage {
   readonly entries: readonly DirectoryEntry[];
-  /** Where the next page begins, by the folded handle; null at the end. */
+  /** Where the next page begins, for {@link DirectoryEntries.search} only; null at the end. */
   readonly next: string | null;
 }
 
@@ -25,7 +25,10 @@ export interface DirectoryEntries {
     viewer: UserId,
     by: { handle: Handle } | { userId: UserId },
   ): Promise<DirectoryEntry | undefined>;
-  /** Users who opted in, by a prefix of handle or display name regardless of case, in the order of their handles. */
+  /**
+   * Users who opted in: first those whose handle begins so, in the order of handles, then those whose display name does, in
+   * that of names; regardless of case.
+   */
   search(
     tenant: TenantId,
     viewer: UserId,

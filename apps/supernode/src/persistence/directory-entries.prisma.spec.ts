@@ -72,6 +72,45 @@ describe('PrismaDirectoryEntries › search', () => {
     expect(second.next).toBeNull();
   });
 
+  it('finds handles before names, each once, in pages of every size', async () => {
+    const { entries, tenant } = await setUp([
+      { handle: 'annb', displayName: 'Ann Zett' },
+      { handle: 'anna', displayName: 'Somebody' },
+      { handle: 'yve', displayName: 'Ann B.' },
+      { handle: 'zoe', displayName: 'ann a.' },
+      { handle: 'xia', displayName: 'ANN A.' },
+      { handle: 'uma', displayName: 'Ann' },
+    ]);
+    for (const limit of [1, 2, 3, 10]) {
+      const found: unknown[] = [];
+      let after: string | undefined;
+      do {
+        const page = await entries.search(tenant, viewer, 'ann', limit, after);
+        expect(page.entries.length).toBeLessThanOrEqual(limit);
+        found.push(...handles(page));
+        after = page.next ?? undefined;
+      } while (after !== undefined);
+      expect(found).toEqual(['anna', 'annb', 'uma', 'xia', 'zoe', 'yve']);
+    }
+  });
+
+  it('finds nothing behind a place where no page ended', async () => {
+    const { entries, tenant } = await setUp([{ handle: 'anna' }]);
+    expect(await entries.search(tenant, viewer, 'ann', 10, '\0')).toEqual({ entries: [], next: null });
+  });
+
+  it('hides those who blocked the viewer, by handle and by name', async () => {
+    const { entries, tenant, tenantId } = await setUp([
+      { handle: 'anna' },
+      { handle: 'bea', displayName: 'Ann' },
+    ]);
+    for (const ownerId of ['anna', 'bea']) {
+      const blocked = { tenantId, ownerId, peerId: 'viewer', state: 'blocked' as const };
+      await database.prisma.contact.create({ data: blocked });
+    }
+    expect(handles(await entries.search(tenant, viewer, 'ann', 10, undefined))).toEqual([]);
+  });
+
   it('takes wildcards of the query language literally', async () => {
     const { entries, tenant } = await setUp([
       { handle: 'a_b', displayName: '100%' },

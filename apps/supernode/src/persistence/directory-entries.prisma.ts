@@ -21,6 +21,27 @@ const ENTRY = { userId: true, handle: true, displayName: true } as const;
 
 type EntryRow = Prisma.UserGetPayload<{ select: typeof ENTRY }>;
 
+interface Search {
+  readonly tenantId: TenantId;
+  readonly viewer: UserId;
+  readonly prefix: string;
+  readonly limit: number;
+}
+
+interface FoundRow extends EntryRow {
+  readonly handleFolded: string;
+  /** Null where the handle was what fitted. */
+  readonly nameFolded: string | null;
+}
+
+/** Where a page ended: among those found by their handle, or by their display name. */
+type Place =
+  | { readonly kind: 'handle'; readonly handle: string }
+  | { readonly kind: 'name'; readonly name: string; readonly handle: string };
+
+const FIRST_HANDLE: Place = { kind: 'handle', handle: '' };
+const FOUND = Prisma.sql`user_id AS "userId", handle, display_name AS "displayName", handle_folded AS "handleFolded"`;
+
 /** The directory in PostgreSQL. */
 @Injectable()
 export class PrismaDirectoryEntries implements DirectoryEntries {
@@ -50,25 +71,16 @@ export class PrismaDirectoryEntries implements DirectoryEntries {
     limit: number,
     after: string | undefined,
   ): Promise<EntryPage> {
-    const rows = await this.prisma.user.findMany({
-      where: {
-        tenantId,
-        status: 'active',
-        discoverable: true,
-        handleFolded: { not: null, ...(after !== undefined && { gt: after }) },
-        OR: [
-          { handleFolded: { startsWith: literal(foldHandle(prefix)) } },
-          { displayName: { startsWith: literal(prefix), mode: 'insensitive' } },
-        ],
-        contactsOwned: { none: { peerId: viewer, state: 'blocked' } },
-      },
-      select: { ...ENTRY, handleFolded: true },
-      orderBy: { handleFolded: 'asc' },
-      take: limit + 1,
-    });
+    const place = after === undefined ? FIRST_HANDLE : parsePlace(after);
+    if (!place) return { entries: [], next: null };
+    const search: Search = { tenantId, viewer, prefix, limit: limit + 1 };
+    const byHandle = place.kind === 'handle' ? await this.searchHandles(search, place.handle) : [];
+    const wanted = limit + 1 - byHandle.length;
+    const byName = wanted > 0 ? await this.searchNames({ ...search, limit: wanted }, place) : [];
+    const rows = [...byHandle, ...byName];
     const page = rows.slice(0, limit);
-    const next = rows.length > limit ? (page.at(-1)?.handleFolded ?? null) : null;
-    return { entries: page.map(toEntry), next };
+    const last = page.at(-1);
+    return { entries: page.map(toEntry), next: rows.length > limit && last ? renderPlace(last) : null };
   }
 
   async update(
@@ -92,9 +104,33 @@ export class PrismaDirectoryEntries implements DirectoryEntries {
       throw error;
     }
   }
+
+  private searchHandles({ tenantId, viewer, prefix, limit }: Search, after: string): Promise<FoundRow[]> {
+    const pattern = `${literal(foldHandle(prefix))}%`;
+    return this.prisma.$queryRaw<FoundRow[]>`
+      SELECT ${FOUND}, NULL AS "nameFolded" FROM user_account AS account
+      WHERE tenant_id = ${tenantId} AND discoverable AND status = 'active' AND handle_folded IS NOT NULL
+        AND handle_folded LIKE ${pattern} AND handle_folded > ${after} AND ${notBlocking(viewer)}
+      ORDER BY handle_folded LIMIT ${limit}`;
+  }
+
+  /** Of those whose handle does not begin so: they came before. */
+  private searchNames({ tenantId, viewer, prefix, limit }: Search, place: Place): Promise<FoundRow[]> {
+    const pattern = `${literal(prefix)}%`;
+    const handles = `${literal(foldHandle(prefix))}%`;
+    const [name, handle] = place.kind === 'name' ? [place.name, place.handle] : [prefix, ''];
+    // The row comparison is where the scan of the index begins; a LIKE alone would only filter.
+    return this.prisma.$queryRaw<FoundRow[]>`
+      SELECT ${FOUND}, lower(display_name) AS "nameFolded" FROM user_account AS account
+      WHERE tenant_id = ${tenantId} AND discoverable AND status = 'active' AND handle_folded IS NOT NULL
+        AND display_name IS NOT NULL AND lower(display_name) COLLATE "C" LIKE lower(${pattern})
+        AND (lower(display_name) COLLATE "C", handle_folded) > (lower(${name}), ${handle})
+        AND handle_folded NOT LIKE ${handles} AND ${notBlocking(viewer)}
+      ORDER BY lower(display_name) COLLATE "C", handle_folded LIMIT ${limit}`;
+  }
 }
 
-/** Prisma makes a LIKE pattern of a prefix and leaves its wildcards alone. */
+/** Of a prefix that becomes a LIKE pattern, the wildcards are letters. */
 function literal(prefix: string): string {
   return prefix.replace(/[\\%_]/g, '\\$&');
 }
@@ -105,4 +141,23 @@ function toEntry(row: EntryRow): DirectoryEntry {
     handle: row.handle === null ? null : handleSchema.parse(row.handle),
     displayName: row.displayName,
   };
+}
+
+function notBlocking(viewer: UserId): Prisma.Sql {
+  return Prisma.sql`NOT EXISTS (
+    SELECT 1 FROM contact WHERE contact.tenant_id = account.tenant_id AND contact.owner_id = account.user_id
+      AND contact.peer_id = ${viewer} AND contact.state = 'blocked')`;
+}
+
+/** Handles hold no space, so that the first one ends the handle. */
+function renderPlace({ handleFolded, nameFolded }: FoundRow): string {
+  return nameFolded === null ? handleFolded : `${handleFolded} ${nameFolded}`;
+}
+
+/** Undefined for what PostgreSQL takes in no text: no page of ours ended there. */
+function parsePlace(text: string): Place | undefined {
+  if (text.includes('\0')) return undefined;
+  const space = text.indexOf(' ');
+  if (space === -1) return { kind: 'handle', handle: text };
+  return { kind: 'name', handle: text.slice(0, space), name: text.slice(space + 1) };
 }

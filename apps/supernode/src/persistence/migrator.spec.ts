@@ -43,7 +43,12 @@ async function migrationsFolder(name: string, migrations: Record<string, string>
   return folder;
 }
 
-const MIGRATIONS = ['20261122000000_init', '20261122120000_mailbox_functions', '20261123000000_election'];
+const MIGRATIONS = [
+  '20261122000000_init',
+  '20261122120000_mailbox_functions',
+  '20261123000000_election',
+  '20261123100000_directory_search',
+];
 
 describe('migrate', () => {
   it('brings an empty database to the schema, once, and leaves the rows that Prisma expects', async () => {

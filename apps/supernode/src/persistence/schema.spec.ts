@@ -19,12 +19,12 @@ const WITHOUT_TENANT = [
   'tenant',
 ];
 
-/** All that Prisma's schema language can say of a database; checks, triggers and collations are beyond it. */
+/** All that Prisma's schema language can say of a database; checks, triggers, collations and indexes with a condition are beyond it. */
 const CATALOGUE = {
   columns: `SELECT table_name, column_name, udt_name, datetime_precision, is_nullable, column_default
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '_prisma_migrations' ORDER BY 1, 2`,
   indexes: `SELECT tablename, indexname, indexdef FROM pg_indexes
-    WHERE schemaname = 'public' AND tablename <> '_prisma_migrations' ORDER BY 1, 2`,
+    WHERE schemaname = 'public' AND tablename <> '_prisma_migrations' AND indexdef NOT LIKE '% WHERE %' ORDER BY 1, 2`,
   keys: `SELECT conrelid::regclass::text AS on_table, conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
     WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'f', 'u')
       AND conrelid::regclass::text <> '_prisma_migrations' ORDER BY 1, 2`,
