@@ -74,7 +74,7 @@ export const EVENT_DESCRIPTIONS: Readonly<Record<ServerEventName, string>> = {
   'call.recorded': 'A call of this user was written down, or changed.',
   'mailbox.arrived': "New copies in this device's mailbox, as they are committed; sequence 0, not replayed.",
   'homes.changed':
-    "The user's homes changed: a client takes them into its host cache. Sequence 0, not replayed.",
+    "The user's homes changed: a client takes them into its host cache.",
   'go-away':
     'The supernode asks the client to leave: drained, overloaded, redirected, revoked, or signed in elsewhere.',
 };

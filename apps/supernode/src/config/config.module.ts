@@ -8,6 +8,7 @@ export const ADMIN_CONFIG = Symbol('AdminConfig');
 export const IDENTITY_CONFIG = Symbol('IdentityConfig');
 export const PRESENCE_CONFIG = Symbol('PresenceConfig');
 export const CALLS_CONFIG = Symbol('CallsConfig');
+export const STORAGE_CONFIG = Symbol('StorageConfig');
 export const CLUSTER_CONFIG = Symbol('ClusterConfig');
 
 /** Sections of the settings for every module; nobody injects the whole. */
@@ -21,6 +22,7 @@ export class ConfigModule {
       { provide: IDENTITY_CONFIG, useValue: config.identity },
       { provide: PRESENCE_CONFIG, useValue: config.presence },
       { provide: CALLS_CONFIG, useValue: config.calls },
+      { provide: STORAGE_CONFIG, useValue: config.storage },
       { provide: CLUSTER_CONFIG, useValue: config.cluster },
     ];
     return { module: ConfigModule, global: true, providers, exports: providers };

@@ -9,6 +9,7 @@ import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
 import type { EdgeServer, EdgeSocket } from './edge-socket.ts';
 import { RequestGate } from './request-gate.ts';
+import { SignedHomes } from './signed-homes.ts';
 
 /** What `ws` says of a message over the limit, which it answers by closing with 1009; engine.io passes the text on only. */
 const TOO_LARGE = 'Max payload size exceeded';
@@ -25,6 +26,7 @@ export class ConnectionLifecycle {
     private readonly admission: ConnectionAdmission,
     private readonly gate: RequestGate,
     private readonly channels: DeviceChannels,
+    private readonly homes: SignedHomes,
     private readonly tasks: BackgroundTasks,
     private readonly metrics: Metrics,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
@@ -52,13 +54,30 @@ export class ConnectionLifecycle {
     });
   }
 
-  /** Tells every client to come back later and takes no more. */
-  drain(windowMs: number): void {
+  get connections(): number {
+    return this.open.size;
+  }
+
+  /** From now on no connection is taken. */
+  refuseNew(): void {
     this.admission.drain();
+  }
+
+  /** Tells every client to come back within the window. */
+  sendAway(windowMs: number): void {
     for (const connection of this.open) {
       connection.send('go-away', { reason: 'draining', alternates: [], retryAfterMs: 0, windowMs });
       connection.close();
     }
+  }
+
+  remaining(): readonly Connection[] {
+    return [...this.open];
+  }
+
+  /** Connections on which nobody is signed in. */
+  strangers(): readonly Connection[] {
+    return [...this.open].filter(({ device }) => !device);
   }
 
   private begin(socket: EdgeSocket): void {
@@ -92,6 +111,7 @@ export class ConnectionLifecycle {
     });
     socket.conn.on('heartbeat', () => {
       void this.tasks.attempt('Trimming events', () => this.channels.pongReceived(connection));
+      this.homes.refresh(connection);
     });
   }
 

@@ -4,6 +4,7 @@ import { DirectoryService } from '../directory/directory.service.ts';
 import { ResourceIndexService } from '../directory/resource-index.service.ts';
 import type { Caller } from '../identity/caller.ts';
 import { EdgeGateway, FromCaller, OnRequest } from './edge-gateway.decorator.ts';
+import { StormAdmission } from './storm-admission.ts';
 
 /** Look-up and search of users, and the index of resources. */
 @EdgeGateway()
@@ -11,6 +12,7 @@ export class DirectoryGateway {
   constructor(
     private readonly directory: DirectoryService,
     private readonly resources: ResourceIndexService,
+    private readonly admission: StormAdmission,
   ) {}
 
   @OnRequest('directory.lookup')
@@ -26,7 +28,7 @@ export class DirectoryGateway {
     @FromCaller() caller: Caller,
     @MessageBody() request: RequestOf<'directory.search'>,
   ): Promise<ResponseOf<'directory.search'>> {
-    return this.directory.search(caller, request);
+    return this.admission.run('search', () => this.directory.search(caller, request));
   }
 
   @OnRequest('directory.update')

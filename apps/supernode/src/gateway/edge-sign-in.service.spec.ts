@@ -4,15 +4,19 @@ import { BackgroundTasks } from '../background-tasks.ts';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import type { Caller, DeviceAddress } from '../identity/caller.ts';
 import { DeviceProofs } from '../identity/device-proof.ts';
+import { HomesSigner } from '../identity/homes-signer.ts';
 import { SignInService } from '../identity/sign-in.service.ts';
-import { startedIdentity } from '../identity/testing/identity-fixtures.ts';
+import { MemoryKeyring, startedIdentity } from '../identity/testing/identity-fixtures.ts';
 import { SigningDevice } from '../identity/testing/signing-device.ts';
+import { Metrics } from '../observability/metrics.ts';
 import { Refusal } from '../refusal.ts';
 import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
 import type { FlowOccasion, RelayAccess } from './relay-access.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
+import { SignedHomes } from './signed-homes.ts';
+import { StormAdmission } from './storm-admission.ts';
 import { MovableRoster } from './testing/movable-ownership.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
@@ -26,24 +30,33 @@ const caller: Caller = {
 const request: RequestOf<'authenticate'> = { token: 't', proof: device.sign('authentication', {}) };
 const signedIn = { caller, handle: null, deviceListVersion: 1 };
 
+const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 10 };
+
 async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess> = {}) {
   const time = new ManualTime();
-  const { homes } = new MovableRoster().join('here');
+  const ownership = new MovableRoster().join('here');
+  const { homes } = ownership;
   const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks(), homes);
   const transport = new RecordingTransport();
   const connection = new Connection('192.0.2.1', transport, time);
+  const identity = await startedIdentity();
+  const signer = new HomesSigner(identity, new MemoryKeyring(), time, new BackgroundTasks());
   const signIn = new EdgeSignIn(
     Object.assign(Object.create(SignInService.prototype) as SignInService, {
       authenticate: () => Promise.resolve(signedIn),
       reauthorise: () => Promise.resolve(signedIn),
       ...signIns,
     }),
-    new DeviceProofs(await startedIdentity(), time),
+    new DeviceProofs(identity, time),
     channels,
+    homes,
+    new SignedHomes(ownership, homes, signer),
+    new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, 0),
     {
       stunServers: () => [],
       issue: () => Promise.resolve(undefined),
       openFlow: () => undefined,
+      isRelaying: () => Promise.resolve(false),
       revoke: () => Promise.resolve(),
       ...relay,
     },

@@ -9,6 +9,9 @@ import type { Connection } from './connection.ts';
 import { DeviceChannels, type OpenedChannel } from './device-channels.ts';
 import { RELAY_ACCESS, type FlowOccasion, type RelayAccess } from './relay-access.port.ts';
 import { FollowedReply } from './reply.ts';
+import { SignedHomes } from './signed-homes.ts';
+import { StormAdmission } from './storm-admission.ts';
+import { UserHomes } from './user-homes.ts';
 
 /** Joins identity and connection: who proved a device key gets a channel and a welcome. */
 @Injectable()
@@ -17,40 +20,65 @@ export class EdgeSignIn {
     private readonly signIns: SignInService,
     private readonly proofs: DeviceProofs,
     private readonly channels: DeviceChannels,
+    private readonly homes: UserHomes,
+    private readonly signedHomes: SignedHomes,
+    private readonly admission: StormAdmission,
     @Inject(RELAY_ACCESS) private readonly relay: RelayAccess,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  async authenticate(
+  authenticate(
     connection: Connection,
     request: RequestOf<'authenticate'>,
   ): Promise<FollowedReply<ResponseOf<'authenticate'>>> {
+    return this.admit('sign-in', connection, () => this.signIn(connection, request));
+  }
+
+  resume(connection: Connection, request: RequestOf<'resume'>): Promise<FollowedReply<ResponseOf<'resume'>>> {
+    return this.admit('resume', connection, () => this.takeUp(connection, request));
+  }
+
+  private async admit<Result>(
+    kind: 'resume' | 'sign-in',
+    connection: Connection,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
     requireNobody(connection);
+    return this.admission.run(kind, work, () => connection.isOpen);
+  }
+
+  private async signIn(
+    connection: Connection,
+    request: RequestOf<'authenticate'>,
+  ): Promise<FollowedReply<ResponseOf<'authenticate'>>> {
     const revocations = this.channels.revocations;
-    const signedIn = await this.signIns.authenticate(connection, request);
-    const welcome = await this.welcome(signedIn, 'sign-in');
+    const signedIn = await this.signIns.authenticate(connection, request, (user) => this.homes.require(user));
+    const welcome = await this.welcome(connection, signedIn, 'sign-in');
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.open(connection, caller),
     );
     return new FollowedReply({ ...welcome, resume: resumeOf(channel) }, channel.goLive);
   }
 
-  async resume(
+  private async takeUp(
     connection: Connection,
     request: RequestOf<'resume'>,
   ): Promise<FollowedReply<ResponseOf<'resume'>>> {
-    requireNobody(connection);
     const proven = this.proofs.verify(connection, request.proof, 'resume', request.token);
     const owner = await this.channels.ownerOf(request.token);
     if (owner?.deviceId !== proven.deviceId || owner.tenant !== proven.tenant)
       throw new Refusal('RESUME_REFUSED');
+    this.homes.require(owner);
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.reauthorise(owner);
-    const welcome = await this.welcome(signedIn, 'resume');
+    const welcome = await this.welcome(connection, signedIn, 'resume');
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.resume(connection, caller, request.token, request.lastSequence),
     );
     const { recovered, newestSequence } = channel;
+    // Its number says that the device has heard of the loss: what it saw of the supernode before counts no more.
+    if (channel.tookOver && !recovered && welcome.homes)
+      this.channels.notifyDevice(signedIn.caller, 'homes.changed', { homes: welcome.homes });
     const caughtUp = { recovered, newestSequence };
     return new FollowedReply({ ...welcome, resume: resumeOf(channel), ...caughtUp }, channel.goLive);
   }
@@ -90,6 +118,7 @@ export class EdgeSignIn {
 
   /** Made before the device enters, so that nothing can fail after it did. */
   private async welcome(
+    connection: Connection,
     { caller, handle, deviceListVersion }: SignedIn,
     occasion: FlowOccasion,
   ): Promise<Omit<Welcome, 'resume'>> {
@@ -103,6 +132,7 @@ export class EdgeSignIn {
       stunServers: [...this.relay.stunServers()],
       relay: (caller.linked ? await this.relay.issue(caller) : undefined) ?? null,
       flow: (caller.linked ? this.relay.openFlow(caller, occasion) : undefined) ?? null,
+      homes: this.signedHomes.for(connection, caller),
       serverTime: this.clock.now(),
     };
   }

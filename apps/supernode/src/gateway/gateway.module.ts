@@ -2,8 +2,8 @@ import { Inject, Module, type BeforeApplicationShutdown, type OnModuleInit } fro
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CallsModule } from '../calls/calls.module.ts';
 import { ClockModule } from '../clock/clock.module.ts';
-import { EDGE_CONFIG } from '../config/config.module.ts';
-import type { EdgeConfig } from '../config/config.schema.ts';
+import { EDGE_CONFIG, STORAGE_CONFIG } from '../config/config.module.ts';
+import type { EdgeConfig, StorageConfig } from '../config/config.schema.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { DirectoryModule } from '../directory/directory.module.ts';
 import { ResourceIndexService } from '../directory/resource-index.service.ts';
@@ -24,8 +24,10 @@ import { ConnectionAdmission } from './connection-admission.ts';
 import { CONNECTION_OBSERVERS, type ConnectionObserver } from './connection-observer.port.ts';
 import { ConnectionLifecycle } from './connection-lifecycle.ts';
 import { ContactsGateway } from './contacts.gateway.ts';
+import { Departures } from './departures.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { DirectoryGateway } from './directory.gateway.ts';
+import { EdgeDrain } from './edge-drain.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
 import { MessagingGateway } from './messaging.gateway.ts';
 import { PresenceGateway } from './presence.gateway.ts';
@@ -34,6 +36,9 @@ import { RendezvousGateway } from './rendezvous.gateway.ts';
 import { RequestGate } from './request-gate.ts';
 import { RequestPipeline } from './request-pipeline.ts';
 import { SignInGateway } from './sign-in.gateway.ts';
+import { SignedHomes } from './signed-homes.ts';
+import { SlotMoves } from './slot-moves.ts';
+import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
 
 /** The one socket.io gateway for edge clients: validate, call one service, acknowledge (DESIGN 4, 8). */
 @Module({
@@ -57,7 +62,9 @@ import { SignInGateway } from './sign-in.gateway.ts';
     ConnectionAdmission,
     ConnectionLifecycle,
     ContactsGateway,
+    Departures,
     DirectoryGateway,
+    EdgeDrain,
     EdgeSignIn,
     MessagingGateway,
     PresenceGateway,
@@ -66,6 +73,16 @@ import { SignInGateway } from './sign-in.gateway.ts';
     RequestGate,
     RequestPipeline,
     SignInGateway,
+    SignedHomes,
+    SlotMoves,
+    StormAdmission,
+    {
+      provide: WARM_UP_MS,
+      // Alone there is nobody to take the others in meanwhile.
+      useFactory: ({ warmUpSeconds }: EdgeConfig, { redisUrl }: StorageConfig) =>
+        redisUrl === undefined ? 0 : warmUpSeconds * 1000,
+      inject: [EDGE_CONFIG, STORAGE_CONFIG],
+    },
     {
       provide: CONNECTION_OBSERVERS,
       useFactory: (...observers: ConnectionObserver[]) => observers,
@@ -76,17 +93,16 @@ import { SignInGateway } from './sign-in.gateway.ts';
 })
 export class GatewayModule implements OnModuleInit, BeforeApplicationShutdown {
   constructor(
-    private readonly lifecycle: ConnectionLifecycle,
+    private readonly draining: EdgeDrain,
     private readonly channels: DeviceChannels,
     @Inject(CONNECTION_OBSERVERS) private readonly observers: readonly ConnectionObserver[],
-    @Inject(EDGE_CONFIG) private readonly config: Pick<EdgeConfig, 'drainSeconds'>,
   ) {}
 
   onModuleInit(): void {
     for (const observer of this.observers) this.channels.subscribe(observer);
   }
 
-  beforeApplicationShutdown(): void {
-    this.lifecycle.drain(this.config.drainSeconds * 1000);
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.draining.run();
   }
 }

@@ -15,6 +15,8 @@ export interface RelayAccess {
    * does not relay.
    */
   openFlow(device: DeviceAddress, occasion: FlowOccasion): FlowCredentials | undefined;
+  /** Whether anything is relayed, or could be, over what was given to somebody. */
+  isRelaying(): Promise<boolean>;
   revoke(device: DeviceAddress): Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import { Connection } from './connection.ts';
 import type { EdgeSocket } from './edge-socket.ts';
 import { FollowedReply } from './reply.ts';
 import { RequestPipeline, type HandlerArguments } from './request-pipeline.ts';
+import { MovableRoster } from './testing/movable-ownership.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
 const caller = {
@@ -21,7 +22,9 @@ const caller = {
 function setUp() {
   const time = new ManualTime();
   const metrics = new Metrics({ withProcess: false });
-  const pipeline = new RequestPipeline(metrics, time);
+  const roster = new MovableRoster();
+  const here = roster.join('here');
+  const pipeline = new RequestPipeline(metrics, here.homes, time);
   const connection = new Connection('192.0.2.1', new RecordingTransport(), time);
   const log: unknown[] = [];
   const serve = async (event: ClientRequestName, payload: unknown, handle: (request: unknown) => unknown) => {
@@ -34,7 +37,7 @@ function setUp() {
     ];
     await pipeline.serve(received, () => Promise.resolve(handle(received[1])));
   };
-  return { time, connection, log, serve, pipeline, metrics };
+  return { time, connection, log, serve, pipeline, metrics, roster, here };
 }
 
 // The fault that a test provokes is asserted by its answer; its log entry would only be noise.

@@ -13,6 +13,7 @@ import { Refusal } from '../refusal.ts';
 import type { Connection } from './connection.ts';
 import type { EdgeSocket } from './edge-socket.ts';
 import { FollowedReply } from './reply.ts';
+import { UserHomes } from './user-homes.ts';
 import { mapError } from './wire-errors.ts';
 
 /** A handler that takes longer is answered for; what it still does is its own matter. */
@@ -33,6 +34,7 @@ export class RequestPipeline {
 
   constructor(
     metrics: Metrics,
+    private readonly homes: UserHomes,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
   ) {
     this.requests = metrics.counter('edge_requests_total', 'Requests of edge clients, by event and outcome', [
@@ -47,7 +49,7 @@ export class RequestPipeline {
     const { connection } = socket.data;
     connection.requestBegins();
     try {
-      admit(CLIENT_REQUESTS[event].audience, connection);
+      this.admit(CLIENT_REQUESTS[event].audience, connection);
       received[1] = parse(event, payload);
       const result = await this.withDeadline(handle(), () => this.expired(event, connection));
       const reply = result instanceof FollowedReply ? result : new FollowedReply(result, () => undefined);
@@ -81,6 +83,16 @@ export class RequestPipeline {
     });
   }
 
+  private admit(audience: RequestAudience, connection: Connection): void {
+    if (audience === 'anyone') return;
+    const { device } = connection;
+    if (!device) throw new Refusal('NOT_AUTHENTICATED');
+    if (audience === 'linked' && !device.caller.linked) {
+      throw new Refusal(device.hasAccount ? 'DEVICE_NOT_LINKED' : 'ACCOUNT_REQUIRED');
+    }
+    this.homes.require(device.caller);
+  }
+
   private answerTo(error: unknown, event: ClientRequestName): Acknowledgement<never> {
     const { reply, correlationId } = mapError(error);
     if (correlationId !== undefined) {
@@ -102,15 +114,6 @@ export class RequestPipeline {
       const cancel = this.scheduler.after(DEADLINE_MS, () => reject(expired()));
       work.then(resolve, reject).finally(cancel);
     });
-  }
-}
-
-function admit(audience: RequestAudience, connection: Connection): void {
-  if (audience === 'anyone') return;
-  const { device } = connection;
-  if (!device) throw new Refusal('NOT_AUTHENTICATED');
-  if (audience === 'linked' && !device.caller.linked) {
-    throw new Refusal(device.hasAccount ? 'DEVICE_NOT_LINKED' : 'ACCOUNT_REQUIRED');
   }
 }
 

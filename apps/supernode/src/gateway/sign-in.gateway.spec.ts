@@ -49,6 +49,7 @@ describe('sign-in with a token of open registration', () => {
       stunServers: ['127.0.0.1:3478'],
       relay: expect.objectContaining({ realm: 'parley' }),
       flow: null,
+      homes: null,
       serverTime: expect.any(Number),
     });
     expect(edge.observed).toContain(`reachable ${ada.device.deviceId} signed-in`);

@@ -5,8 +5,8 @@ import type { UserAddress } from '../identity/connection-context.ts';
 import { Refusal } from '../refusal.ts';
 
 /** A roster follows within about this time when a home is lost. */
-const NO_HOME_RETRY_MS = 500;
-const NO_HOME_WINDOW_MS = 2_000;
+const NO_HOME_RETRY_MS = 250;
+const NO_HOME_WINDOW_MS = 1_000;
 
 /** Whether this supernode serves a user, and where else the user's clients go. */
 @Injectable()

@@ -12,6 +12,7 @@ import { ACCOUNT_STORE, TOKEN_BINDINGS } from './accounts.port.ts';
 import { ClusterIdentity } from './cluster-identity.ts';
 import { DeviceLists } from './device-lists.ts';
 import { DeviceProofs } from './device-proof.ts';
+import { HomesSigner } from './homes-signer.ts';
 import { KEYRING_STORE } from './keyring.port.ts';
 import { LinkingService } from './linking.service.ts';
 import { RecoveryService } from './recovery.service.ts';
@@ -40,6 +41,7 @@ import { WaitingDevices } from './waiting-devices.ts';
     ClusterIdentity,
     DeviceLists,
     DeviceProofs,
+    HomesSigner,
     LinkingService,
     RecoveryService,
     RegistrationPuzzles,
@@ -55,6 +57,7 @@ import { WaitingDevices } from './waiting-devices.ts';
     AccountChanges,
     AccountService,
     DeviceProofs,
+    HomesSigner,
     LinkingService,
     RecoveryService,
     RegistrationService,

@@ -3,7 +3,7 @@ import type { Handle, RequestOf, ResponseOf, TenantId } from '@parley/protocol';
 import { Refusal } from '../refusal.ts';
 import { AccountAccess, type AccountEntry } from './account-access.ts';
 import type { Caller, DeviceAddress } from './caller.ts';
-import type { ConnectionContext } from './connection-context.ts';
+import type { ConnectionContext, UserAddress } from './connection-context.ts';
 import { DeviceProofs, type ProvenDevice } from './device-proof.ts';
 import { isOpenRegistration } from './digest.ts';
 import { TokenBinder } from './token-binder.ts';
@@ -28,11 +28,17 @@ export class SignInService {
     private readonly issuer: TokenIssuer,
   ) {}
 
-  async authenticate(connection: ConnectionContext, request: RequestOf<'authenticate'>): Promise<SignedIn> {
+  /** @param admit - called with the proven user before anything is read or written for it; may refuse */
+  async authenticate(
+    connection: ConnectionContext,
+    request: RequestOf<'authenticate'>,
+    admit: (user: UserAddress) => void = () => undefined,
+  ): Promise<SignedIn> {
     const device = this.proofs.verify(connection, request.proof, 'authenticate', request.token);
     const tenant = await this.access.tenant(device.tenant);
     const token = await this.verifier.verify(request.token, tenant, device);
     const address = { tenant: device.tenant, userId: token.userId, deviceId: device.deviceId };
+    admit(address);
     const entry =
       token.origin === 'own' ? await this.enterKnown(address) : await this.access.enterOrCreate(address);
     await this.binder.bind(device, token);

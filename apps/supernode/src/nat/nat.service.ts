@@ -120,6 +120,11 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     return this.relay === null ? undefined : this.flows.open(device, this.relayServers(), occasion);
   }
 
+  async isRelaying(): Promise<boolean> {
+    const stats = await this.stats();
+    return stats !== undefined && stats.turn.allocations + stats.flow.relayPairs > 0;
+  }
+
   async revoke(device: DeviceAddress): Promise<void> {
     this.flows.close(device);
     const { tenant, userId, deviceId } = device;

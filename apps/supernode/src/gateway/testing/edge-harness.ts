@@ -10,6 +10,8 @@ import {
   type Welcome,
 } from '@parley/protocol';
 import { ClusterModule } from '../../cluster/cluster.module.ts';
+import { OwnAddresses } from '../../cluster/own-addresses.ts';
+import { OWNERSHIP } from '../../cluster/ownership.port.ts';
 import { ConfigModule } from '../../config/config.module.ts';
 import { testConfig } from '../../config/testing/test-config.ts';
 import type { DeviceAddress } from '../../identity/caller.ts';
@@ -30,7 +32,11 @@ import { DeviceChannels } from '../device-channels.ts';
 import { EdgeIoAdapter, type Heartbeat } from '../edge-io-adapter.ts';
 import { GatewayModule } from '../gateway.module.ts';
 import { RELAY_ACCESS, type RelayAccess } from '../relay-access.port.ts';
+import { MemoryResumeStore } from '../resume-store.memory.ts';
+import { RESUME_STORE, type ResumeStore } from '../resume-store.port.ts';
+import { WARM_UP_MS } from '../storm-admission.ts';
 import { EdgeConnection, solve } from './edge-connection.ts';
+import { MovableRoster, type MovableOwnership } from './movable-ownership.ts';
 
 /** Faults of the supernode are asserted by their answer; the log of a test run stays readable. */
 const QUIET: LoggerService = { log: () => undefined, warn: () => undefined, error: () => undefined };
@@ -56,6 +62,15 @@ export interface SignedInUser extends RegisteredUser {
   readonly welcome: Welcome;
 }
 
+/** What several harnesses share, so that each is a supernode of one cluster. */
+export interface ClusterOfHarnesses {
+  readonly ownership: MovableOwnership;
+  readonly database: TestDatabase;
+  readonly resumeStore?: ResumeStore;
+  readonly warmUpMs?: number;
+  readonly isRelaying?: () => boolean;
+}
+
 /** The gateway with all that it serves, on a real database and a real socket, without STUN and TURN. */
 export class EdgeHarness {
   /** What the gateway told its observers, as `what device-id detail`. */
@@ -70,9 +85,13 @@ export class EdgeHarness {
     readonly url: string,
   ) {}
 
-  static async start(env: Record<string, string> = {}, heartbeat?: Heartbeat): Promise<EdgeHarness> {
+  static async start(
+    env: Record<string, string> = {},
+    heartbeat?: Heartbeat,
+    cluster?: ClusterOfHarnesses,
+  ): Promise<EdgeHarness> {
     const config = testConfig({ SUPERNODE_ROLES: 'index', ...env });
-    const database = await openTestDatabase();
+    const database = cluster?.database ?? (await openTestDatabase());
     await ensureDefaultTenant(database.prisma, config.identity, config.presence);
     const metrics = new Metrics({ withProcess: false });
     const revoked: DeviceAddress[] = [];
@@ -80,8 +99,10 @@ export class EdgeHarness {
       stunServers: () => ['127.0.0.1:3478'],
       issue: () => Promise.resolve(CREDENTIALS),
       openFlow: () => undefined,
+      isRelaying: () => Promise.resolve(cluster?.isRelaying?.() ?? false),
       revoke: (device) => Promise.resolve(void revoked.push(device)),
     };
+    const ownership = cluster?.ownership ?? new MovableRoster().join('alone');
     const testing = await Test.createTestingModule({
       imports: [
         ConfigModule.forRoot(config),
@@ -98,6 +119,14 @@ export class EdgeHarness {
     })
       .overrideProvider(RELAY_ACCESS)
       .useValue(relay)
+      .overrideProvider(OWNERSHIP)
+      .useValue(ownership)
+      .overrideProvider(OwnAddresses)
+      .useValue(ownership.addresses)
+      .overrideProvider(RESUME_STORE)
+      .useValue(cluster?.resumeStore ?? new MemoryResumeStore())
+      .overrideProvider(WARM_UP_MS)
+      .useValue(cluster?.warmUpMs ?? 0)
       .setLogger(QUIET)
       .compile();
     const app = testing.createNestApplication();
@@ -105,6 +134,7 @@ export class EdgeHarness {
     await app.listen(0, '127.0.0.1');
     const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
     const harness = new EdgeHarness(app, database, metrics, `http://127.0.0.1:${port}`);
+    ownership.publish(harness.url);
     revoked.push = (...devices) => harness.revokedRelays.push(...devices);
     app.get(DeviceChannels, { strict: false }).subscribe(harness.recorder());
     return harness;
@@ -224,6 +254,7 @@ export class EdgeHarness {
     return {
       deviceReachable: ({ deviceId }, how) => void this.observed.push(`reachable ${deviceId} ${how}`),
       deviceUnreachable: ({ deviceId }) => void this.observed.push(`unreachable ${deviceId}`),
+      deviceMoved: ({ deviceId }) => void this.observed.push(`moved ${deviceId}`),
       deviceGone: ({ deviceId }, cause) => void this.observed.push(`gone ${deviceId} ${cause}`),
     };
   }
