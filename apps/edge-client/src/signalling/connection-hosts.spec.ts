@@ -210,6 +210,23 @@ describe('ConnectionCore › many hosts', () => {
     );
   });
 
+  it('does not go back at once to a home that it has just found dead, whoever names it', () => {
+    const elsewhere = { kind: 'elsewhere', alternates: [A] } as const;
+    const world = new World(
+      new Map<string, Behaviour>([
+        [A, { kind: 'dead', afterMs: 1 }],
+        [B, elsewhere],
+        [C, elsewhere],
+        [D, elsewhere],
+      ]),
+      [D],
+      [A, B, C],
+    );
+    world.run(5);
+
+    expect(world.attempts.map((attempt) => attempt.url)).toEqual([A, B, C, D, A]);
+  });
+
   it('ends the circle of two supernodes that disagree', () => {
     const world = new World(
       new Map([

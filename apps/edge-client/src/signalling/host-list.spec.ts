@@ -81,6 +81,7 @@ describe('HostList', () => {
     }
 
     const first = tried.indexOf(CONFIGURED);
+    expect(first).toBeGreaterThan(0);
     expect(first).toBeLessThanOrEqual(LIMITS.maxAlternates + HOMES.length);
     expect(tried.indexOf(CONFIGURED, first + 1) - first).toBeLessThanOrEqual(
       LIMITS.maxAlternates + HOMES.length + 1,
