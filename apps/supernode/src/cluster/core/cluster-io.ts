@@ -79,6 +79,7 @@ export const CLUSTER_ALERTS = {
   LEASE_STORE_AWAY: 'The lease store (Redis) does not answer this supernode.',
   DATABASE_AWAY: 'The database does not answer this supernode: the roster is frozen for it.',
   MASS_LEASE_LOSS: 'Many leases are gone while their supernodes answer: demotion is frozen.',
+  NETWORK_SPLIT: 'Many supernodes hold leases that their peers can not reach: demotion is frozen.',
   NO_SPARE: 'Too few supernodes: the loss of one would leave less than the load needs.',
   NO_CANDIDATE: 'A seat is vacant and no supernode can take it.',
   SUPERSEDED: 'Another process with the same node id runs: this one must stop.',
@@ -183,6 +184,8 @@ export interface ClusterView {
   standing(now: Instant): Standing;
   /** The epoch under which this supernode may act for a slot now; undefined when it may not. Right at once after any pause. */
   tenureEpoch(slot: Slot, now: Instant): number | undefined;
+  /** The same whatever the standing: for those who are connected, while a store is away. */
+  gainedEpoch(slot: Slot): number | undefined;
   /** Seats in the order in which clients of a slot should try them: the owner first. */
   homes(slot: Slot): readonly Seat[];
   explain(slot: Slot, now: Instant): SlotExplanation;

@@ -6,6 +6,7 @@ export const DECISION_REASONS = {
   'first-seat': 'There was no active supernode.',
   'below-minimum': 'There were fewer seats than the minimum.',
   'replaces-lost-seat': 'A seat was lost.',
+  'replaces-weak-seat': 'A seat with too low a score was given up for it.',
   'load-needs-it': 'The load needed one more for long enough.',
   'pinned-active': 'An operator pinned it active.',
   'lease-gone': 'Its lease was gone.',

@@ -1,0 +1,208 @@
+/**
+ * What a supernode makes of all others: who is down and why, who was verified from outside, who may have a seat. Pure: from
+ * leases, probes and the roster to a judgement of each, with the reasons.
+ */
+import type { Instant } from '@parley/nat';
+import type { NodeId, Reachability } from '../node-record.ts';
+import type { Roster, Seat } from '../roster.ts';
+import type { ElectionControls } from '../roster-store.port.ts';
+import type { ClusterSettings } from './cluster-settings.ts';
+import type { Member } from './membership-view.ts';
+import { newestVersion, scoreOf, scoreTerms, type ScoreTerms } from './score.ts';
+
+/** Why a seat is lost; also the reason of the decision. */
+export type Loss = 'lease-gone' | 'unreachable-for-peers' | 'restarted' | 'database-lost' | 'draining';
+
+/** Why a supernode is no candidate for a seat. */
+export type Objection =
+  'down' | 'no-index-role' | 'draining' | 'pinned-standby' | 'unverified' | 'unreachable' | 'no-database';
+
+export interface AssessedNode {
+  readonly member: Member;
+  readonly reachability: Reachability;
+  readonly verdict: 'alive' | 'suspect' | 'down';
+  /** What costs it the seat that it has, or would have. */
+  readonly loss: Loss | undefined;
+  readonly objections: readonly Objection[];
+  readonly terms: ScoreTerms;
+  /** With the load of this moment, and with the smoothed one. */
+  readonly rawScore: number;
+  readonly score: number;
+  readonly seat: Seat | undefined;
+}
+
+export interface Assessment {
+  readonly nodes: ReadonlyMap<NodeId, AssessedNode>;
+  /** More leases vanished than can be true: those who answer are spared. */
+  readonly isMassLeaseLoss: boolean;
+  /** More supernodes are unreachable for their peers than can be true: their leases decide. */
+  readonly isNetworkSplit: boolean;
+}
+
+/** What this supernode's own probes say. */
+export interface ProbeOpinion {
+  isFailing(nodeId: NodeId): boolean;
+  answers(nodeId: NodeId): boolean;
+}
+
+export interface AssessmentInput {
+  readonly members: readonly Member[];
+  readonly roster: Roster;
+  readonly controls: ElectionControls;
+  readonly probes: ProbeOpinion;
+  /** Leases that are missing at the last reading may be on their way back. */
+  readonly isUnsettled: boolean;
+  /** Since when each supernode says that it has no database; none where this one has none either. */
+  readonly databaseLostSince: ReadonlyMap<NodeId, Instant>;
+  readonly settings: ClusterSettings;
+  /** Who judges: never itself by its lease. */
+  readonly self: NodeId;
+  /** When the newest reading of the leases was sent. */
+  readonly readAt: Instant;
+  readonly now: Instant;
+}
+
+export function assess(input: AssessmentInput): Assessment {
+  const { members, settings } = input;
+  const present = members.filter((member) => member.absentSince === undefined);
+  const votes = new Map(members.map((member) => [member.record.nodeId, opinionsOf(member, present)]));
+  const split = members.filter((member) => isVotedDown(votes.get(member.record.nodeId), settings));
+  const isNetworkSplit = isMass(split.length, members.length, settings);
+  const spared = members.filter(
+    (member) =>
+      member.absentSince !== undefined &&
+      (input.probes.answers(member.record.nodeId) ||
+        (votes.get(member.record.nodeId)?.vouchers.length ?? 0) > 0),
+  );
+  const isMassLeaseLoss = isMass(spared.length, members.length, settings);
+  const withoutDatabase = members.filter((member) => hasLostDatabase(member, input));
+  // Where most are without it, taking their seats would only pile all slots on the rest.
+  const isDatabaseLossJudged = !isMass(withoutDatabase.length, members.length, settings);
+  const newest = newestVersion(present.map((member) => member.record.version));
+  const seats = new Map(input.roster.seats.map((seat) => [seat.nodeId, seat]));
+  const isDown = (member: Member) => {
+    const loss = lossOf(member);
+    return loss === 'lease-gone' || loss === 'unreachable-for-peers';
+  };
+  const lossOf = (member: Member): Loss | undefined => {
+    const { nodeId, incarnation } = member.record;
+    const seat = seats.get(nodeId);
+    if (isLeaseGone(member, input) && !(isMassLeaseLoss && spared.includes(member))) return 'lease-gone';
+    if (!isNetworkSplit && split.includes(member)) return 'unreachable-for-peers';
+    if (seat !== undefined && seat.incarnation < incarnation) return 'restarted';
+    if (member.record.state === 'draining') return 'draining';
+    return isDatabaseLossJudged && withoutDatabase.includes(member) ? 'database-lost' : undefined;
+  };
+  const activeNow = new Set(
+    members
+      .filter((member) => isSeated(member, seats) && !isDown(member))
+      .map((member) => member.record.nodeId),
+  );
+  const nodes = new Map<NodeId, AssessedNode>();
+  for (const member of members) {
+    const { record } = member;
+    const opinions = votes.get(record.nodeId) ?? NO_OPINIONS;
+    const reachability = reachabilityOf(record.nodeId, opinions, activeNow);
+    const loss = lossOf(member);
+    const isLost = isDown(member);
+    const score = (load: Member['averageLoad']) => scoreTerms(record, load, reachability, newest, settings);
+    const terms = score(member.averageLoad);
+    nodes.set(record.nodeId, {
+      member,
+      reachability,
+      verdict: isLost
+        ? 'down'
+        : member.absentSince !== undefined || opinions.against.length > 0
+          ? 'suspect'
+          : 'alive',
+      loss,
+      objections: objectionsTo(member, reachability, isLost, activeNow, input.controls),
+      terms,
+      rawScore: scoreOf(score(record.load), settings.scoreWeights),
+      score: scoreOf(terms, settings.scoreWeights),
+      seat: isSeated(member, seats) ? seats.get(record.nodeId) : undefined,
+    });
+  }
+  return { nodes, isMassLeaseLoss, isNetworkSplit };
+}
+
+interface Opinions {
+  readonly vouchers: readonly NodeId[];
+  readonly against: readonly NodeId[];
+  readonly observers: number;
+}
+
+const NO_OPINIONS: Opinions = { vouchers: [], against: [], observers: 0 };
+
+/** Only those with a lease have a say, and nobody about itself. */
+function opinionsOf(member: Member, present: readonly Member[]): Opinions {
+  const { nodeId } = member.record;
+  const observers = present.filter((other) => other.record.nodeId !== nodeId);
+  const names = (listOf: (other: Member) => readonly NodeId[]) =>
+    observers.filter((other) => listOf(other).includes(nodeId)).map((other) => other.record.nodeId);
+  return {
+    vouchers: names((other) => other.record.reached),
+    against: names((other) => other.record.unreachable),
+    observers: observers.length,
+  };
+}
+
+/** Enough of the others, and most of them: at least two, since of two supernodes either may be the one that is cut off. */
+function isVotedDown(opinions: Opinions | undefined, settings: ClusterSettings): boolean {
+  const { against, observers } = opinions ?? NO_OPINIONS;
+  const needed = Math.max(2, Math.min(settings.unreachableVotes, observers));
+  return against.length >= needed && against.length * 2 > observers;
+}
+
+function isMass(count: number, total: number, settings: ClusterSettings): boolean {
+  return count >= settings.massLossLeases && count > settings.massLossShare * total;
+}
+
+function isLeaseGone(member: Member, input: AssessmentInput): boolean {
+  const { settings } = input;
+  if (member.absentSince === undefined || member.record.nodeId === input.self) return false;
+  if (input.probes.isFailing(member.record.nodeId)) return true;
+  const neededMs = input.isUnsettled ? settings.storeReturnMs : settings.absenceMs;
+  return input.readAt - member.absentSince >= neededMs;
+}
+
+function hasLostDatabase({ record }: Member, input: AssessmentInput): boolean {
+  const since = input.databaseLostSince.get(record.nodeId);
+  return since !== undefined && input.now - since >= input.settings.databaseLossMs;
+}
+
+function isSeated(member: Member, seats: ReadonlyMap<NodeId, Seat>): boolean {
+  return seats.get(member.record.nodeId)?.incarnation === member.record.incarnation;
+}
+
+/** Verified by an active supernode; where no other one is active, by anybody. */
+function reachabilityOf(
+  nodeId: NodeId,
+  { vouchers, against }: Opinions,
+  activeNow: ReadonlySet<NodeId>,
+): Reachability {
+  const hasOtherActive = [...activeNow].some((active) => active !== nodeId);
+  const isVouched = hasOtherActive ? vouchers.some((voucher) => activeNow.has(voucher)) : vouchers.length > 0;
+  if (isVouched) return 'verified';
+  return against.length > 0 && vouchers.length === 0 ? 'unreachable' : 'unverified';
+}
+
+function objectionsTo(
+  member: Member,
+  reachability: Reachability,
+  isDown: boolean,
+  activeNow: ReadonlySet<NodeId>,
+  controls: ElectionControls,
+): Objection[] {
+  const { record } = member;
+  const found: Objection[] = [];
+  if (isDown || member.absentSince !== undefined) found.push('down');
+  if (!record.roles.includes('index')) found.push('no-index-role');
+  if (record.state === 'draining') found.push('draining');
+  if (controls.pins[record.nodeId] === 'standby') found.push('pinned-standby');
+  if (!record.databaseReachable) found.push('no-database');
+  if (reachability === 'unreachable') found.push('unreachable');
+  // With nobody active there is nobody to verify it: somebody has to be the first.
+  if (reachability === 'unverified' && activeNow.size > 0) found.push('unverified');
+  return found;
+}

@@ -1,0 +1,134 @@
+import { after, type Instant } from '@parley/nat';
+import type { NodeId } from '../node-record.ts';
+import type { ClusterSettings } from './cluster-settings.ts';
+import { LocalHealth } from './local-health.ts';
+
+interface Peer {
+  incarnation: number;
+  failures: number;
+  hasAnswered: boolean;
+  isRelayReached: boolean;
+  nextAt: Instant;
+  sentAt: Instant | undefined;
+}
+
+/** The second opinion: whom this supernode reaches by its own probes, whatever the leases say. */
+export class PeerProbes {
+  private readonly peers = new Map<NodeId, Peer>();
+  private readonly health: LocalHealth;
+  private roundEndsAt: Instant | undefined;
+  private round = { answered: 0, failed: 0 };
+
+  constructor(
+    private readonly settings: ClusterSettings,
+    private readonly nextFraction: () => number,
+  ) {
+    this.health = new LocalHealth(settings);
+  }
+
+  get multiplier(): number {
+    return this.health.multiplier;
+  }
+
+  /** Watches these and no others; who is new, or a new run of its node id, starts without an opinion. */
+  watch(targets: ReadonlyMap<NodeId, number>, now: Instant): void {
+    for (const nodeId of this.peers.keys()) if (!targets.has(nodeId)) this.peers.delete(nodeId);
+    for (const [nodeId, incarnation] of targets) {
+      const peer = this.peers.get(nodeId);
+      if (peer?.incarnation === incarnation) continue;
+      this.peers.set(nodeId, {
+        incarnation,
+        failures: 0,
+        hasAnswered: false,
+        isRelayReached: false,
+        nextAt: now,
+        sentAt: undefined,
+      });
+    }
+  }
+
+  /** Those whose turn it is; each counts as asked at `now`. */
+  takeDue(now: Instant): NodeId[] {
+    const due: NodeId[] = [];
+    for (const [nodeId, peer] of this.peers) {
+      // The driver answers after the time-out at the latest; an answer that never came is a failure of the probe all the same.
+      if (peer.sentAt !== undefined && now >= after(peer.sentAt, 2 * this.settings.probeTimeoutMs)) {
+        this.failed(nodeId, peer.sentAt);
+      }
+      if (peer.sentAt !== undefined || now < peer.nextAt) continue;
+      peer.sentAt = now;
+      // Spread a little, so that not all supernodes probe one of them at the same moment.
+      peer.nextAt = after(now, this.settings.probeIntervalMs * (0.9 + 0.2 * this.nextFraction()));
+      due.push(nodeId);
+    }
+    this.endRound(now);
+    return due;
+  }
+
+  answered(nodeId: NodeId, incarnation: number, sentAt: Instant, isRelayReached: boolean): void {
+    const peer = this.peers.get(nodeId);
+    if (peer === undefined) return;
+    if (peer.sentAt === sentAt) peer.sentAt = undefined;
+    if (incarnation !== peer.incarnation) return;
+    peer.failures = 0;
+    peer.hasAnswered = true;
+    peer.isRelayReached = isRelayReached;
+    this.round.answered += 1;
+  }
+
+  failed(nodeId: NodeId, sentAt: Instant): void {
+    const peer = this.peers.get(nodeId);
+    if (peer?.sentAt !== sentAt) return;
+    peer.sentAt = undefined;
+    peer.failures += 1;
+    this.round.failed += 1;
+  }
+
+  /** This process did not run when it should have: what it observed meanwhile says nothing about others. */
+  observerWasLate(): void {
+    this.health.doubt();
+    for (const peer of this.peers.values()) peer.failures = 0;
+  }
+
+  isFailing(nodeId: NodeId): boolean {
+    return (this.peers.get(nodeId)?.failures ?? 0) >= this.settings.probeFailures;
+  }
+
+  unreachable(): NodeId[] {
+    const needed = this.settings.probeFailures * this.health.multiplier;
+    return [...this.peers].flatMap(([nodeId, peer]) => (peer.failures >= needed ? [nodeId] : []));
+  }
+
+  /** Those that answered, at all their addresses, and were not found unreachable since. */
+  reached(): NodeId[] {
+    const needed = this.settings.probeFailures * this.health.multiplier;
+    return [...this.peers].flatMap(([nodeId, peer]) =>
+      peer.hasAnswered && peer.isRelayReached && peer.failures < needed ? [nodeId] : [],
+    );
+  }
+
+  /** Whether its edge address answered the last time. */
+  answers(nodeId: NodeId): boolean {
+    const peer = this.peers.get(nodeId);
+    return peer !== undefined && peer.hasAnswered && peer.failures === 0;
+  }
+
+  nextAt(): Instant | undefined {
+    let next: Instant | undefined;
+    for (const peer of this.peers.values()) {
+      const at =
+        peer.sentAt === undefined ? peer.nextAt : after(peer.sentAt, 2 * this.settings.probeTimeoutMs);
+      if (next === undefined || at < next) next = at;
+    }
+    return next;
+  }
+
+  private endRound(now: Instant): void {
+    if (this.roundEndsAt !== undefined && now < this.roundEndsAt) return;
+    const { answered, failed } = this.round;
+    if (failed >= 2 && failed > answered) this.health.doubt();
+    else if (answered > failed) this.health.recover();
+    this.round = { answered: 0, failed: 0 };
+    this.roundEndsAt = after(now, this.settings.probeIntervalMs);
+  }
+}

@@ -1,0 +1,83 @@
+import type { Instant } from '@parley/nat';
+import type { NodeId } from '../../node-record.ts';
+import type { Roster } from '../../roster.ts';
+import type { Slot } from '../../slot.ts';
+import { shareOf } from '../assignment.ts';
+import type { ClusterSettings } from '../cluster-settings.ts';
+
+/** One run of a supernode, as the checkers see it. */
+export interface ObservedNode {
+  readonly name: string;
+  readonly nodeId: NodeId;
+  now(): Instant;
+  /** Slots for which it has an unexpired right to act now, with their epochs. */
+  rights(): ReadonlyMap<Slot, number>;
+}
+
+/** What must hold at every moment of a simulation; throws what was violated. */
+export class ClusterInvariants {
+  private readonly owners = new Map<string, string>();
+  private readonly accepted = new Map<number, string>();
+  private readonly followed = new Map<string, number>();
+  private storedEpoch = 0;
+
+  constructor(private readonly settings: ClusterSettings) {}
+
+  /** After each step of a supernode: nobody else may have a right to one of its slots, and nobody else ever had it in this epoch. */
+  checkRights(node: ObservedNode, others: Iterable<ObservedNode>): void {
+    const rights = node.rights();
+    if (rights.size === 0) return;
+    for (const [slot, epoch] of rights) {
+      const key = `slot ${slot} in epoch ${epoch}`;
+      const owner = this.owners.get(key);
+      if (owner === undefined) this.owners.set(key, node.name);
+      else if (owner !== node.name) violated(`${node.name} and ${owner} both acted for ${key}`);
+    }
+    for (const other of others) {
+      if (other === node) continue;
+      for (const [slot, epoch] of other.rights()) {
+        const own = rights.get(slot);
+        if (own === undefined) continue;
+        violated(
+          `${node.name} (epoch ${own}) and ${other.name} (epoch ${epoch}) may act for slot ${slot} at the same time`,
+        );
+      }
+    }
+  }
+
+  rosterStored(roster: Roster): void {
+    if (roster.epoch <= this.storedEpoch)
+      violated(`epoch ${roster.epoch} was stored after ${this.storedEpoch}`);
+    this.storedEpoch = roster.epoch;
+    this.checkSame(roster);
+    const counts = new Map<number, number>();
+    for (const owner of roster.owners) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+    roster.seats.forEach((seat, index) => {
+      const { slotCount, boundedLoad } = this.settings;
+      const { limit } = shareOf(roster.seats, seat.weight, slotCount, boundedLoad);
+      if ((counts.get(index) ?? 0) > limit) violated(`${seat.nodeId} has more than ${limit} slots`);
+    });
+  }
+
+  rosterFollowed(node: ObservedNode, roster: Roster): void {
+    const before = this.followed.get(node.name) ?? 0;
+    if (roster.epoch <= before) violated(`${node.name} went from epoch ${before} to ${roster.epoch}`);
+    this.followed.set(node.name, roster.epoch);
+    this.checkSame(roster);
+  }
+
+  /** Never two coordinators accepted in one epoch, nor two rosters of one. */
+  private checkSame(roster: Roster): void {
+    const seats = roster.seats.map((seat) => `${seat.nodeId}#${seat.incarnation}*${seat.weight}`).join(' ');
+    const content = `${roster.coordinator}: ${seats}: ${roster.owners.join()}`;
+    const known = this.accepted.get(roster.epoch);
+    if (known === undefined) this.accepted.set(roster.epoch, content);
+    else if (known !== content) violated(`two rosters of epoch ${roster.epoch}: ${known} and ${content}`);
+  }
+}
+
+export class InvariantViolation extends Error {}
+
+function violated(message: string): never {
+  throw new InvariantViolation(message);
+}

@@ -1,0 +1,121 @@
+import type { Instant } from '@parley/nat';
+import { SeededRandom, type VirtualClock } from '@parley/nat/testing';
+import { EMPTY_ROSTER, slotsOf } from '../../roster.ts';
+import type { Slot } from '../../slot.ts';
+import { ClusterCore } from '../cluster-core.ts';
+import type { ClusterInput, ClusterOutput, OwnNode } from '../cluster-io.ts';
+import type { ClusterSettings } from '../cluster-settings.ts';
+import type { ObservedNode } from './cluster-invariants.ts';
+
+export interface SimulatedNodeOptions {
+  readonly clock: VirtualClock;
+  readonly self: OwnNode;
+  readonly settings: ClusterSettings;
+  readonly seed: number;
+  /** Milliseconds of its monotonic clock per millisecond of real time. */
+  readonly clockRate: number;
+  readonly clockOffsetMs: number;
+  /** Planted fault: it goes on acting after its right has ended. */
+  readonly ignoresTenureEnd: boolean;
+  readonly perform: (node: SimulatedNode, output: ClusterOutput) => void;
+  readonly stepped: (node: SimulatedNode) => void;
+}
+
+/** One run of a supernode: a core with a clock of its own, which may be stopped for a while or for good. */
+export class SimulatedNode implements ObservedNode {
+  readonly core: ClusterCore;
+  readonly name: string;
+  readonly nodeId: string;
+  isAlive = true;
+  isPaused = false;
+  private readonly startedAt: number;
+  private waiting: (() => void)[] = [];
+  private cancelTimer: (() => void) | undefined;
+
+  constructor(private readonly options: SimulatedNodeOptions) {
+    const { self, settings, seed } = options;
+    const random = new SeededRandom(seed);
+    this.nodeId = self.nodeId;
+    this.name = `${self.nodeId}#${self.incarnation}`;
+    this.startedAt = options.clock.now;
+    this.core = new ClusterCore({ self, settings, nextFraction: () => random.nextFraction() }, this.now());
+  }
+
+  now(): Instant {
+    return (this.options.clock.now * this.options.clockRate + this.options.clockOffsetMs) as Instant;
+  }
+
+  start(): void {
+    this.run(() => this.core.handleTimeout(this.now()));
+  }
+
+  handle(input: ClusterInput): void {
+    this.run(() => this.core.handle(input, this.now()));
+  }
+
+  measure(connections: number): void {
+    this.handle({
+      kind: 'measured',
+      load: { connections, cpu: connections, memory: 0.3, eventLoopDelayMs: 2, relayBytesPerSecond: 0 },
+      uptimeMs: this.options.clock.now - this.startedAt,
+    });
+  }
+
+  rights(): ReadonlyMap<Slot, number> {
+    const { core } = this;
+    if (!this.isAlive) return NOTHING;
+    if (this.options.ignoresTenureEnd) {
+      return slotsOf(core.roster, this.nodeId, this.options.self.incarnation);
+    }
+    if (core.standing(this.now()) !== 'acting') return NOTHING;
+    const rights = new Map<Slot, number>();
+    for (let slot = 0; slot < this.options.settings.slotCount; slot += 1) {
+      const epoch = core.tenureEpoch(slot, this.now());
+      if (epoch !== undefined) rights.set(slot, epoch);
+    }
+    return rights;
+  }
+
+  /** SIGSTOP: nothing runs, but its clock does. */
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  /** SIGCONT: all that waited happens now, in the order in which it came. */
+  resume(): void {
+    this.isPaused = false;
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const step of waiting) step();
+  }
+
+  kill(): void {
+    this.isAlive = false;
+    this.cancelTimer?.();
+  }
+
+  private run(step: () => readonly ClusterOutput[]): void {
+    if (!this.isAlive) return;
+    if (this.isPaused) {
+      this.waiting.push(() => this.run(step));
+      return;
+    }
+    for (const output of step()) this.options.perform(this, output);
+    this.arm();
+    this.options.stepped(this);
+  }
+
+  private arm(): void {
+    this.cancelTimer?.();
+    const at = this.core.nextTimeoutAt();
+    if (at === undefined) return;
+    // A little late, as timers are; never early.
+    const realAt = (at - this.options.clockOffsetMs) / this.options.clockRate + 0.01;
+    const delayMs = Math.max(0.01, realAt - this.options.clock.now);
+    this.cancelTimer = this.options.clock.schedule(delayMs, () =>
+      this.run(() => this.core.handleTimeout(this.now())),
+    );
+  }
+}
+
+const NOTHING: ReadonlyMap<Slot, number> = slotsOf(EMPTY_ROSTER, '', 0);
