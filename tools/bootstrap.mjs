@@ -83,5 +83,6 @@ if (program === undefined)
 requireNodeVersion();
 install();
 build();
-ensureSystemPackages(command, say);
+const isClusterDemo = command === 'demo' && rest.includes('cluster');
+ensureSystemPackages(isClusterDemo ? 'demo-cluster' : command, say);
 run([...program, ...rest]);

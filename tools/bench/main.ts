@@ -1,4 +1,6 @@
 import { calls } from './calls.bench.ts';
+import { connections } from './connections.bench.ts';
+import { directory } from './directory.bench.ts';
 import {
   BenchmarkUnavailableError,
   BenchmarkUsageError,
@@ -8,6 +10,7 @@ import {
 import { describeMachine } from './machine.ts';
 import { messages } from './messages.bench.ts';
 import { natMatrix } from './nat-matrix.bench.ts';
+import { presence } from './presence.bench.ts';
 import { relay } from './relay.bench.ts';
 import { pathSwitch } from './path-switch.bench.ts';
 import { renderJson, renderReport } from './report.ts';
@@ -26,6 +29,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   relay,
   pathSwitch,
   storm,
+  presence,
+  connections,
+  directory,
 ];
 
 /**

@@ -1,4 +1,5 @@
 import type { ClientRequestName, RequestInputOf, ResponseOf, WireError } from '@parley/protocol';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 
 /** A request that the supernode refused, or that its connection did not outlive. */
@@ -33,6 +34,7 @@ type Reply =
 export class BareConnection {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, Waiting>();
+  #transport: Socket | undefined;
   #nextId = 0;
   /** `sequence`: the number that a resume counts from; 0 where an event has none. */
   onEvent: (name: string, payload: unknown, sequence: number) => void = () => undefined;
@@ -40,6 +42,7 @@ export class BareConnection {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
+    socket.on('upgrade', (response) => (this.#transport = response.socket));
     socket.on('message', (data: Buffer) => this.#receive(data.toString('utf8')));
     socket.on('close', () => {
       this.#fail(new RefusedError('CLOSED', undefined));
@@ -76,6 +79,11 @@ export class BareConnection {
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     this.#socket.close();
     await closed;
+  }
+
+  /** What travelled so far, both ways, with what frames it. */
+  get bytes(): number {
+    return this.#transport ? this.#transport.bytesRead + this.#transport.bytesWritten : 0;
   }
 
   /** Ends it without a word. */

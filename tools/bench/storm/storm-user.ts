@@ -1,6 +1,6 @@
 import { ConnectionCore, DEFAULT_BACKOFF, type ConnectionInput } from '@parley/edge-client/signalling';
 import { instant } from '@parley/nat';
-import type { EventOf, Presence, ResponseOf, UserId, WireError } from '@parley/protocol';
+import type { EventOf, Presence, RequestInputOf, ResponseOf, UserId, WireError } from '@parley/protocol';
 import { machineClockMs } from '../machine-clock.ts';
 import { BareConnection, RefusedError } from '../mailbox/bare-connection.ts';
 import { BareUser } from '../mailbox/bare-user.ts';
@@ -13,6 +13,8 @@ export interface StormObserver {
   reHomed(lostAt: number, onlineAt: number): void;
   refused(code: string): void;
   sawOffline(): void;
+  /** What came of a watched user. */
+  saw?(presence: Presence): void;
 }
 
 const HOST_TIMEOUT_MS = 3_000;
@@ -86,6 +88,15 @@ export class StormUser {
   async watch(userIds: readonly UserId[]): Promise<void> {
     this.#neighbours.push(...userIds);
     await this.#subscribe(this.#connected());
+  }
+
+  async setPresence(setting: RequestInputOf<'presence.set'>): Promise<void> {
+    await this.#connected().request('presence.set', setting);
+  }
+
+  /** What travelled on its connection so far, both ways. */
+  get bytes(): number {
+    return this.#connection?.bytes ?? 0;
   }
 
   close(): void {
@@ -233,8 +244,10 @@ export class StormUser {
     else if (name === 'go-away') this.#feed({ kind: 'go-away', notice: payload as EventOf<'go-away'> });
   }
 
-  #see({ userId, state }: Presence): void {
+  #see(presence: Presence): void {
+    const { userId, state } = presence;
     if (!this.#neighbours.includes(userId)) return;
+    this.#observer.saw?.(presence);
     if (this.#seen.get(userId) === 'online' && state === 'offline') this.#observer.sawOffline();
     this.#seen.set(userId, state);
   }

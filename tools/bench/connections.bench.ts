@@ -1,0 +1,130 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Cluster, freePort } from '@parley/test/cluster';
+import { RemoteProcess } from '../processes/remote-process.ts';
+import type { ConnectionCommands } from './connections/connection-commands.ts';
+import { memoryOf, type Memory } from './connections/inspected-memory.ts';
+import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from './figures.ts';
+
+const CROWD_ENTRY = fileURLToPath(new URL('./connections/connection-process.js', import.meta.url));
+const SOCKET_IO_ENTRY = fileURLToPath(new URL('./connections/socket-io-process.js', import.meta.url));
+const CONNECTIONS = 2_000;
+/** What is compiled and grown once is there before the first measurement. */
+const WARM_UP = 200;
+const YARDSTICK = 'socket.io alone';
+const AIM_BYTES = 20_000;
+
+type Crowd = RemoteProcess<ConnectionCommands>;
+
+interface Measured {
+  readonly perSecond: number;
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+}
+
+async function run(): Promise<BenchmarkResult> {
+  if (process.platform !== 'linux')
+    throw new BenchmarkUnavailableError('memory of other processes is read from /proc');
+  const child = fork(CROWD_ENTRY, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  child.stdout?.pipe(process.stderr);
+  const crowd: Crowd = new RemoteProcess<ConnectionCommands>('clients', child);
+  try {
+    const bare = await measureSocketIo(crowd);
+    return result(await measureSupernode(crowd), bare);
+  } finally {
+    await crowd.stop();
+  }
+}
+
+async function measureSocketIo(crowd: Crowd): Promise<Measured> {
+  const inspector = await freePort();
+  const server = fork(SOCKET_IO_ENTRY, {
+    execArgv: [`--inspect=127.0.0.1:${inspector}`],
+    stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
+  });
+  try {
+    const [{ url }] = (await once(server, 'message')) as [{ url: string }];
+    const connect = (count: number): Promise<{ ms: number }> => crowd.run('connect', { url, count });
+    return await measure(crowd, connect, () => memoryOf(pidOf(server), inspector));
+  } finally {
+    server.kill('SIGKILL');
+  }
+}
+
+async function measureSupernode(crowd: Crowd): Promise<Measured> {
+  const inspector = await freePort();
+  const cluster = await Cluster.start({
+    supernodes: 1,
+    env: {
+      NODE_OPTIONS: `--inspect=127.0.0.1:${inspector}`,
+      SUPERNODE_LOG_LEVEL: 'error',
+      SUPERNODE_MAX_CONNECTIONS_PER_SOURCE: '100000',
+      SUPERNODE_ACCESS_TOKEN_SECONDS: '86400',
+    },
+  });
+  try {
+    await cluster.untilSeats(1);
+    const [node] = cluster.nodes;
+    if (!node) throw new TypeError('there is no supernode');
+    await crowd.run('register', { url: node.url, count: CONNECTIONS });
+    // A process that has done nothing else: what registration left behind is not counted.
+    await node.kill();
+    await node.start();
+    await cluster.untilSeats(1);
+    const signIn = (count: number): Promise<{ ms: number }> => crowd.run('signIn', { count });
+    return await measure(crowd, signIn, () => memoryOf(node.pid, inspector));
+  } finally {
+    await cluster.close();
+  }
+}
+
+async function measure(
+  crowd: Crowd,
+  connect: (count: number) => Promise<{ ms: number }>,
+  memory: () => Promise<Memory>,
+): Promise<Measured> {
+  await connect(WARM_UP);
+  await crowd.run('leave', null);
+  const before = await memory();
+  const { ms } = await connect(CONNECTIONS);
+  const after = await memory();
+  await crowd.run('leave', null);
+  return {
+    perSecond: CONNECTIONS / (ms / 1_000),
+    residentBytes: (after.residentBytes - before.residentBytes) / CONNECTIONS,
+    heapBytes: (after.heapBytes - before.heapBytes) / CONNECTIONS,
+  };
+}
+
+function pidOf({ pid }: ChildProcess): number {
+  return pid ?? Number.NaN;
+}
+
+function result(supernode: Measured, bare: Measured): BenchmarkResult {
+  const figure = (value: number, yardstick: number, unit: string) => ({
+    ...{ value, unit, ratio: value / yardstick },
+    yardstick: { name: YARDSTICK, value: yardstick },
+  });
+  const above = supernode.residentBytes - bare.residentBytes;
+  return {
+    figures: {
+      residentBytesAboveSocketIo: { value: above, unit: 'bytes/connection' },
+      residentBytesPerConnection: figure(supernode.residentBytes, bare.residentBytes, 'bytes/connection'),
+      heapBytesPerConnection: figure(supernode.heapBytes, bare.heapBytes, 'bytes/connection'),
+      connectionsPerSecond: figure(supernode.perSecond, bare.perSecond, 'connections/s'),
+    },
+    notes: [
+      `${CONNECTIONS} clients of one process that sign in, ${WARM_UP} before the first measurement; a supernode of a cluster of one, just started; memory after garbage collection`,
+      'a connection of the supernode proves its device, gets its credentials and counts as present; one of the yardstick is opened only',
+      'clients and server share this machine',
+    ],
+    failures: above > AIM_BYTES ? [`${above.toFixed(0)} bytes above socket.io, the aim is ${AIM_BYTES}`] : [],
+  };
+}
+
+export const connections: Benchmark = {
+  name: 'connections',
+  what: 'memory of idle signed-in connections, and how many sign in per second',
+  run,
+};
