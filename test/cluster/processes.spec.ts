@@ -5,16 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describeCluster } from './describe-cluster.ts';
 import { PostgresServer } from './postgres-server.ts';
 import { ProcessGroup } from './process-group.ts';
-import { RedisServer, redisAvailability } from './redis-server.ts';
+import { RedisServer } from './redis-server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { answerOf } from './waiting.ts';
 
-const missing = await redisAvailability();
-const describeWithRedis = missing ? describe.skip : describe;
-
-describeWithRedis(`servers of a cluster${missing ? ` (skipped: ${missing.reason})` : ''}`, () => {
+describeCluster('servers of a cluster', () => {
   let group: ProcessGroup;
 
   beforeEach(async () => {
