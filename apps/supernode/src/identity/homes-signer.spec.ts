@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { decodePayload, DEFAULT_TENANT, homesSchema, userIdSchema, type Signed } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
@@ -87,6 +88,7 @@ describe('HomesSigner', () => {
 
   it('goes on with the keys that it knows while the store is away', async () => {
     const { keyring, time, signer } = await setUp();
+    Logger.overrideLogger(false);
     keyring.keysOrCreate = () => Promise.reject(new Error('away'));
     await time.advance(60_000);
 
@@ -94,5 +96,6 @@ describe('HomesSigner', () => {
     await settled();
 
     expect(signer.sign(user, HOMES, 7)).toHaveLength(1);
+    Logger.overrideLogger(['error']);
   });
 });
