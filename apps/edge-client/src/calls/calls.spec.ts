@@ -399,6 +399,23 @@ describe('Calls', () => {
     },
   );
 
+  it.each(['ended', 'ringing'] as const)(
+    'is %s where events were lost on the way to the callee, as the supernode knows of it',
+    async (state) => {
+      const { outgoing, atBob } = await ringing();
+      supernode.resumeAnswer = 'lost';
+      if (state === 'ended') supernode.refusals.set('session.ringing', 'SESSION_UNKNOWN');
+      const asked = () => supernode.requests.filter((name) => name === 'session.ringing').length;
+      const before = asked();
+      supernode.dropConnections();
+
+      while (asked() === before) await nextTurn();
+      if (state === 'ended') expect(await atBob.ended).toMatchObject({ outcome: 'missed' });
+      else await bob.directory.lookup({ handle: 'alice' });
+      expect([atBob.state, outgoing.state]).toEqual([state, 'ringing']);
+    },
+  );
+
   it('leaves a call alone that was answered when the supernode has forgotten its clients', async () => {
     const { outgoing, atBob } = await active();
     supernode.resumeAnswer = 'refused';

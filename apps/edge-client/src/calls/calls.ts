@@ -50,6 +50,8 @@ export interface CatchUp {
   onCaughtUp(listener: () => void): () => void;
   /** Called when the supernode may have forgotten what this client had under way, as after its restart. */
   onSignedInAnew(listener: () => void): () => void;
+  /** Called when the connection was taken up again and events were lost. */
+  onEventsLost(listener: () => void): () => void;
 }
 
 export interface CallsOptions {
@@ -87,6 +89,10 @@ export class Calls {
     signalling.onEvent('session.ended', (event) => this.#endedByServer(event));
     signalling.onSignedInAnew(() => {
       for (const leg of this.#legs.values()) void leg.forgotten();
+    });
+    signalling.onEventsLost(() => {
+      // The supernode still has the calls; what rings here may be over, and asking for it tells.
+      for (const leg of this.#legs.values()) if (leg instanceof IncomingLeg) void leg.forgotten();
     });
     signalling.onCaughtUp(() => {
       this.#ringWaiting();
