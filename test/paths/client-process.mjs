@@ -34,6 +34,8 @@ let arrivals = [];
 let pathLog = [];
 let isBulkWanted = false;
 let closure = null;
+let call;
+let callChanges = [];
 const watchers = new Set();
 
 function now() {
@@ -57,6 +59,15 @@ function use(next) {
     for (const watcher of watchers) watcher();
   });
   void next.closed.then(({ by, error }) => (closure = { by, code: error?.code ?? null }));
+}
+
+function follow(next) {
+  call = next;
+  callChanges = [[next.state, now()]];
+  next.on('state', ({ to }) => {
+    callChanges.push([to, now()]);
+    for (const watcher of watchers) watcher();
+  });
 }
 
 /** Resolves with what `look` finds, at the next change that makes it find something. */
@@ -84,6 +95,9 @@ UdpEndpoint.prototype.createPath = function (...args) {
   endpoint = this;
   const path = createPath.apply(this, args);
   paths.push(path);
+  path.onPath(() => {
+    for (const watcher of watchers) watcher();
+  });
   const localCandidates = path.localCandidates.bind(path);
   path.localCandidates = () => [
     ...claimed.flatMap(({ address, port }) => [
@@ -118,6 +132,7 @@ const commands = {
       requests.push(request);
       for (const watcher of watchers) watcher();
     });
+    client.calls.on('incoming', (next) => follow(next));
     await client.register({ handle });
     await client.connect();
     return client.identity.userId;
@@ -138,6 +153,30 @@ const commands = {
     use(await requests.shift().accept());
     return null;
   },
+  async call({ userId }) {
+    follow(client.calls.call(userId));
+    return null;
+  },
+  /** When the call came to this state. */
+  callState: ({ state, ms }) =>
+    when(() => (call ? callChanges.find(([to]) => to === state)?.[1] : undefined), ms),
+  async acceptCall() {
+    const acceptedAt = now();
+    await call.accept();
+    return acceptedAt;
+  },
+  /** How the session of the call travelled since it exists. */
+  callPaths: async () => call.session.pathHistory.map(({ path }) => path),
+  async hangUp() {
+    await call.hangUp();
+    return null;
+  },
+  /** All paths of this client have found a direct way, whoever may use it. */
+  pathsDirect: ({ ms }) =>
+    when(
+      () => (paths.length > 0 && paths.every(({ current }) => current?.kind === 'direct') ? null : undefined),
+      ms,
+    ),
   gateway: async () => (await client.netcheck()).portMapping,
   portMappingDrops: async () => client.drops().portMapping,
   state: async () => ({

@@ -6,6 +6,7 @@ import { mediaPackets, openBetween, PathLab, untilDirect, untilHeard } from './p
 /** Mappings that help nobody: only the local network connects these two directly. */
 const HARD = { behaviour: 'address-and-port-dependent/random-ports', clients: 2 } as const;
 const DATAGRAMS = 200;
+const DEADLINE_MS = 30_000;
 /** Consent on the warm relay, keepalives of the registered flow and the like. */
 const SIGNS_OF_LIFE = 40;
 
@@ -33,5 +34,19 @@ describePaths('two clients behind one NAT', () => {
     expect(after.direct - before.direct).toBe(0);
     expect(after.viaServer - before.viaServer).toBeLessThan(SIGNS_OF_LIFE);
     await untilHeard(pair, since);
+  });
+
+  it('find their own network while a call rings, and talk there from the first voice on', async () => {
+    const [alice, bob] = pair;
+    await alice.run('call', { userId: bob.userId });
+    await bob.run('callState', { state: 'ringing', ms: DEADLINE_MS });
+    await Promise.all(pair.map((client) => client.run('pathsDirect', { ms: DEADLINE_MS })));
+
+    await bob.run('acceptCall');
+    await Promise.all(pair.map((client) => client.run('callState', { state: 'active', ms: DEADLINE_MS })));
+
+    for (const client of pair) expect(await client.run('callPaths')).toEqual(['direct']);
+    await alice.run('hangUp');
+    await bob.run('callState', { state: 'ended', ms: DEADLINE_MS });
   });
 });

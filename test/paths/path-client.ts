@@ -82,6 +82,12 @@ interface Commands {
   /** Datagrams that nobody wanted. */
   drops: { params?: undefined; result: number };
   stay: { params: { ms: number }; result: null };
+  call: { params: { userId: string }; result: null };
+  callState: { params: { state: string; ms: number }; result: number };
+  acceptCall: { params?: undefined; result: number };
+  callPaths: { params?: undefined; result: readonly string[] };
+  hangUp: { params?: undefined; result: null };
+  pathsDirect: { params: { ms: number }; result: null };
   close: { params?: undefined; result: null };
   leave: { params?: undefined; result: null };
 }
