@@ -1,5 +1,10 @@
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
-import type { ResourceHolder, ResourceIndex, ResourceName } from './resource-index.port.ts';
+import {
+  MAX_HOLDERS_READ,
+  type ResourceHolder,
+  type ResourceIndex,
+  type ResourceName,
+} from './resource-index.port.ts';
 
 const SEPARATOR = '\u0000';
 
@@ -10,8 +15,12 @@ export class MemoryResourceIndex implements ResourceIndex {
   private readonly byName = new Map<string, Map<string, ResourceHolder>>();
   private readonly byDevice = new Map<string, Set<string>>();
 
-  announce(name: ResourceName, holder: ResourceHolder, limit: number): Promise<boolean> {
+  announce(name: ResourceName, holder: ResourceHolder, limit: number, now: number): Promise<boolean> {
     const device = deviceKey(holder.device);
+    for (const held of this.byDevice.get(device) ?? []) {
+      const expiresAt = this.byName.get(held)?.get(device)?.expiresAt ?? 0;
+      if (expiresAt <= now) this.drop(held, device);
+    }
     const held = this.byDevice.get(device) ?? new Set<string>();
     const key = nameKey(name);
     if (!held.has(key) && held.size >= limit) return Promise.resolve(false);
@@ -38,7 +47,7 @@ export class MemoryResourceIndex implements ResourceIndex {
     const live = [...(this.byName.get(nameKey(name))?.values() ?? [])].filter(
       (holder) => holder.expiresAt > now,
     );
-    return Promise.resolve(live.sort((a, b) => b.expiresAt - a.expiresAt));
+    return Promise.resolve(live.sort((a, b) => b.expiresAt - a.expiresAt).slice(0, MAX_HOLDERS_READ));
   }
 
   expire(now: number): Promise<void> {

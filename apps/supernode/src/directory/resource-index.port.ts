@@ -14,13 +14,16 @@ export interface ResourceHolder {
   readonly expiresAt: number;
 }
 
-/** Who offers what, now: live state with a time-to-live. */
+/** Holders of one resource that are given at most: whoever asks sees a part of them anyway. */
+export const MAX_HOLDERS_READ = 500;
+
+/** Who offers what, now: live state with a time-to-live. The home of the holding device writes. */
 export interface ResourceIndex {
-  /** Announces or renews; false when the device is at its limit of resources. */
-  announce(name: ResourceName, holder: ResourceHolder, limit: number): Promise<boolean>;
+  /** Announces or renews; false when the device is at its limit of resources, those aside that have expired at `now`. */
+  announce(name: ResourceName, holder: ResourceHolder, limit: number, now: number): Promise<boolean>;
   withdraw(name: ResourceName, device: DeviceAddress): Promise<void>;
   withdrawAll(device: DeviceAddress): Promise<void>;
-  /** Holders whose time-to-live has not ended at `now`, the longest-lived first. */
+  /** Holders whose time-to-live has not ended at `now`, the longest-lived first; at most {@link MAX_HOLDERS_READ}. */
   holders(name: ResourceName, now: number): Promise<readonly ResourceHolder[]>;
   /** Forgets what has expired at `now`. */
   expire(now: number): Promise<void>;

@@ -40,10 +40,11 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
     request: RequestOf<'resource.announce'>,
   ): Promise<ResponseOf<'resource.announce'>> {
     const { tenant, userId, deviceId } = caller;
-    const expiresAt = this.clock.now() + request.ttlMs;
+    const now = this.clock.now();
+    const expiresAt = now + request.ttlMs;
     const holder = { device: { tenant, userId, deviceId }, attributes: request.attributes ?? {}, expiresAt };
     const name = { tenant, kind: request.kind, key: request.key };
-    const announced = await this.index.announce(name, holder, LIMITS.maxResourcesPerDevice);
+    const announced = await this.index.announce(name, holder, LIMITS.maxResourcesPerDevice, now);
     if (!announced) throw new Refusal('LIMIT_EXCEEDED', 'This device offers too many resources.');
     return { expiresAt };
   }
