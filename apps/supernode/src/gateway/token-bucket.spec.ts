@@ -26,4 +26,21 @@ describe('TokenBucket', () => {
     expect([60_000, 60_000, 60_000].map((now) => bucket.take(now))).toEqual([0, 0, 100]);
     expect(bucket.take(0)).toBe(100);
   });
+
+  it('gives a share of burst and rate, and one request at the least', () => {
+    const bucket = new TokenBucket(10, 10, 0);
+
+    expect([0, 0, 0].map((now) => bucket.take(now, 1, 0.2))).toEqual([0, 0, 500]);
+    expect(bucket.take(500, 1, 0.2)).toBe(0);
+    expect(new TokenBucket(10, 4, 0).take(0, 1, 0.1)).toBe(0);
+  });
+
+  it('takes back what was not needed', () => {
+    const bucket = new TokenBucket(10, 1, 0);
+    bucket.take(0);
+    bucket.giveBack();
+    bucket.giveBack();
+
+    expect([0, 0].map((now) => bucket.take(now))).toEqual([0, 100]);
+  });
 });

@@ -1,0 +1,176 @@
+import { describe, expect, it } from '@jest/globals';
+import { ManualTime, settled } from '../clock/testing/manual-time.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { Refusal } from '../refusal.ts';
+import { StormAdmission, type AdmissionKind } from './storm-admission.ts';
+
+const LIMITS_OF_TEST = { signInsPerSecond: 10, resumesPerSecond: 40, maxSignInsUnderWay: 4 };
+
+function setUp(limits: Partial<typeof LIMITS_OF_TEST> = {}, warmUpMs = 0) {
+  const time = new ManualTime();
+  const metrics = new Metrics({ withProcess: false });
+  const admission = new StormAdmission(metrics, time, time, { ...LIMITS_OF_TEST, ...limits }, warmUpMs);
+  const log: string[] = [];
+  /** Work that lasts until a test ends it. */
+  const begin = (kind: AdmissionKind, name: string, isWanted?: () => boolean) => {
+    let end: () => void = () => undefined;
+    const outcome = admission.run(
+      kind,
+      async () => {
+        log.push(name);
+        await new Promise<void>((resolve) => (end = resolve));
+      },
+      isWanted,
+    );
+    const refused = outcome.then(
+      () => undefined,
+      (error: unknown) => error as Refusal,
+    );
+    return { end: () => end(), refused };
+  };
+  const attempt = (kind: AdmissionKind) =>
+    admission
+      .run(kind, () => Promise.resolve())
+      .then(
+        () => true,
+        (error: unknown) => error as Refusal,
+      );
+  /** How many of `count` attempts now are let in. */
+  const admitted = async (kind: AdmissionKind, count: number) => {
+    let admittedNow = 0;
+    for (let tried = 0; tried < count; tried++) if ((await attempt(kind)) === true) admittedNow += 1;
+    return admittedNow;
+  };
+  return { time, metrics, admission, log, begin, attempt, admitted };
+}
+
+describe('StormAdmission › rates', () => {
+  it('let more of those in who come back than of those who sign in, each from a bucket of its own', async () => {
+    const { time, admitted } = setUp();
+
+    expect([await admitted('sign-in', 100), await admitted('resume', 100)]).toEqual([10, 40]);
+    await time.advance(500);
+    expect([await admitted('sign-in', 100), await admitted('resume', 100)]).toEqual([5, 20]);
+  });
+
+  it('tell who is refused when to try again, over a window that grows with the refused', async () => {
+    const { attempt, admitted } = setUp();
+    await admitted('sign-in', 10);
+
+    const first = await attempt('sign-in');
+    await admitted('sign-in', 98);
+    const last = await attempt('sign-in');
+
+    expect(first).toMatchObject({ code: 'BUSY', retryAfterMs: 100, windowMs: 1000 });
+    // A hundred come again, of whom seven are let in each second.
+    expect(last).toMatchObject({ code: 'BUSY', windowMs: (100 / 7) * 1000 });
+  });
+
+  it('begin with a tenth where others are there, and are all there after the warm-up', async () => {
+    const { time, admitted } = setUp({}, 60_000);
+
+    expect(await admitted('resume', 100)).toBe(4);
+    await time.advance(30_000);
+    expect(await admitted('resume', 100)).toBe(22);
+    await time.advance(30_000);
+    expect(await admitted('resume', 100)).toBe(40);
+    await time.advance(60_000);
+    expect(await admitted('resume', 100)).toBe(40);
+  });
+
+  it('do not count who was sent elsewhere', async () => {
+    const { admission, admitted } = setUp();
+    for (let sent = 0; sent < 50; sent++) {
+      const elsewhere = admission.run('sign-in', () => Promise.reject(new Refusal('NOT_HOME')));
+      await expect(elsewhere).rejects.toMatchObject({ code: 'NOT_HOME' });
+    }
+
+    expect(await admitted('sign-in', 100)).toBe(10);
+  });
+
+  it('count whoever fails otherwise', async () => {
+    const { admission, admitted } = setUp();
+    await expect(
+      admission.run('sign-in', () => Promise.reject(new Refusal('BAD_PROOF'))),
+    ).rejects.toMatchObject({ code: 'BAD_PROOF' });
+
+    expect(await admitted('sign-in', 100)).toBe(9);
+  });
+});
+
+describe('StormAdmission › what is under way', () => {
+  it('is bounded; the others wait, who came back first and searches last', async () => {
+    const { log, begin } = setUp();
+    const running = [1, 2, 3, 4].map((n) => begin('sign-in', `running ${n}`));
+    begin('search', 'search');
+    begin('sign-in', 'sign-in');
+    begin('resume', 'resume');
+    await settled();
+    expect(log).toHaveLength(4);
+
+    for (const one of running.slice(0, 2)) {
+      one.end();
+      await settled();
+    }
+
+    expect(log.slice(4)).toEqual(['resume', 'sign-in']);
+    running[2]?.end();
+    await settled();
+    expect(log.slice(4)).toEqual(['resume', 'sign-in', 'search']);
+  });
+
+  it('is searches for half of it at most', async () => {
+    const { log, begin } = setUp();
+    for (const n of [1, 2, 3]) begin('search', `search ${n}`);
+    begin('sign-in', 'sign-in');
+    await settled();
+
+    expect(log).toEqual(['search 1', 'search 2', 'sign-in']);
+  });
+
+  it('is given up on by who waited too long', async () => {
+    const { time, metrics, begin, log } = setUp();
+    const running = [1, 2, 3, 4].map((n) => begin('resume', `running ${n}`));
+    const late = begin('resume', 'late');
+
+    await time.advance(5_000);
+    running[0]?.end();
+    await settled();
+
+    expect(await late.refused).toMatchObject({ code: 'BUSY' });
+    expect(log).not.toContain('late');
+    expect((await metrics.exposition()).body).toContain(
+      'parley_edge_admissions_total{kind="resume",outcome="late"} 1',
+    );
+  });
+
+  it('is not begun for who has left', async () => {
+    const { begin, log } = setUp();
+    const running = [1, 2, 3, 4].map((n) => begin('resume', `running ${n}`));
+    const left = begin('resume', 'left', () => false);
+    const next = begin('resume', 'next');
+    await settled();
+
+    running[0]?.end();
+    await settled();
+
+    expect(await left.refused).toMatchObject({ code: 'BUSY' });
+    expect(log.at(-1)).toBe('next');
+    next.end();
+    expect(await next.refused).toBeUndefined();
+  });
+
+  it('has a queue that ends', async () => {
+    const { begin, attempt } = setUp({ maxSignInsUnderWay: 1, resumesPerSecond: 1000 });
+    for (let n = 0; n < 17; n++) begin('resume', `${n}`);
+
+    expect(await attempt('resume')).toMatchObject({ code: 'BUSY' });
+  });
+
+  it('leaves its place when it fails', async () => {
+    const { admission, attempt } = setUp({ maxSignInsUnderWay: 1 });
+    await expect(admission.run('resume', () => Promise.reject(new Error('fault')))).rejects.toThrow('fault');
+
+    expect(await attempt('resume')).toBe(true);
+  });
+});
