@@ -89,7 +89,7 @@ async function countersOf(cluster: Cluster): Promise<{ cpuSeconds: number; messa
   let [cpuSeconds, messages] = [0, 0];
   for (const node of cluster.nodes) {
     cpuSeconds += await processCpuSeconds(node.pid);
-    messages += await node.metric('parley_link_messages_total', { name: 'presence.fan-out' });
+    messages += await node.metric('parley_link_messages_sent_total', { message: 'presence.fan-out' });
   }
   return { cpuSeconds, messages };
 }

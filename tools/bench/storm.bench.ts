@@ -4,6 +4,7 @@ import { Cluster, redisAvailability } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
 import { BenchmarkUnavailableError, quantile, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { machineClockMs } from './machine-clock.ts';
+import { peakRate } from './storm/peak-rate.ts';
 import type { Joined, StormCommands, StormReport } from './storm/storm-commands.ts';
 
 const ENTRY = fileURLToPath(new URL('./storm/storm-process.js', import.meta.url));
@@ -102,20 +103,12 @@ async function endure(
     detectedMs,
     // From the kill, not from when a client noticed.
     reHomeMs: reHomed.map(({ onlineAt }) => onlineAt - began),
-    peakSignInsPerSecond: peakRate(reports.flatMap(({ signInsAt }) => signInsAt)),
+    peakSignInsPerSecond: peakRate(
+      reports.flatMap(({ signInsAt }) => signInsAt),
+      RATE_WINDOW_MS,
+    ),
     reports,
   };
-}
-
-/** The most instants within any window of a second. */
-function peakRate(instants: readonly number[]): number {
-  const sorted = [...instants].sort((a, b) => a - b);
-  let [from, peak] = [0, 0];
-  for (const [to, at] of sorted.entries()) {
-    while (at - (sorted[from] ?? at) >= RATE_WINDOW_MS) from += 1;
-    peak = Math.max(peak, to - from + 1);
-  }
-  return peak;
 }
 
 function result(storms: readonly Storm[], joined: readonly Joined[], clients: number): BenchmarkResult {

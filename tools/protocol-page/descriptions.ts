@@ -73,8 +73,7 @@ export const EVENT_DESCRIPTIONS: Readonly<Record<ServerEventName, string>> = {
   'session.ringing': 'The call rings on a device of the callee.',
   'call.recorded': 'A call of this user was written down, or changed.',
   'mailbox.arrived': "New copies in this device's mailbox, as they are committed; sequence 0, not replayed.",
-  'homes.changed':
-    "The user's homes changed: a client takes them into its host cache.",
+  'homes.changed': "The user's homes changed: a client takes them into its host cache.",
   'go-away':
     'The supernode asks the client to leave: drained, overloaded, redirected, revoked, or signed in elsewhere.',
 };

@@ -69,7 +69,7 @@ export class ClusterDemo {
     await people.write();
     const relayed = people.pairs.filter((pair) => pair.relayed).length;
     narrator.say(
-      `${people.pairs.length} pairs talk, ${relayed} of them over a relay, and everybody writes to their contact twice a second`,
+      `${people.pairs.length} pairs talk, ${relayed} of them over a relay, and everybody writes to their contact`,
     );
     await this.#watch(CALM_MS);
 

@@ -8,7 +8,10 @@ import type { Conversation, CrowdCommands, News, ReceivedMessage, Whereabouts } 
 
 const ENTRY = fileURLToPath(new URL('./crowd-process.js', import.meta.url));
 const PROCESSES = 4;
-const WRITE_EVERY_MS = 500;
+const WRITE_EVERY_MS = 2_000;
+/** The rest has sessions without voice: a small machine codes few voices beside a whole cluster. */
+const CALL_EVERY = 5;
+const RELAYED_EVERY = 3;
 
 type Crowd = RemoteProcess<CrowdCommands>;
 
@@ -57,7 +60,7 @@ export class ClusterPeople {
     return places.find((place) => place.userId === userId)?.name ?? userId;
   }
 
-  /** `urls`: clients come in at all of them. Every fourth pair is relayed, every second one calls. */
+  /** `urls`: clients come in at all of them. Every third pair is relayed, every fifth one calls. */
   async join(urls: readonly string[], clients: number): Promise<void> {
     const opened = await Promise.all(
       this.#crowds.map(async (crowd, at) => {
@@ -74,8 +77,8 @@ export class ClusterPeople {
     const [callers, callees] = [opened.slice(0, half).flat(), opened.slice(half).flat()];
     this.#pairs = callers.flatMap((caller, at): Pair[] => {
       const callee = callees[at];
-      const kind = at % 2 === 0 ? 'call' : 'session';
-      return callee ? [{ caller, callee, kind, relayed: at % 4 < 2 && at % 8 < 4 }] : [];
+      const kind = at % CALL_EVERY === 0 ? 'call' : 'session';
+      return callee ? [{ caller, callee, kind, relayed: at % RELAYED_EVERY === 0 }] : [];
     });
   }
 

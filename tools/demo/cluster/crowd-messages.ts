@@ -11,7 +11,7 @@ export interface CrowdCommands {
   answerAll: { params: null; result: null };
   /** Calls a user, and talks until the end. */
   call: { params: Towards & { relayed: boolean }; result: null };
-  /** Opens a session, and sends a datagram every 20 ms until the end, as the other end does. */
+  /** Opens a session, and sends a datagram ten times a second until the end, as the other end does. */
   openSession: { params: Towards & { relayed: boolean }; result: null };
   /** Writes to a user at a steady pace until {@link CrowdCommands.finishMessages}. */
   write: { params: Towards & { everyMs: number }; result: null };

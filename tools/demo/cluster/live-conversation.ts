@@ -2,7 +2,8 @@ import type { Call, EdgeClient, Session } from '@parley/edge-client';
 import { machineClockMs } from '../../bench/machine-clock.ts';
 import type { Conversation } from './crowd-messages.ts';
 
-const FRAME_MS = 20;
+/** Of a session without voice; short against the second in which it has to be back. */
+const DATAGRAM_EVERY_MS = 100;
 const SAMPLES = 320;
 const TONE_HZ = 440;
 const SAMPLE_RATE = 16_000;
@@ -34,7 +35,10 @@ export class LiveConversation {
     });
     // A call has its voice.
     if (about.kind === 'session')
-      this.#timer = setInterval(() => session.sendDatagram(new Uint8Array(DATAGRAM_BYTES)), FRAME_MS);
+      this.#timer = setInterval(
+        () => session.sendDatagram(new Uint8Array(DATAGRAM_BYTES)),
+        DATAGRAM_EVERY_MS,
+      );
   }
 
   begin(): void {
