@@ -113,6 +113,20 @@ export class VirtualIcePeer {
     });
   }
 
+  /** What a client does when predictions came to nothing: both tell of freshly sampled ports. */
+  private tellFreshNat(isAnswer = false): void {
+    const { peer, signalDelayMs } = this;
+    this.refreshNat(() => {
+      const { network, signedAt } = this.describe();
+      this.clock.schedule(signalDelayMs, () => peer?.heardOfNat(network, signedAt, isAnswer));
+    });
+  }
+
+  private heardOfNat(network: RemoteNetwork, signedAt: number, isAnswer: boolean): void {
+    if (!isAnswer) this.tellFreshNat(true);
+    this.input({ kind: 'remote-network', network: { ...network, ageMs: this.clock.now - signedAt } });
+  }
+
   /** Sockets that are open now beside those of the candidates. */
   get extraSocketCount(): number {
     return this.extra.size;
@@ -317,6 +331,7 @@ export class VirtualIcePeer {
       else if (output.kind === 'open-sockets') this.openExtra(output.bases);
       else if (output.kind === 'close-sockets') this.closeExtra(output.bases);
       else if (output.kind === 'sample-port') this.sampleFor(output.sample);
+      else if (output.kind === 'ports-used-up') this.tellFreshNat();
     }
     this.timer.armAt(this.agent.nextTimeoutAt());
   }

@@ -104,6 +104,25 @@ function makeNoise(lab: IceLab, perSecond: number): void {
   }
 }
 
+/** For some time, a crowd behind the NAT takes hundreds of ports after each sample: no prediction comes true. */
+function crowd(lab: IceLab, side: 'caller' | 'callee', { untilMs }: { readonly untilMs: number }): void {
+  const [nat, address, sampler] =
+    side === 'caller'
+      ? ([lab.callerNat, '10.0.0.77', '10.0.0.2'] as const)
+      : ([lab.calleeNat, '10.0.1.77', '10.0.1.2'] as const);
+  const neighbour = lab.net.addHost({ addresses: [address], link: { latencyMs: 5 } }, nat.inside);
+  const socket = neighbour.bind();
+  let port = 0;
+  const until = lab.net.clock.now + untilMs;
+  lab.net.observe(({ kind, packet, at }) => {
+    const isSample =
+      packet.source.address === sampler && packet.destination.address === lab.relay.address.address;
+    if (kind !== 'sent' || !isSample || at > until) return;
+    for (let taken = 0; taken < 300; taken += 1)
+      socket.send(new Uint8Array(1), { family: 'ipv4', address: '198.51.100.9', port: (port += 1) });
+  });
+}
+
 function probes(peer: VirtualIcePeer): number {
   const { predictedChecksSent, guessesSent } = peer.agent.stats();
   return predictedChecksSent + guessesSent;
@@ -175,6 +194,28 @@ describe('hard NATs › sequential allocation is predicted', () => {
       });
 
       expect(isDirect).toBe(true);
+    }
+  });
+
+  it.each(STEPS)('step %i, missed the first time: found by the mapping of another socket', (step) => {
+    for (const seed of [1, 2]) {
+      for (const [caller, callee] of [
+        [RESTRICTED, sequential(step)],
+        [sequential(step), RESTRICTED],
+      ] as const) {
+        const lab = prepared(caller, callee, { observedAt: ['203.0.113.2'], seed });
+        crowd(lab, caller === RESTRICTED ? 'callee' : 'caller', { untilMs: 1000 });
+        lab.caller.call(lab.callee, 20);
+
+        expect(lab.untilDirect(900)).toBe(false);
+        expect(lab.untilDirect(5000)).toBe(true);
+        const predicted = caller === RESTRICTED ? lab.callee : lab.caller;
+        expect(predicted.agent.stats().extraSocketsOpened).toBe(1);
+        expect(predicted.extraSocketCount).toBe(1);
+        lab.caller.send('by the new mapping');
+        lab.net.clock.advance(10_000);
+        expect(lab.callee.received).toEqual(['by the new mapping']);
+      }
     }
   });
 

@@ -17,8 +17,10 @@ export interface ProbeAttempt {
   readonly ports: RandomPorts | undefined;
   /** How many of them there were. */
   count: number;
-  /** The next burst of sockets, or the second pass of a spray. */
+  /** The next burst of sockets, the second pass of a spray, or the check of a socket that is being opened. */
   notBefore: Instant;
+  /** Of a repeated `be-predicted`: the socket whose mapping is new. */
+  extra: CandidateBase | undefined;
 }
 
 /** A check that left for a port that nobody told us; small, because there are thousands. */

@@ -42,6 +42,8 @@ const EXTRA_SOCKETS = 256;
 /** 256 sockets in 70 ms, without holding up the loop. */
 const SOCKETS_PER_BURST = 32;
 const BURST_GAP_MS = 10;
+/** A socket is bound by then, so that its check leaves between two samples. */
+const SOCKET_OPENS_MS = 50;
 /** Guesses wait until the peer was heard (over the relay): before it has opened its sockets they are wasted. */
 const UNHEARD_PATIENCE_MS = 500;
 /** How long the random side keeps its sockets: the other one's wait, its guesses, and a slow answer. */
@@ -112,8 +114,9 @@ function startAttempt(agent: AgentContext, now: Instant): ProbeAttempt | undefin
   if (probing.attempts >= MAX_ATTEMPTS || probing.isReportUsed) return undefined;
   if (probing.nextAttemptAt !== undefined && now < probing.nextAttemptAt) return undefined;
   const local = reflexiveSocket(agent);
-  // Of its own check every side decides as always; only probes need a supernode's word.
-  const target = reflexiveTarget(agent, plan !== 'be-predicted');
+  // Of its own check every side decides as always; only probes, and checks of other sockets, need a supernode's word.
+  const isOwnCheck = plan === 'be-predicted' && probing.attempts === 0;
+  const target = reflexiveTarget(agent, !isOwnCheck);
   if (local === undefined || target?.family !== local.base.family) return undefined;
   if (plan === 'spray' && (remoteNetwork.ageMs ?? 0) > FRESH_PORTS_MS) return undefined;
   if (plan === 'guess' || plan === 'be-guessed') {
@@ -155,6 +158,7 @@ function newAttempt(
     ports: plan === 'guess' ? new RandomPorts(agent.crypto) : undefined,
     count: 0,
     notBefore: now,
+    extra: undefined,
   };
 }
 
@@ -188,9 +192,16 @@ function nextStepAt(agent: AgentContext, attempt: ProbeAttempt, now: Instant): I
   return attempt.plan === 'be-guessed' ? attempt.notBefore : agent.probeBudget.nextAt(now);
 }
 
-/** Sequential side: one check to where the peer said it is, and what port it leaves from. */
+/**
+ * Sequential side: one check to where the peer said it is, and what port it leaves from. The main socket has a mapping towards the
+ * peer from then on, and keeps it: where its port was not found out, another socket makes a new one.
+ */
 function openPredicted(agent: AgentContext, attempt: ProbeAttempt, now: Instant): void {
-  if (attempt.count >= attempt.limit) return;
+  if (attempt.count >= attempt.limit || now < attempt.notBefore) return;
+  if (agent.probing.attempts > 1) {
+    openPredictedAnew(agent, attempt, now);
+    return;
+  }
   attempt.count = attempt.limit;
   const pair = agent.checklist.find(attempt.local.base, attempt.target);
   if (pair === undefined) return;
@@ -198,6 +209,17 @@ function openPredicted(agent: AgentContext, attempt: ProbeAttempt, now: Instant)
     if (pair.state === 'failed') pair.transition('waiting', 'sought-again');
     sendUrgentCheck(agent, pair, now);
   });
+}
+
+function openPredictedAnew(agent: AgentContext, attempt: ProbeAttempt, now: Instant): void {
+  if (attempt.extra === undefined) {
+    [attempt.extra] = openExtraSockets(agent, attempt.local.base, 1);
+    attempt.notBefore = after(now, SOCKET_OPENS_MS);
+    return;
+  }
+  attempt.count = attempt.limit;
+  const { extra, local, target } = attempt;
+  sandwich(agent, () => sendProbe(agent, extra, local, target));
 }
 
 /** Random side: sockets in bursts, each with a check that makes a mapping and opens its filter. */
