@@ -8,9 +8,16 @@ import { AdminKeysService } from './admin/admin-keys.service.ts';
 import { createAdminApplication } from './admin/create-admin-application.ts';
 import { AppModule, type Runtime } from './app.module.ts';
 import { systemClock } from './clock/system-clock.ts';
+import { advertisedAddresses } from './cluster/advertised-addresses.ts';
+import type { ClusterMembership } from './cluster/cluster.module.ts';
+import type { KnownAddresses } from './cluster/cluster-runtime.ts';
+import { nodeIdOf } from './cluster/node-identity.ts';
+import type { NodeId } from './cluster/node-record.ts';
 import type { Config, StorageConfig } from './config/config.schema.ts';
 import { EdgeIoAdapter } from './gateway/edge-io-adapter.ts';
+import { clusterIdOf } from './identity/cluster-identity.ts';
 import { listenOn } from './listeners.ts';
+import { hostAddresses } from './nat/relay-settings.ts';
 import type { StunListeners } from './nat/stun-listeners.port.ts';
 import { HealthRegistry } from './observability/health-registry.ts';
 import { createLogger } from './observability/logger.ts';
@@ -20,6 +27,9 @@ import type { Observability } from './observability/observability.module.ts';
 import { PrismaAdminKeyRepository } from './persistence/admin-key.prisma.ts';
 import { openDatabase, type Database, type DatabaseOptions } from './persistence/database.ts';
 import { ensureDefaultTenant } from './persistence/default-tenant.ts';
+import { PrismaKeyringStore } from './persistence/keyring.prisma.ts';
+import { PrismaRosterStore } from './persistence/roster-store.prisma.ts';
+import { openSharedState } from './redis/open-shared-state.ts';
 import { RolePorts } from './role-ports.ts';
 import { openTlsPort } from './tls-port.ts';
 
@@ -27,6 +37,8 @@ import { openTlsPort } from './tls-port.ts';
 export interface Supernode {
   /** What was really bound, as the ready line says it. */
   readonly addresses: SupernodeAddresses;
+  /** Its name among the supernodes of a cluster, and in the logs. */
+  readonly nodeId: NodeId;
   /** The application for edge clients, for tests that look inside. */
   readonly app: INestApplication;
   /** Drains, closes listeners, stops modules, then the database; safe to call twice. */
@@ -61,7 +73,16 @@ export async function createSupernode(config: Config): Promise<Supernode> {
     watchDatabase(database, observability);
     await ensureDefaultTenant(database.prisma, config.identity, config.presence);
 
-    const app = await buildEdgeApplication({ config, database, observability });
+    const { nodeId, membership } = await prepareMembership(config, database, observability);
+    if (membership !== undefined) {
+      undo.push(() => {
+        membership.shared.connection.close();
+        return Promise.resolve();
+      });
+    }
+    const app = await buildEdgeApplication({ config, database, observability, nodeId, membership });
+    // After the last client has left, since until then there may be something to write for it.
+    undo.push(async () => app.get(RolePorts).cluster?.leave());
     undo.push(() => closeApplication(app, config.edge.drainSeconds));
     await app.init();
     const ports = app.get(RolePorts);
@@ -102,21 +123,60 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       stun: mainStunAddress(ports.stun),
       ...(tls === undefined ? {} : { tls: tls.urls[0] }),
     };
-    logger.info({ ...addresses, edge: edgeUrls }, 'supernode ready');
+    await joinCluster(ports, config, { boundEdge: edgeUrls[0], stun: visibleStunAddress(ports.stun) });
+    logger.info({ ...addresses, edge: edgeUrls, nodeId }, 'supernode ready');
     undo.push(() => {
       observability.health.startDraining();
+      // Clients leave while others take the slots: the application waits for both as it closes.
+      void ports.cluster?.drain();
       return Promise.resolve();
     });
     let stopping: Promise<void> | undefined;
     return {
       app,
       addresses,
+      nodeId,
       stop: () => (stopping ??= stopAll().then(() => logger.info('supernode stopped'))),
     };
   } catch (error) {
     await stopAll();
     throw error;
   }
+}
+
+/** Whether this supernode is one of a cluster: with REDIS_URL it is, and has a number for this start. */
+async function prepareMembership(
+  { cluster, storage }: Config,
+  { prisma }: Database,
+  observability: Observability,
+): Promise<{ nodeId: NodeId; membership: ClusterMembership | undefined }> {
+  const nodeId = nodeIdOf(cluster);
+  if (storage.redisUrl === undefined) return { nodeId, membership: undefined };
+  const clusterId = await clusterIdOf(new PrismaKeyringStore(prisma));
+  const shared = await openSharedState(storage.redisUrl, clusterId, observability);
+  try {
+    const incarnation = await new PrismaRosterStore(prisma).nextIncarnation();
+    return { nodeId, membership: { member: { nodeId, incarnation, clusterId }, shared } };
+  } catch (error) {
+    shared.connection.close();
+    throw error;
+  }
+}
+
+/** Says how this supernode can be reached, and in a cluster joins the others. */
+async function joinCluster(
+  { addresses, cluster }: RolePorts,
+  config: Config,
+  bound: Pick<KnownAddresses, 'boundEdge' | 'stun'>,
+): Promise<void> {
+  const known: KnownAddresses = {
+    ...bound,
+    edgeUrl: config.cluster.edgeUrl,
+    publicAddress: config.edge.publicAddress,
+    hostAddresses: hostAddresses(),
+  };
+  if (cluster !== undefined) await cluster.start(known);
+  else addresses.publish(advertisedAddresses({ ...known, reflexiveAddress: undefined }));
 }
 
 async function buildEdgeApplication(runtime: Runtime): Promise<NestExpressApplication> {
@@ -176,6 +236,12 @@ const FURTHER_CONNECTIONS = 256;
 /** Whoever only connects, or asks for health and stays, must not use up the descriptors of the process. */
 function tcpConnections({ maxConnections }: Config['edge']): number {
   return maxConnections + FURTHER_CONNECTIONS;
+}
+
+/** As others are told of it. */
+function visibleStunAddress(stun: StunListeners | undefined): string | null {
+  const [main] = stun?.addresses() ?? [];
+  return main === undefined ? null : formatTransportAddress(main);
 }
 
 function mainStunAddress(stun: StunListeners | undefined): string | null {

@@ -74,6 +74,7 @@ describe('parley-supernode', () => {
     const ready = await readyLine(supernode);
     expect(ready).toEqual({
       event: 'ready',
+      nodeId: expect.stringMatching(/^[0-9a-f-]{36}$/),
       edge: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       admin: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       stun:

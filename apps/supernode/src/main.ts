@@ -56,7 +56,9 @@ async function serve(): Promise<number> {
   const config = loadProcessConfig();
   const { createSupernode } = await import('./create-supernode.ts');
   const supernode = await createSupernode(config);
-  process.stdout.write(`${JSON.stringify({ event: 'ready', ...supernode.addresses })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ event: 'ready', ...supernode.addresses, nodeId: supernode.nodeId })}\n`,
+  );
   await stopAsked;
   await supernode.stop();
   return 0;

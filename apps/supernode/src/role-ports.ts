@@ -1,4 +1,6 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
+import { CLUSTER_RUNTIME, type ClusterRuntime } from './cluster/cluster-runtime.ts';
+import { OwnAddresses } from './cluster/own-addresses.ts';
 import { STUN_LISTENERS, type StunListeners } from './nat/stun-listeners.port.ts';
 import { PRESENCE_READER, type PresenceReader } from './presence/presence-reader.port.ts';
 
@@ -8,5 +10,8 @@ export class RolePorts {
   constructor(
     @Optional() @Inject(PRESENCE_READER) readonly presence: PresenceReader | undefined,
     @Optional() @Inject(STUN_LISTENERS) readonly stun: StunListeners | undefined,
+    /** Only in a cluster. */
+    @Optional() @Inject(CLUSTER_RUNTIME) readonly cluster: ClusterRuntime | undefined,
+    readonly addresses: OwnAddresses,
   ) {}
 }

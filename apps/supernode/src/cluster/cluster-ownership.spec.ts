@@ -4,6 +4,7 @@ import { tenantIdSchema, userIdSchema } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import { ClusterOwnership } from './cluster-ownership.ts';
+import type { Standing } from './core/cluster-io.ts';
 import type { OwnershipChange } from './ownership.port.ts';
 import { slotOf } from './slot.ts';
 import { rosterOf } from './testing/roster-store.contract.ts';
@@ -18,7 +19,9 @@ function setUp() {
     roster: rosterOf(4, 'node-a', 'node-b', 'node-c', 'node-d'),
     endsAt: 2_000,
     looked: 0,
-    tenureEpoch: (slot: number, now: number) => (slot === SLOT && now < view.endsAt ? 4 : undefined),
+    standing: (now: number): Standing => (now < view.endsAt ? view.before : 'suspended'),
+    before: 'acting' as Standing,
+    gainedEpoch: (slot: number) => (slot === SLOT ? 4 : undefined),
     homes: () => {
       view.looked += 1;
       return view.roster.seats.toReversed();
@@ -45,6 +48,13 @@ describe('ClusterOwnership', () => {
     time.monotonic = () => 15_000;
 
     expect(ownership.tenureOf(TENANT, USER)).toBeUndefined();
+  });
+
+  it('goes on for who is connected while a store is away', () => {
+    const { view, ownership } = setUp();
+    view.before = 'connected-only';
+
+    expect(ownership.tenureOf(TENANT, USER)).toEqual({ slot: SLOT, epoch: 4 });
   });
 
   it('knows who the home is whether or not it may act', () => {

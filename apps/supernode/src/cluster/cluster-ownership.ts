@@ -21,7 +21,7 @@ export class ClusterOwnership implements Ownership {
   /** @param clock - that of the core */
   constructor(
     readonly self: NodeId,
-    private readonly view: Pick<ClusterView, 'roster' | 'tenureEpoch' | 'homes'>,
+    private readonly view: Pick<ClusterView, 'roster' | 'standing' | 'gainedEpoch' | 'homes'>,
     private readonly clock: Clock,
     private readonly tasks: BackgroundTasks,
   ) {}
@@ -35,7 +35,10 @@ export class ClusterOwnership implements Ownership {
   }
 
   tenureOfSlot(slot: Slot): Tenure | undefined {
-    const epoch = this.view.tenureEpoch(slot, this.now());
+    // While a store is away the home goes on for who is connected: what needs the store is refused there, and the fence of the
+    // slot refuses whom somebody followed.
+    if (this.view.standing(this.now()) === 'suspended') return undefined;
+    const epoch = this.view.gainedEpoch(slot);
     return epoch === undefined ? undefined : { slot, epoch };
   }
 

@@ -15,7 +15,7 @@ export class ClusterIdentity implements OnModuleInit {
   constructor(@Inject(KEYRING_STORE) private readonly store: KeyringStore) {}
 
   async onModuleInit(): Promise<void> {
-    this.stored = await this.store.settingOrCreate('cluster-id', randomUUID());
+    this.stored = await clusterIdOf(this.store);
   }
 
   get clusterId(): string {
@@ -23,4 +23,9 @@ export class ClusterIdentity implements OnModuleInit {
       throw new SupernodeError('SN_INVARIANT', 'The cluster id is read before start.');
     return this.stored;
   }
+}
+
+/** The same for all supernodes on one database; made by the first. */
+export function clusterIdOf(store: Pick<KeyringStore, 'settingOrCreate'>): Promise<string> {
+  return store.settingOrCreate('cluster-id', randomUUID());
 }

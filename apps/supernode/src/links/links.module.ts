@@ -3,12 +3,14 @@ import { BackgroundTasks } from '../background-tasks.ts';
 import { ClockModule } from '../clock/clock.module.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
-import { NODE_ID } from '../cluster/node-identity.ts';
+import { CLUSTER_MEMBER, NODE_ID, type ClusterMember } from '../cluster/node-identity.ts';
 import type { NodeId } from '../cluster/node-record.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { HomeLinks } from './home-links.ts';
+import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { LinkMetrics } from './link-metrics.ts';
 import type { LinkTransport } from './link-transport.port.ts';
+import { RedisLinkTransport } from './link-transport.redis.ts';
 import { ClusterLinks } from './links.service.ts';
 import { LINKS, type Links } from './links.port.ts';
 import { SoleLinks } from './sole-links.ts';
@@ -28,7 +30,15 @@ export const LINK_PEERING = Symbol('LinkPeering');
   providers: [
     BackgroundTasks,
     HomeLinks,
-    { provide: LINK_PEERING, useValue: null },
+    {
+      provide: LINK_PEERING,
+      inject: [CLUSTER_MEMBER, SHARED_STATE],
+      useFactory: (member: ClusterMember | null, shared: SharedState | null): LinkPeering | null => {
+        if (member === null || shared === null) return null;
+        const transport = new RedisLinkTransport(shared.connection, shared.keys);
+        return { transport, incarnation: member.incarnation };
+      },
+    },
     { provide: LinkMetrics, useFactory: (metrics: Metrics) => new LinkMetrics(metrics), inject: [Metrics] },
     {
       provide: LINKS,

@@ -6,6 +6,8 @@ import type { TlsSettings } from './tls-front.ts';
 export interface StunListeners {
   /** The UDP addresses, the main one first; empty where this supernode has no relay role. */
   listening(): readonly TransportAddress[];
+  /** The same as clients and other supernodes are told of them. */
+  addresses(): readonly TransportAddress[];
   /**
    * Opens the TLS port beside them, at the same addresses. Only with the relay role.
    *

@@ -10,6 +10,7 @@ import {
   type Welcome,
 } from '@parley/protocol';
 import { ClusterModule } from '../../cluster/cluster.module.ts';
+import { RedisModule } from '../../redis/redis.module.ts';
 import { OwnAddresses } from '../../cluster/own-addresses.ts';
 import { OWNERSHIP } from '../../cluster/ownership.port.ts';
 import { ConfigModule } from '../../config/config.module.ts';
@@ -112,7 +113,8 @@ export class EdgeHarness {
           health: new HealthRegistry(),
         }),
         DatabaseModule.forRoot(database),
-        ClusterModule.forRoot(config.cluster),
+        RedisModule.forRoot(undefined),
+        ClusterModule.forRoot(config, 'alone', undefined),
         IdentityModule,
         GatewayModule,
       ],

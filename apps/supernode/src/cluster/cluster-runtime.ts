@@ -1,0 +1,68 @@
+import type { Clock } from '../clock/clock.port.ts';
+import { advertisedAddresses, type AddressFacts } from './advertised-addresses.ts';
+import { ClusterDriver, type ClusterDriverParts } from './cluster-driver.ts';
+import type { ClusterView } from './core/cluster-io.ts';
+import type { OwnAddresses } from './own-addresses.ts';
+
+/** Answers of peers in a row that must name the same address: some may see this supernode by another way. */
+const CLAIMS = 3;
+
+export type KnownAddresses = Omit<AddressFacts, 'reflexiveAddress'>;
+
+/** Takes part in the cluster from when the listeners are bound until the process ends. */
+export class ClusterRuntime {
+  private readonly driver: ClusterDriver;
+  private known: KnownAddresses | undefined;
+  private reflexiveAddress: string | undefined;
+  private claimed = { address: '', times: 0 };
+
+  constructor(
+    parts: Omit<ClusterDriverParts, 'onReflexiveAddress'>,
+    private readonly addresses: OwnAddresses,
+  ) {
+    this.view = parts.core;
+    this.clock = parts.clock;
+    this.driver = new ClusterDriver({
+      ...parts,
+      onReflexiveAddress: (address) => this.learn(address),
+    });
+  }
+
+  readonly view: ClusterView;
+  /** By which the view is asked. */
+  readonly clock: Clock;
+
+  /** Joins; the listeners answer by now. */
+  async start(known: KnownAddresses): Promise<void> {
+    this.known = known;
+    const addresses = advertisedAddresses({ ...known, reflexiveAddress: undefined });
+    this.addresses.publish(addresses);
+    await this.driver.start(addresses);
+  }
+
+  /** Gives seat and slots to others; resolves when they have them. The process stays, without a seat. */
+  drain(): Promise<void> {
+    return this.driver.drain();
+  }
+
+  leave(): Promise<void> {
+    return this.driver.leave();
+  }
+
+  /** What others see decides where nothing was configured (DESIGN 5.2), once they agree for a while. */
+  private learn(address: string): void {
+    if (this.known === undefined || address === this.reflexiveAddress) return;
+    const times = address === this.claimed.address ? this.claimed.times + 1 : 1;
+    this.claimed = { address, times };
+    if (times < CLAIMS) return;
+    this.reflexiveAddress = address;
+    const before = this.addresses.published;
+    const addresses = advertisedAddresses({ ...this.known, reflexiveAddress: address });
+    if (addresses.edge === before?.edge && addresses.stun === before.stun) return;
+    this.addresses.publish(addresses);
+    this.driver.addressesChanged(addresses);
+  }
+}
+
+/** A {@link ClusterRuntime}, or null where one supernode runs alone. */
+export const CLUSTER_RUNTIME = Symbol('ClusterRuntime');
