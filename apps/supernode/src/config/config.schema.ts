@@ -214,6 +214,16 @@ export const CONFIG_SCHEMA = {
       default: 30,
       doc: 'Days that presence history of the default tenant is kept.',
     }),
+    windowMs: option(integer({ min: 0, max: 1000 }), {
+      env: 'SUPERNODE_PRESENCE_WINDOW_MS',
+      default: 50,
+      doc: 'Milliseconds in which changes of one user are told to watchers as one.',
+    }),
+    updatesPerMinute: option(integer({ min: 1, max: 6000 }), {
+      env: 'SUPERNODE_PRESENCE_UPDATES_PER_MINUTE',
+      default: 60,
+      doc: 'How often watchers are told of one user in the long run; what happens meanwhile is told with the next update.',
+    }),
   },
   calls: {
     historyDays: option(integer({ min: 1, max: 3650 }), {

@@ -4,11 +4,13 @@ import { ClockModule } from '../clock/clock.module.ts';
 import { ClusterNotifier } from '../links/cluster-notifier.ts';
 import { LinksModule } from '../links/links.module.ts';
 import { PresenceStoresModule } from '../presence/presence-stores.module.ts';
+import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { LOCAL_DEVICES } from './local-devices.port.ts';
 import { NOTIFIER } from './notifier.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
 import { RESUME_STORE } from './resume-store.port.ts';
+import { RedisResumeStore } from './resume-store.redis.ts';
 import { UserHomes } from './user-homes.ts';
 
 /** The way to devices, for every concern that has something to tell them; it knows none of them. */
@@ -18,11 +20,16 @@ import { UserHomes } from './user-homes.ts';
     BackgroundTasks,
     DeviceChannels,
     UserHomes,
-    { provide: RESUME_STORE, useClass: MemoryResumeStore },
+    {
+      provide: RESUME_STORE,
+      useFactory: (shared: SharedState | null) =>
+        shared ? new RedisResumeStore(shared.connection, shared.keys) : new MemoryResumeStore(),
+      inject: [SHARED_STATE],
+    },
     ClusterNotifier,
     { provide: LOCAL_DEVICES, useExisting: DeviceChannels },
     { provide: NOTIFIER, useExisting: ClusterNotifier },
   ],
-  exports: [DeviceChannels, UserHomes, NOTIFIER],
+  exports: [DeviceChannels, UserHomes, LOCAL_DEVICES, NOTIFIER],
 })
 export class ChannelsModule {}

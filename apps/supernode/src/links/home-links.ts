@@ -42,6 +42,10 @@ export class HomeLinks {
     private readonly metrics: Metrics,
   ) {}
 
+  isSelf(node: NodeId): boolean {
+    return node === this.ownership.self;
+  }
+
   isHere(tenant: TenantId, userId: UserId): boolean {
     return this.ownership.ownerOf(tenant, userId) === this.ownership.self;
   }

@@ -24,8 +24,6 @@ export interface LinkTells {
     /** Index into `views`, watching user, watching device. */
     readonly watchers: readonly (readonly [number, UserId, DeviceId])[];
   };
-  /** The relation of two users changed: the home of `userId` tells `watcher` how that user looks now. */
-  'presence.refresh': { readonly tenant: TenantId; readonly userId: UserId; readonly watcher: UserId };
   /** No relay between any devices of the two users is left open. */
   'relays.close-between': { readonly tenant: TenantId; readonly users: readonly [UserId, UserId] };
   /** A device was removed: nothing of it is served any more anywhere. */

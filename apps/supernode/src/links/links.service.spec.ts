@@ -9,7 +9,7 @@ import { ClusterLinks } from './links.service.ts';
 import { SoleLinks } from './sole-links.ts';
 
 const [alice, bob] = [callerNamed('alice'), callerNamed('bob')];
-const refresh = { tenant: alice.tenant, userId: alice.userId, watcher: bob.userId };
+const block = { tenant: alice.tenant, users: [alice.userId, bob.userId] } as const;
 
 async function twoSupernodes() {
   const time = new ManualTime();
@@ -49,12 +49,12 @@ describe('ClusterLinks', () => {
   it('brings what is told in order, and in one frame what is told in one turn', async () => {
     const { a, b, quiet, elapse } = await twoSupernodes();
     const seen: string[] = [];
-    b.links.onTell('presence.refresh', ({ watcher }, from) => void seen.push(`${watcher} ${from}`));
-    a.links.tell('b', 'presence.refresh', refresh);
+    b.links.onTell('relays.close-between', ({ users }, from) => void seen.push(`${users[1]} ${from}`));
+    a.links.tell('b', 'relays.close-between', block);
     await quiet();
     await elapse(100);
     const before = await a.metric('link_frames_sent_total');
-    for (let n = 0; n < 20; n += 1) a.links.tell('b', 'presence.refresh', refresh);
+    for (let n = 0; n < 20; n += 1) a.links.tell('b', 'relays.close-between', block);
     await quiet();
     expect(seen).toEqual(Array.from({ length: 21 }, () => `${bob.userId} a`));
     expect((await a.metric('link_frames_sent_total')) - before).toBe(1);
@@ -86,22 +86,25 @@ describe('ClusterLinks', () => {
   it('sends again what did not arrive', async () => {
     const { a, b, network, quiet, elapse } = await twoSupernodes();
     const seen: unknown[] = [];
-    b.links.onTell('presence.refresh', (told) => void seen.push(told));
+    b.links.onTell('relays.close-between', (told) => void seen.push(told));
     network.passes = () => false;
-    a.links.tell('b', 'presence.refresh', refresh);
+    a.links.tell('b', 'relays.close-between', block);
     await elapse(1000);
     expect(seen).toEqual([]);
     network.passes = () => true;
     await elapse(2000);
     await quiet();
-    expect(seen).toEqual([refresh]);
+    expect(seen).toEqual([block]);
   });
 
   it('gives up at the deadline and says so', async () => {
     const { a, network, elapse } = await twoSupernodes();
     network.passes = () => false;
     const losses: string[] = [];
-    a.links.tell('b', 'presence.refresh', refresh, { deadlineMs: 500, onLost: (loss) => losses.push(loss) });
+    a.links.tell('b', 'relays.close-between', block, {
+      deadlineMs: 500,
+      onLost: (loss) => losses.push(loss),
+    });
     const asked = a.links.request('b', 'ping', {}, { deadlineMs: 500 });
     asked.catch(() => undefined);
     await elapse(450);
@@ -119,13 +122,13 @@ describe('ClusterLinks', () => {
     await quiet();
     await b.links.shutDown();
     const again = await open('b', 2);
-    again.links.tell('a', 'presence.refresh', refresh);
+    again.links.tell('a', 'relays.close-between', block);
     await quiet();
     await expect(asked[0]).rejects.toMatchObject({ code: 'SN_LINK_CLOSED' });
 
     network.passes = () => false;
     const losses: string[] = [];
-    a.links.tell('b', 'presence.refresh', refresh, { onLost: (loss) => losses.push(loss) });
+    a.links.tell('b', 'relays.close-between', block, { onLost: (loss) => losses.push(loss) });
     a.links.close('b');
     expect(losses).toEqual(['closed']);
     await elapse(100);
@@ -135,9 +138,9 @@ describe('ClusterLinks', () => {
     const { a, network } = await twoSupernodes();
     network.passes = () => false;
     const losses: string[] = [];
-    const long = { ...refresh, userId: 'x'.repeat(8 * 1024 * 1024) as typeof refresh.userId };
+    const long = { ...block, tenant: 'x'.repeat(8 * 1024 * 1024) as typeof block.tenant };
     for (let n = 0; n < 5; n += 1)
-      a.links.tell('b', 'presence.refresh', long, { onLost: (loss) => losses.push(loss) });
+      a.links.tell('b', 'relays.close-between', long, { onLost: (loss) => losses.push(loss) });
     expect(losses).toEqual(['overloaded', 'overloaded']);
   });
 });
@@ -149,7 +152,7 @@ describe('SoleLinks', () => {
     await expect(links.request('self', 'ping', {})).resolves.toEqual({ at: 1 });
     await expect(links.request('other', 'ping', {})).rejects.toMatchObject({ code: 'SN_LINK_CLOSED' });
     const losses: string[] = [];
-    links.tell('other', 'presence.refresh', refresh, { onLost: (loss) => losses.push(loss) });
+    links.tell('other', 'relays.close-between', block, { onLost: (loss) => losses.push(loss) });
     expect(losses).toEqual(['closed']);
   });
 });

@@ -4,6 +4,7 @@ import type { ConnectionObserver } from '../gateway/connection-observer.port.ts'
 import type { DeviceAddress } from '../identity/caller.ts';
 import { DevicePresences } from './device-presences.ts';
 import { DeviceTimers } from './device-timers.ts';
+import { LimitedStates } from './limited-states.ts';
 import { PresenceChanges } from './presence-changes.service.ts';
 import { PRESENCE_PROFILES, type PresenceProfiles } from './presence-profile.port.ts';
 import { WATCH_STORE, type DevicePresence, type WatchStore } from './presence-store.port.ts';
@@ -21,6 +22,7 @@ export class ConnectionPresence implements ConnectionObserver {
     private readonly devices: DevicePresences,
     private readonly changes: PresenceChanges,
     private readonly timers: DeviceTimers,
+    private readonly limits: LimitedStates,
     @Inject(WATCH_STORE) private readonly watches: WatchStore,
     @Inject(PRESENCE_PROFILES) private readonly profiles: PresenceProfiles,
     @Inject(PRESENCE_GRACE_MS) private readonly graceMs: number,
@@ -29,6 +31,7 @@ export class ConnectionPresence implements ConnectionObserver {
   async deviceReachable(device: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> {
     await this.changes.apply({ ...device, cause: 'signed-in' }, async () => {
       this.timers.stop('grace', device);
+      this.timers.stop('return', device);
       if (how === 'signed-in') await this.watches.unwatchAll(device);
       const settings = (await this.devices.find(device)) ?? (await this.chosen(device));
       await this.devices.write({ ...settings, device, present: true, reachable: true, resumableUntil: null });
@@ -45,12 +48,37 @@ export class ConnectionPresence implements ConnectionObserver {
     });
   }
 
+  /** The next home waits for it. */
+  deviceMoved(device: DeviceAddress): void {
+    for (const timer of ['grace', 'expiry', 'return'] as const) this.timers.stop(timer, device);
+  }
+
+  /**
+   * A device of a user whose home was another supernode: as if its connection had been lost just now. Nobody here holds a channel
+   * that would end with the time to resume, so that is waited for too.
+   */
+  async leftBehind(device: DeviceAddress, isBack: () => boolean): Promise<void> {
+    await this.changes.apply({ ...device, cause: 'connection-lost' }, async () => {
+      const stored = await this.devices.find(device);
+      if (stored) this.limits.watch(stored);
+      if (!stored || isBack()) return;
+      const now = this.devices.now();
+      const resumableUntil = stored.reachable ? now + LIMITS.resumeWindowMs : (stored.resumableUntil ?? now);
+      if (stored.reachable) await this.devices.write({ ...stored, reachable: false, resumableUntil });
+      if (stored.present) this.timers.start('grace', device, this.graceMs, () => this.graceOver(device));
+      this.timers.start('return', device, Math.max(this.graceMs, resumableUntil - now), () =>
+        this.deviceGone(device, 'expired'),
+      );
+    });
+  }
+
   async deviceGone(device: DeviceAddress, cause: 'signed-off' | 'expired' | 'revoked'): Promise<void> {
     await this.changes.apply(
       { ...device, cause: cause === 'expired' ? 'connection-lost' : cause },
       async () => {
         this.timers.stop('grace', device);
         this.timers.stop('expiry', device);
+        this.timers.stop('return', device);
         await this.watches.unwatchAll(device);
         await this.devices.remove(device);
       },

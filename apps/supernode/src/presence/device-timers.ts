@@ -1,36 +1,59 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { slotOf, type Slot } from '../cluster/slot.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
 
-/** What a device may wait for: the end of its grace time, the end of a state set for a limited time. */
-export type DeviceTimer = 'grace' | 'expiry';
+/**
+ * What a device may wait for: the end of its grace time, the end of a state set for a limited time, the end of the time in which
+ * it may return from an earlier home.
+ */
+export type DeviceTimer = 'grace' | 'expiry' | 'return';
+
+interface Running {
+  readonly device: DeviceAddress;
+  readonly cancel: () => void;
+}
 
 /** At most one timer of each kind per device. */
 @Injectable()
-export class DeviceTimers {
-  private readonly cancels = new Map<string, () => void>();
+export class DeviceTimers implements OnModuleDestroy {
+  private readonly running = new Map<string, Running>();
 
   constructor(
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly background: BackgroundTasks,
   ) {}
 
+  onModuleDestroy(): void {
+    for (const { cancel } of this.running.values()) cancel();
+    this.running.clear();
+  }
+
   /** Replaces the device's timer of this kind. */
   start(timer: DeviceTimer, device: DeviceAddress, milliseconds: number, task: () => Promise<void>): void {
     this.stop(timer, device);
     const key = keyOf(timer, device);
     const run = (): void => {
-      this.cancels.delete(key);
+      this.running.delete(key);
       void this.background.attempt(`ending a device's ${timer}`, task);
     };
-    this.cancels.set(key, this.scheduler.after(milliseconds, run));
+    this.running.set(key, { device, cancel: this.scheduler.after(milliseconds, run) });
   }
 
   stop(timer: DeviceTimer, device: DeviceAddress): void {
     const key = keyOf(timer, device);
-    this.cancels.get(key)?.();
-    this.cancels.delete(key);
+    this.running.get(key)?.cancel();
+    this.running.delete(key);
+  }
+
+  /** The slots have another home, which waits for their devices. */
+  forget(slots: ReadonlySet<Slot>): void {
+    for (const [key, { device, cancel }] of this.running) {
+      if (!slots.has(slotOf(device.tenant, device.userId))) continue;
+      cancel();
+      this.running.delete(key);
+    }
   }
 }
 

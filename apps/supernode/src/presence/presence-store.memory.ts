@@ -1,6 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { TenantId, UserId } from '@parley/protocol';
-import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
+import type { Ownership } from '../cluster/ownership.port.ts';
 import { requiredTenure } from '../cluster/required-tenure.ts';
 import { slotOf, type Slot } from '../cluster/slot.ts';
 import { userKey, type DeviceAddress } from '../identity/caller.ts';
@@ -13,13 +12,12 @@ import type {
 } from './presence-store.port.ts';
 
 /** Presence of one standalone supernode's users. Bounded by the devices that signed in and are not gone. */
-@Injectable()
 export class MemoryPresenceStore implements PresenceStore {
   private readonly byUser = new Map<string, Map<string, DevicePresence>>();
   /** One for all users: it grows with every write and read, so that no version needs to be remembered. */
   private counter = 0;
 
-  constructor(@Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'tenureOf'>) {}
+  constructor(private readonly ownership: Pick<Ownership, 'tenureOf'>) {}
 
   put(presence: DevicePresence): Promise<void> {
     const { tenant, userId, deviceId } = presence.device;

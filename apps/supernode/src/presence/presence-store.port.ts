@@ -11,6 +11,8 @@ export interface DevicePresence extends DeviceState {
   /** May still come back without loss until then, in milliseconds since the epoch; null while reachable. */
   readonly resumableUntil: number | null;
   readonly asOf: number;
+  /** When what the user chose for a limited time ends, in milliseconds since the epoch. */
+  readonly endsAt?: number;
 }
 
 /** Orders views of one user: by the epoch of its slot, so that a later home outranks an earlier one, then by counter. */

@@ -13,6 +13,12 @@ export interface Viewer {
   readonly userId: UserId;
 }
 
+/** How a user looks to one watcher; those who see the same get the same object. */
+export interface WatcherView {
+  readonly view: Presence;
+  readonly isEntitled: boolean;
+}
+
 /** Answers who may see what of whom. The only place that decides entitlement. */
 @Injectable()
 export class PresenceViews {
@@ -31,20 +37,23 @@ export class PresenceViews {
     });
   }
 
-  /** How one user looks to each of several watchers, with the relations read once. */
+  /** How one user looks to each of several watchers, with everything read once. */
   async toWatchers(
     tenant: TenantId,
     userId: UserId,
     watchers: readonly UserId[],
-  ): Promise<ReadonlyMap<UserId, Presence>> {
+  ): Promise<(watcher: UserId) => WatcherView> {
     const entitled = await this.entitledTo({ tenant, userId }, watchers);
-    const views = new Map<UserId, Presence>();
-    for (const watcher of new Set(watchers)) {
-      const kind = watcher === userId ? ownView : entitled.has(watcher) ? watcherView : undefined;
-      const [view] = await this.build(tenant, [userId], () => kind);
-      if (view) views.set(watcher, view);
-    }
-    return views;
+    const lastSeen = (await this.profiles.lastSeenOf(tenant, [userId])).get(userId) ?? null;
+    const { devices, ...stamp } = await this.devices.read(tenant, userId);
+    const facts = { userId, devices, lastSeen };
+    const forOwn = { view: ownView(facts, stamp), isEntitled: true };
+    const forEntitled = { view: watcherView(facts, stamp), isEntitled: true };
+    const forStrangers = { view: strangerView(userId, stamp), isEntitled: false };
+    return (watcher) => {
+      if (watcher === userId) return forOwn;
+      return entitled.has(watcher) ? forEntitled : forStrangers;
+    };
   }
 
   /** The state of `target` as far as `viewer` may know it. */
@@ -58,13 +67,14 @@ export class PresenceViews {
     targets: readonly UserId[],
   ): Promise<ReadonlyMap<UserId, PresenceState>> {
     const entitled = await this.entitledTo(viewer, targets);
-    const states = new Map<UserId, PresenceState>();
-    for (const target of new Set(targets)) {
-      if (target !== viewer.userId && !entitled.has(target)) continue;
+    const visible = [...new Set(targets)].filter(
+      (target) => target === viewer.userId || entitled.has(target),
+    );
+    const states = visible.map(async (target) => {
       const state = coalesce(await this.devices.of(viewer.tenant, target));
-      states.set(target, (target === viewer.userId ? state : visibleTo(state)).state);
-    }
-    return states;
+      return [target, (target === viewer.userId ? state : visibleTo(state)).state] as const;
+    });
+    return new Map(await Promise.all(states));
   }
 
   private async entitledTo(viewer: Viewer, targets: readonly UserId[]): Promise<ReadonlySet<UserId>> {
@@ -82,14 +92,13 @@ export class PresenceViews {
     const known = targets.filter((target) => kindOf(target));
     const lastSeen =
       known.length > 0 ? await this.profiles.lastSeenOf(tenant, known) : new Map<UserId, number>();
-    const views: Presence[] = [];
-    for (const userId of targets) {
+    // Of everybody, so that a stranger's view has a version of the same kind and takes as long.
+    const views = targets.map(async (userId) => {
       const kind = kindOf(userId);
-      // Of everybody, so that a stranger's view has a version of the same kind and takes as long.
       const { devices, ...stamp } = await this.devices.read(tenant, userId);
       const facts = { userId, devices, lastSeen: lastSeen.get(userId) ?? null };
-      views.push(kind ? kind(facts, stamp) : strangerView(userId, stamp));
-    }
-    return views;
+      return kind ? kind(facts, stamp) : strangerView(userId, stamp);
+    });
+    return Promise.all(views);
   }
 }

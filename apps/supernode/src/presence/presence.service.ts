@@ -3,7 +3,7 @@ import type { RequestOf, ResponseOf } from '@parley/protocol';
 import type { Caller } from '../identity/caller.ts';
 import { Refusal } from '../refusal.ts';
 import { DevicePresences } from './device-presences.ts';
-import { DeviceTimers } from './device-timers.ts';
+import { LimitedStates } from './limited-states.ts';
 import { PresenceChanges } from './presence-changes.service.ts';
 import { PRESENCE_PROFILES, type PresenceProfiles } from './presence-profile.port.ts';
 import { PresenceViews } from './presence-views.service.ts';
@@ -15,7 +15,7 @@ export class PresenceService {
     private readonly devices: DevicePresences,
     private readonly changes: PresenceChanges,
     private readonly views: PresenceViews,
-    private readonly timers: DeviceTimers,
+    private readonly limits: LimitedStates,
     @Inject(PRESENCE_PROFILES) private readonly profiles: PresenceProfiles,
   ) {}
 
@@ -34,11 +34,10 @@ export class PresenceService {
     if (expiresInMs === undefined || state === 'invisible') {
       await this.profiles.saveChoice(caller.tenant, caller.userId, state, statusText);
     }
-    await this.devices.choose(stored, state, statusText);
+    const endsAt = expiresInMs === undefined ? undefined : this.devices.now() + expiresInMs;
+    await this.devices.choose(stored, state, statusText, endsAt);
     if (state !== 'invisible') await this.unhideOthers(caller);
-    this.timers.stop('expiry', caller);
-    if (expiresInMs !== undefined)
-      this.timers.start('expiry', caller, expiresInMs, () => this.expire(caller));
+    this.limits.watch({ device: caller, ...(endsAt !== undefined && { endsAt }) });
   }
 
   /** Being visible is the choice of the user, not of one device: it ends the hiding of the others. */
@@ -46,12 +45,5 @@ export class PresenceService {
     for (const stored of await this.devices.of(caller.tenant, caller.userId)) {
       if (stored.state === 'invisible') await this.devices.choose(stored, 'online', stored.statusText);
     }
-  }
-
-  private async expire(caller: Caller): Promise<void> {
-    await this.changes.apply({ ...caller, cause: 'expiry' }, async () => {
-      const stored = await this.devices.find(caller);
-      if (stored) await this.devices.choose(stored, 'online', null);
-    });
   }
 }

@@ -85,9 +85,25 @@ export class RecordingDevices implements LocalDevices {
   }
 }
 
-/** Keeps what services tell devices, as if all of them were here. */
+/** Tells devices of this supernode what services say, as if all devices were here. */
+function locally(local: RecordingDevices): Notifier {
+  return {
+    notifyDevice: (...told) => void local.notifyDevice(...told),
+    notifyConnected: (...told) => local.notifyConnected(...told),
+    notifyUser: (...told) => void local.notifyUser(...told),
+    resumableDevices: (...user) => Promise.resolve(local.resumableDevices(...user)),
+    connectedDevices: (...user) => Promise.resolve(local.connectedDevices(...user)),
+  };
+}
+
+/** Keeps what services tell devices; by default all of them are here. */
 export class RecordingNotifier implements Notifier {
   readonly local = new RecordingDevices();
+  private readonly route: Notifier;
+
+  constructor(route: (local: RecordingDevices) => Notifier = locally) {
+    this.route = route(this.local);
+  }
 
   get events(): RecordedEvent[] {
     return this.local.events;
@@ -114,7 +130,7 @@ export class RecordingNotifier implements Notifier {
     event: Name,
     payload: EventOf<Name>,
   ): void {
-    this.local.notifyDevice(device, event, payload);
+    this.route.notifyDevice(device, event, payload);
   }
 
   notifyConnected<Name extends ServerEventName>(
@@ -122,7 +138,7 @@ export class RecordingNotifier implements Notifier {
     event: Name,
     payload: EventOf<Name>,
   ): boolean {
-    return this.local.notifyConnected(device, event, payload);
+    return this.route.notifyConnected(device, event, payload);
   }
 
   notifyUser<Name extends ServerEventName>(
@@ -132,14 +148,14 @@ export class RecordingNotifier implements Notifier {
     payload: EventOf<Name>,
     except?: DeviceId,
   ): void {
-    this.local.notifyUser(tenant, userId, event, payload, except);
+    this.route.notifyUser(tenant, userId, event, payload, except);
   }
 
   resumableDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]> {
-    return Promise.resolve(this.local.resumableDevices(tenant, userId));
+    return this.route.resumableDevices(tenant, userId);
   }
 
   connectedDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]> {
-    return Promise.resolve(this.local.connectedDevices(tenant, userId));
+    return this.route.connectedDevices(tenant, userId);
   }
 }

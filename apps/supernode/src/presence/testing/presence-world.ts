@@ -1,16 +1,27 @@
 import { BackgroundTasks } from '../../background-tasks.ts';
 import { ManualTime } from '../../clock/testing/manual-time.ts';
 import { OwnAddresses } from '../../cluster/own-addresses.ts';
+import type { Ownership } from '../../cluster/ownership.port.ts';
 import { SoleOwnership } from '../../cluster/sole-ownership.ts';
 import { ContactsService } from '../../contacts/contacts.service.ts';
 import { MemoryContactBook } from '../../contacts/testing/memory-contact-book.ts';
 import { RecordingNotifier } from '../../gateway/testing/recording-notifier.ts';
 import type { Caller } from '../../identity/caller.ts';
+import { ClusterNotifier } from '../../links/cluster-notifier.ts';
+import { HomeLinks } from '../../links/home-links.ts';
+import type { Links } from '../../links/links.port.ts';
+import { SoleLinks } from '../../links/sole-links.ts';
+import { Metrics } from '../../observability/metrics.ts';
 import { ConnectionPresence } from '../connection-presence.service.ts';
 import { PresenceChanges } from '../presence-changes.service.ts';
+import { PresenceFanOut } from '../presence-fan-out.service.ts';
 import { PresenceHistory } from '../presence-history.service.ts';
+import type { PresencePaceSettings } from '../presence-pace.ts';
+import type { PresenceStore, WatchStore } from '../presence-store.port.ts';
+import { PresenceTakeover } from '../presence-takeover.service.ts';
 import { DevicePresences } from '../device-presences.ts';
 import { DeviceTimers } from '../device-timers.ts';
+import { LimitedStates } from '../limited-states.ts';
 import { RelationPresence } from '../relation-presence.service.ts';
 import { WatchingService } from '../watching.service.ts';
 import { MemoryPresenceStore } from '../presence-store.memory.ts';
@@ -21,24 +32,69 @@ import { MemoryPresenceProfiles } from './memory-presence-profiles.ts';
 
 export const GRACE_MS = 15_000;
 
+/** What the supernodes of one test share. */
+export interface SharedPresence {
+  readonly contacts: MemoryContactBook;
+  readonly profiles: MemoryPresenceProfiles;
+  readonly store: PresenceStore;
+  readonly watches: WatchStore;
+}
+
+/** What a world has that is not alone. */
+export interface WorldParts {
+  readonly shared?: SharedPresence;
+  readonly ownership?: Ownership;
+  readonly links?: Links;
+  readonly pace?: PresencePaceSettings;
+}
+
+/** Every change is told at once. */
+const UNPACED: PresencePaceSettings = { windowMs: 0, burst: Infinity, perMinute: 60 };
+
 /** Presence with everything around it in memory and time moved by hand. */
-export function presenceWorld(time = new ManualTime()) {
-  const contacts = new MemoryContactBook();
-  const notifier = new RecordingNotifier();
-  const profiles = new MemoryPresenceProfiles();
-  const store = new MemoryPresenceStore(new SoleOwnership('self', 1, new OwnAddresses()));
-  const watches = new MemoryWatchStore();
+export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
+  const { ownership = new SoleOwnership('self', 1, new OwnAddresses()), pace = UNPACED } = parts;
   const background = new BackgroundTasks();
+  const { links = new SoleLinks(ownership.self, background) } = parts;
+  const {
+    contacts = new MemoryContactBook(),
+    profiles = new MemoryPresenceProfiles(),
+    store = new MemoryPresenceStore(ownership),
+    watches = new MemoryWatchStore(),
+  } = parts.shared ?? {};
+  const metrics = new Metrics({ withProcess: false });
+  const homes = new HomeLinks(ownership, links, time, time, metrics);
+  const notifier = new RecordingNotifier((local) => {
+    const routed = new ClusterNotifier(local, homes, links, store, time);
+    routed.onModuleInit();
+    return routed;
+  });
   const contactsService = new ContactsService(contacts, notifier);
-  const devices = new DevicePresences(store, time);
+  const devices = new DevicePresences(store, ownership, time, time, background);
   const timers = new DeviceTimers(time, background);
   const views = new PresenceViews(devices, profiles, contacts);
   const history = new PresenceHistory(profiles, time, time, background);
-  const changes = new PresenceChanges(devices, watches, views, history, notifier);
-  const presence = new PresenceService(devices, changes, views, timers, profiles);
+  const fanOut = new PresenceFanOut(watches, views, notifier, homes, links, metrics);
+  fanOut.onModuleInit();
+  const changes = new PresenceChanges(devices, fanOut, history, background, time, time, pace);
+  const limits = new LimitedStates(devices, changes, timers);
+  const presence = new PresenceService(devices, changes, views, limits, profiles);
   const watching = new WatchingService(watches, views);
-  const connections = new ConnectionPresence(devices, changes, timers, watches, profiles, GRACE_MS);
-  new RelationPresence(contactsService, changes, background).onModuleInit();
+  const connections = new ConnectionPresence(devices, changes, timers, limits, watches, profiles, GRACE_MS);
+  new RelationPresence(contactsService, fanOut, background).onModuleInit();
+  const takeover = new PresenceTakeover(
+    ownership,
+    store,
+    notifier.local,
+    devices,
+    changes,
+    connections,
+    timers,
+    background,
+    time,
+    GRACE_MS,
+  );
+  takeover.onModuleInit();
 
   const signIn = async (caller: Caller): Promise<void> => {
     notifier.connect(caller);
@@ -56,6 +112,11 @@ export function presenceWorld(time = new ManualTime()) {
     watching,
     connections,
     background,
+    devices,
+    watches,
+    homes,
+    links,
+    metrics,
     signIn,
   };
 }

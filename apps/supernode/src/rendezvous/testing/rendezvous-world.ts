@@ -37,7 +37,7 @@ export function rendezvousWorld(clock?: ManualTime) {
   const flows = new MemoryPeerFlows();
   const relays = new SessionRelays(flows);
   const news = new SessionNews(notifier, relays);
-  const reachable = new ReachableDevices(world.store, notifier);
+  const reachable = new ReachableDevices(world.devices, notifier);
   const reach = new CalleeReach(world.contacts, reachable, new PaddedRefusals(time, time));
   const log = new MemoryCallLog();
   const recorder = new CallRecorder(log, notifier, time, background, metrics);
