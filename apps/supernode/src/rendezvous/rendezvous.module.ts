@@ -2,10 +2,12 @@ import { Module } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CallsModule } from '../calls/calls.module.ts';
 import { ClockModule } from '../clock/clock.module.ts';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
 import { NatModule } from '../nat/nat.module.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
+import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { BlockedRelays } from './blocked-relays.service.ts';
 import { CallLegs } from './call-legs.service.ts';
 import { CalleeReach } from './callee-reach.service.ts';
@@ -15,6 +17,7 @@ import { ReachableDevices } from './reachable-devices.service.ts';
 import { RendezvousService } from './rendezvous.service.ts';
 import { MemorySessionBook } from './session-book.memory.ts';
 import { SESSION_BOOK } from './session-book.port.ts';
+import { RedisSessionBook } from './session-book.redis.ts';
 import { SessionNews } from './session-news.service.ts';
 import { SessionRelays } from './session-relays.service.ts';
 import { MetricSessionOutcomes } from './session-outcomes.metrics.ts';
@@ -34,7 +37,12 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
     RendezvousService,
     SessionNews,
     SessionRelays,
-    { provide: SESSION_BOOK, useClass: MemorySessionBook },
+    {
+      provide: SESSION_BOOK,
+      useFactory: (shared: SharedState | null, clock: Clock) =>
+        shared ? new RedisSessionBook(shared.connection, shared.keys, clock) : new MemorySessionBook(),
+      inject: [SHARED_STATE, CLOCK],
+    },
     { provide: SESSION_OUTCOMES, useClass: MetricSessionOutcomes },
   ],
   exports: [CallLegs, RendezvousService],
