@@ -292,4 +292,49 @@ describe('a native relay', () => {
     expect(alice.observedAddresses[0]).not.toEqual(before);
     expect(server.driver.stats().flow).toMatchObject({ challenges: 3, relayPairs: 1 });
   });
+
+  it('carries on while both sides have another home, until its path is closed', async () => {
+    const { server, alice, bob, caller, callee, meet } = await pairedPaths('relay-only');
+    meet();
+    await Promise.all([caller, callee].map((path) => nextPath(path, ({ provisional }) => !provisional)));
+    const next = await startServer();
+    for (const [endpoint, owner] of [
+      [alice, 'alice'],
+      [bob, 'bob'],
+    ] as const) {
+      endpoint.setFlow(next.admit(owner));
+      endpoint.setServers(serversAt(next.primary, owner));
+      await endpoint.gather();
+    }
+    const before = server.driver.stats().flow.forwarded.datagrams;
+    const atCallee = nextData(callee);
+    caller.send(encoder.encode('by the old way'));
+
+    expect(await atCallee).toBe('by the old way');
+    expect(server.driver.stats().flow.forwarded.datagrams).toBeGreaterThan(before);
+    expect(next.driver.stats().flow).toMatchObject({ registeredFlows: 2, drops: {} });
+    expect(alice.stats().drops).toEqual({});
+    caller.close();
+    // The former home is a stranger now.
+    callee.send(encoder.encode('too late'));
+    while (alice.stats().drops['flow-unexpected-source'] === undefined)
+      await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('stays with its supernode where that knows both by other flows', async () => {
+    const { server, alice, bob, caller, callee, meet } = await pairedPaths('relay-only');
+    meet();
+    await Promise.all([caller, callee].map((path) => nextPath(path, ({ provisional }) => !provisional)));
+    alice.setFlow(server.admit('alice'));
+    bob.setFlow(server.admit('bob'));
+    server.pair();
+    const atCallee = nextData(callee);
+    const talking = setInterval(() => caller.send(encoder.encode('still here')), 20);
+    closing.push(() => {
+      clearInterval(talking);
+      return Promise.resolve();
+    });
+
+    expect(await atCallee).toBe('still here');
+  });
 });

@@ -2,7 +2,7 @@ import type { NatCrypto } from '../../crypto/crypto.port.ts';
 import { FlowFrameType, RELAY_HEADER_BYTES } from '../../flow/flow-frame.ts';
 import type { CandidateBase } from '../../ice/candidate.ts';
 import type { AddressFamily, TransportAddress } from '../../net/transport-address.ts';
-import type { Instant } from '../../time/instant.ts';
+import { earliest, type Instant } from '../../time/instant.ts';
 import type { EndpointSocket } from './endpoint-socket.ts';
 import type { IcePath } from './ice-path.ts';
 import { NativeRelays } from './native-relays.ts';
@@ -16,13 +16,21 @@ export interface FlowLinkEvents {
   drop(reason: string): void;
 }
 
-/** What of an endpoint has to do with its home supernode's flow: registration and native relays. */
+/** Former homes whose relays are kept; with the next one the oldest is let go. */
+const MAX_FORMER_FLOWS = 2;
+
+/**
+ * What of an endpoint has to do with its home supernode's flow: registration and native relays. Where the home changes, relays at
+ * the former one go on for as long as their paths use them and it answers.
+ */
 export class FlowLink {
   readonly #sockets: ReadonlyMap<AddressFamily, EndpointSocket>;
   readonly #crypto: NatCrypto;
   readonly #events: FlowLinkEvents;
   readonly #relays = new NativeRelays();
   #flow: RegisteredFlow | undefined;
+  /** Newest first. */
+  #former: readonly RegisteredFlow[] = [];
 
   constructor(
     sockets: ReadonlyMap<AddressFamily, EndpointSocket>,
@@ -52,48 +60,93 @@ export class FlowLink {
       this.#flow.refresh(now);
       return;
     }
-    this.#flow =
-      flow === undefined ? undefined : new RegisteredFlow(flow, this.#sockets, this.#crypto, this.#events);
+    const former = this.#all();
+    this.#flow = flow === undefined ? undefined : this.#open(flow);
+    this.#former = former.filter((one) => !this.#takesOver(one));
+    this.#letGo();
     this.#flow?.start(now);
   }
 
   refresh(now: Instant): void {
-    this.#flow?.refresh(now);
+    for (const flow of this.#all()) flow.refresh(now);
   }
 
   addRelay(path: IcePath, id: Uint8Array): CandidateBase | undefined {
-    return this.#relays.add(path, id);
+    return this.#relays.add(path, id, this.#flow);
   }
 
   removePath(path: IcePath): void {
     this.#relays.removePath(path);
+    this.#letGo();
   }
 
-  /** True: the timers of the flow may be others now. */
+  /** True: the timers of the flows may be others now. */
   receive(bytes: Uint8Array, from: TransportAddress, now: Instant): boolean {
-    if (this.#flow?.isServer(from) !== true) {
+    const flow = this.#flowAt(from);
+    if (flow === undefined) {
       this.#events.drop('flow-unexpected-source');
     } else if (bytes[0] === FlowFrameType.DATA) {
-      const base = this.#relays.baseOf(bytes);
+      const base = this.#relays.baseOf(bytes, flow);
       if (base === undefined) this.#events.drop('flow-unknown-relay');
       else this.#events.data(base, bytes.subarray(RELAY_HEADER_BYTES));
     } else {
-      this.#flow.receive(bytes, from, now);
+      flow.receive(bytes, from, now);
       return true;
     }
     return false;
   }
 
   transmit(base: CandidateBase, bytes: Uint8Array): void {
-    const frame = this.#relays.wrap(base, bytes);
-    if (frame === undefined || this.#flow?.send(frame) !== true) this.#events.drop('native-relay-gone');
+    if (!this.#relays.send(base, bytes)) this.#events.drop('native-relay-gone');
   }
 
   handleTimeout(now: Instant): void {
-    this.#flow?.handleTimeout(now);
+    for (const flow of this.#all()) flow.handleTimeout(now);
+    this.#letGo();
   }
 
   nextTimeoutAt(): Instant | undefined {
-    return this.#flow?.nextTimeoutAt();
+    return earliest(...this.#all().map((flow) => flow.nextTimeoutAt()));
+  }
+
+  #open(credentials: EndpointFlow): RegisteredFlow {
+    const isCurrent = (): boolean => flow === this.#flow;
+    // Of a former home nothing is expected but that its relays go on.
+    const flow: RegisteredFlow = new RegisteredFlow(credentials, this.#sockets, this.#crypto, {
+      registered: () => {
+        if (isCurrent()) this.#events.registered();
+      },
+      silent: () => {
+        if (isCurrent()) this.#events.silent();
+      },
+      drop: (reason) => {
+        this.#events.drop(reason);
+      },
+    });
+    this.#relays.move(undefined, flow); // those that were made before there was one
+    return flow;
+  }
+
+  /** The same supernode under a new flow, as after a fresh sign-in: it has the relays by device. */
+  #takesOver(former: RegisteredFlow): boolean {
+    if (this.#flow?.sharesServer(former) !== true) return false;
+    this.#relays.move(former, this.#flow);
+    return true;
+  }
+
+  #flowAt(server: TransportAddress): RegisteredFlow | undefined {
+    if (this.#flow?.isServer(server) === true) return this.#flow;
+    return this.#former.find((flow) => flow.isServer(server));
+  }
+
+  #letGo(): void {
+    if (this.#former.length === 0) return;
+    this.#former = this.#former
+      .filter((flow) => this.#relays.isUsed(flow) && !flow.isSilent)
+      .slice(0, MAX_FORMER_FLOWS);
+  }
+
+  #all(): readonly RegisteredFlow[] {
+    return this.#flow === undefined ? this.#former : [this.#flow, ...this.#former];
   }
 }

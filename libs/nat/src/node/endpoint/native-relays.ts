@@ -2,12 +2,15 @@ import { encodeRelayData, relayIdHalf, RELAY_HEADER_BYTES } from '../../flow/flo
 import type { CandidateBase } from '../../ice/candidate.ts';
 import { nativeRelayBase } from '../../ice/native-relay.ts';
 import type { IcePath } from './ice-path.ts';
+import type { RegisteredFlow } from './registered-flow.ts';
 
 interface NativeRelay {
   readonly id: Uint8Array;
   readonly low: number;
   readonly base: CandidateBase;
   readonly path: IcePath;
+  /** The one that it was made with: it leads to the supernode that has the pair. */
+  flow: RegisteredFlow | undefined;
 }
 
 /** The native relays of an endpoint: which path an id belongs to, and the framing. */
@@ -16,10 +19,11 @@ export class NativeRelays {
   readonly #byBase = new Map<string, NativeRelay>();
 
   /** `id` has 8 bytes. `undefined` where the path has it already. */
-  add(path: IcePath, id: Uint8Array): CandidateBase | undefined {
+  add(path: IcePath, id: Uint8Array, flow: RegisteredFlow | undefined): CandidateBase | undefined {
     const key = relayIdHalf(id, 0);
     if (this.#relays.has(key)) return undefined;
-    const relay: NativeRelay = { id, low: relayIdHalf(id, 4), base: nativeRelayBase(id.join('.')), path };
+    const base = nativeRelayBase(id.join('.'));
+    const relay: NativeRelay = { id, low: relayIdHalf(id, 4), base, path, flow };
     this.#relays.set(key, relay);
     this.#byBase.set(relay.base.id, relay);
     return relay.base;
@@ -33,15 +37,25 @@ export class NativeRelays {
     }
   }
 
-  /** `undefined` for a relay that was given up. */
-  wrap(base: CandidateBase, bytes: Uint8Array): Uint8Array | undefined {
-    const relay = this.#byBase.get(base.id);
-    return relay === undefined ? undefined : encodeRelayData(relay.id, bytes);
+  isUsed(flow: RegisteredFlow): boolean {
+    for (const relay of this.#relays.values()) if (relay.flow === flow) return true;
+    return false;
   }
 
-  /** Through which relay the frame came; `undefined` for an unknown one. */
-  baseOf(frame: Uint8Array): CandidateBase | undefined {
+  /** A supernode knows us by another flow now; its relays stay. */
+  move(from: RegisteredFlow | undefined, to: RegisteredFlow): void {
+    for (const relay of this.#relays.values()) if (relay.flow === from) relay.flow = to;
+  }
+
+  /** False for a relay that was given up, or that no supernode can be reached for. */
+  send(base: CandidateBase, bytes: Uint8Array): boolean {
+    const relay = this.#byBase.get(base.id);
+    return relay?.flow?.send(encodeRelayData(relay.id, bytes)) ?? false;
+  }
+
+  /** Through which relay of this flow the frame came; `undefined` for an unknown one. */
+  baseOf(frame: Uint8Array, flow: RegisteredFlow): CandidateBase | undefined {
     const relay = frame.length > RELAY_HEADER_BYTES ? this.#relays.get(relayIdHalf(frame, 1)) : undefined;
-    return relay?.low === relayIdHalf(frame, 5) ? relay.base : undefined;
+    return relay?.low === relayIdHalf(frame, 5) && relay.flow === flow ? relay.base : undefined;
   }
 }

@@ -79,6 +79,10 @@ export class RegisteredFlow {
     return this.#lanes.some(({ server }) => sameTransportAddress(server, address));
   }
 
+  sharesServer(other: RegisteredFlow): boolean {
+    return this.#lanes.some(({ server }) => other.isServer(server));
+  }
+
   start(now: Instant): void {
     for (const lane of this.#lanes) this.#perform(lane, lane.registration.handle({ kind: 'start' }, now));
   }
