@@ -193,7 +193,8 @@ describe('a user who moves', () => {
 describe('a storm', () => {
   it('is let in at the rate that is set; the others are told when to come', async () => {
     const env = { SUPERNODE_SIGN_INS_PER_SECOND: '1', SUPERNODE_RESUMES_PER_SECOND: '1' };
-    const edge = await EdgeHarness.start(env);
+    const { edge, ownership } = await join('narrow', env);
+    roster.moveAll(ownership);
     const ada = await edge.registerAndSignIn('storm-ada');
     const bob = await edge.register('storm-bob');
     const connection = await edge.connect();
@@ -210,7 +211,8 @@ describe('a storm', () => {
     expect((await edge.metrics.exposition()).body).toContain(
       'parley_edge_admissions_total{kind="sign-in",outcome="rate"} 1',
     );
-    await edge.stop();
+    edge.closeConnections();
+    await edge.app.close();
   }, 30_000);
 });
 
@@ -236,7 +238,7 @@ describe('a supernode of a cluster that stops', () => {
 
     expect((await grace.connection.event('go-away')).payload).toMatchObject({
       reason: 'redirect',
-      alternates: [second.edge.url, first.edge.url],
+      alternates: expect.arrayContaining([second.edge.url, first.edge.url]),
     });
     expect(welcome.recovered).toBe(true);
     const { deviceId } = grace.device;

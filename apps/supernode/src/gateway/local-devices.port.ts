@@ -26,6 +26,8 @@ export interface LocalDevices {
     payload: EventOf<Name>,
     except?: DeviceId,
   ): number;
+  /** Resolves when devices of the user that another supernode left behind are known here: nearly always at once. */
+  settled(tenant: TenantId, userId: UserId): Promise<void>;
   /** Linked devices of a user that are connected, or may resume and then hear what they missed. */
   resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[];
   /** Linked devices of a user with a live connection now. */

@@ -5,6 +5,7 @@ import { RecordingDevices } from '../gateway/testing/recording-notifier.ts';
 import { callerNamed } from '../identity/testing/callers.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { MemoryPresenceStore } from '../presence/presence-store.memory.ts';
+import { sessionId } from '../rendezvous/testing/signed-halves.ts';
 import { ClusterNotifier } from './cluster-notifier.ts';
 import { HomeLinks } from './home-links.ts';
 import { LinkMetrics } from './link-metrics.ts';
@@ -14,6 +15,7 @@ import { ClusterLinks } from './links.service.ts';
 const alice = callerNamed('alice');
 const bob = callerNamed('bob');
 const bobTablet = callerNamed('bob', 'tablet');
+const ID = sessionId(1);
 const NEWS = { userId: alice.userId, version: 3 };
 
 /** Alice lives on `a`, Bob on `b`. */
@@ -103,7 +105,6 @@ describe('ClusterNotifier', () => {
     const { a, b, c, network, roster, elapse } = await twoHomes();
     network.passes = (to) => to !== 'b';
     a.notifier.notifyDevice(bob, 'account.devices-changed', NEWS);
-    a.notifier.notifyConnected(bob, 'mailbox.arrived', { items: [] });
     await elapse(100);
     roster.move([bob], c.ownership);
     c.local.connect(bob);
@@ -111,8 +112,6 @@ describe('ClusterNotifier', () => {
     await elapse(500);
     expect(b.local.events).toEqual([]);
     expect(c.local.take(bob, 'account.devices-changed')).toEqual([NEWS]);
-    // What the device reads by itself is not carried after it.
-    expect(c.local.take(bob, 'mailbox.arrived')).toEqual([]);
   });
 
   it('passes on what comes to an earlier home, once', async () => {
@@ -125,6 +124,31 @@ describe('ClusterNotifier', () => {
     expect(c.local.take(bob, 'account.devices-changed')).toEqual([NEWS]);
   });
 
+  it('waits until a new home may act, whoever has something to tell', async () => {
+    const { a, b, c, roster, elapse } = await twoHomes();
+    c.local.connect(bob);
+    c.ownership.mayAct = false;
+    roster.move([bob], c.ownership);
+    for (const { notifier } of [a, b, c]) notifier.notifyDevice(bob, 'account.devices-changed', NEWS);
+    await elapse(500);
+    expect(c.local.events).toEqual([]);
+
+    c.ownership.mayAct = true;
+    await elapse(500);
+
+    expect(c.local.take(bob, 'account.devices-changed')).toEqual([NEWS, NEWS, NEWS]);
+  });
+
+  it('brings what was told while nothing came through, once something does', async () => {
+    const { a, b, network, elapse } = await twoHomes();
+    network.passes = () => false;
+    a.notifier.notifyConnected(bob, 'mailbox.arrived', { items: [] });
+    await elapse(30_000);
+    network.passes = () => true;
+    await elapse(3000);
+    expect(b.local.take(bob, 'mailbox.arrived')).toEqual([{ items: [] }]);
+  });
+
   it('waits for a home where there is none for a moment, and counts what it gives up', async () => {
     const { a, b, roster, elapse } = await twoHomes();
     roster.move([bob]);
@@ -135,7 +159,7 @@ describe('ClusterNotifier', () => {
     expect(b.local.take(bob, 'account.devices-changed')).toEqual([NEWS]);
 
     roster.move([bob]);
-    a.notifier.notifyDevice(bob, 'account.devices-changed', NEWS);
+    a.notifier.notifyDevice(bob, 'session.ended', { sessionId: ID, reason: 'expired' });
     await elapse(20_000);
     expect((await a.metrics.exposition()).body).toContain(
       'parley_drops_total{component="home-links",reason="no-home"} 1',

@@ -9,6 +9,10 @@ import { HomeLinks } from './home-links.ts';
 import { LINKS, type Links } from './links.port.ts';
 import { deliverHere, type UserEvent } from './user-event.ts';
 
+/** What concerns a call or an offer is of no use much later; what else devices are told they would miss for good. */
+const SESSION_WORTH_MS = 15_000;
+const NEWS_WORTH_MS = 300_000;
+
 /** Brings events to the home of their user, and knows of devices elsewhere what is stored of them. */
 @Injectable()
 export class ClusterNotifier implements Notifier, OnModuleInit {
@@ -54,7 +58,10 @@ export class ClusterNotifier implements Notifier, OnModuleInit {
   }
 
   async resumableDevices(tenant: TenantId, userId: UserId): Promise<readonly DeviceId[]> {
-    if (this.homes.isHere(tenant, userId)) return this.local.resumableDevices(tenant, userId);
+    if (this.homes.isHere(tenant, userId)) {
+      await this.local.settled(tenant, userId);
+      return this.local.resumableDevices(tenant, userId);
+    }
     const now = this.clock.now();
     return this.stored(tenant, userId, (device) => device.reachable || (device.resumableUntil ?? 0) > now);
   }
@@ -75,7 +82,8 @@ export class ClusterNotifier implements Notifier, OnModuleInit {
 
   private receive(event: UserEvent): void {
     // The sender's roster is older than this one's, or newer: whoever it is now gets it, but no event goes in circles.
-    if (event.isForwarded || this.homes.isHere(event.tenant, event.userId)) deliverHere(this.local, event);
+    const home = this.homes.homeOf(event.tenant, event.userId);
+    if (event.isForwarded && (home === undefined || !this.homes.isSelf(home))) deliverHere(this.local, event);
     else this.bring({ ...event, isForwarded: true });
   }
 
@@ -86,7 +94,7 @@ export class ClusterNotifier implements Notifier, OnModuleInit {
       name: 'user.event',
       payload: event,
       here: () => deliverHere(this.local, event),
-      isFleeting: event.connectedOnly === true,
+      worthMs: event.event.startsWith('session.') ? SESSION_WORTH_MS : NEWS_WORTH_MS,
     });
   }
 }

@@ -6,13 +6,11 @@ import type { NodeId } from '../cluster/node-record.ts';
 import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { Metrics } from '../observability/metrics.ts';
 import type { LinkTellName, LinkTellOf } from './link-messages.ts';
-import { LINKS, type LinkLoss, type Links } from './links.port.ts';
+import { LINKS, type Links } from './links.port.ts';
 
-/** How long a message looks for the home of its user: longer than it takes to notice a lost home and to name another. */
-const SEEK_MS = 15_000;
 const SEEK_AGAIN_MS = 250;
 /** Messages that wait for a home. */
-const MAX_SEEKING = 10_000;
+const MAX_SEEKING = 5000;
 
 /** A message for the home of a user, whichever supernode that is. */
 export interface HomeTell<Name extends LinkTellName> {
@@ -22,8 +20,8 @@ export interface HomeTell<Name extends LinkTellName> {
   readonly payload: LinkTellOf<Name>;
   /** What the home does with it, where it is this supernode. */
   readonly here: () => void;
-  /** Worth nothing to anybody but the home of this moment. */
-  readonly isFleeting?: boolean;
+  /** How long it is tried; longer than it takes to notice a lost home and to name another. */
+  readonly worthMs: number;
 }
 
 /**
@@ -35,7 +33,7 @@ export class HomeLinks {
   private seeking = 0;
 
   constructor(
-    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'self' | 'ownerOf'>,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'self' | 'ownerOf' | 'tenureOf'>,
     @Inject(LINKS) private readonly links: Pick<Links, 'tell'>,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
@@ -46,8 +44,9 @@ export class HomeLinks {
     return node === this.ownership.self;
   }
 
+  /** Whether this supernode is the home and may act as such: a new one waits until the former has stopped. */
   isHere(tenant: TenantId, userId: UserId): boolean {
-    return this.ownership.ownerOf(tenant, userId) === this.ownership.self;
+    return this.ownership.tenureOf(tenant, userId) !== undefined;
   }
 
   /** Undefined while the user has no home. */
@@ -62,32 +61,22 @@ export class HomeLinks {
   private bring<Name extends LinkTellName>(message: HomeTell<Name>, since: number): void {
     const { tenant, userId, name, payload } = message;
     const home = this.homeOf(tenant, userId);
-    if (home === this.ownership.self) message.here();
-    else if (home === undefined) this.seek(message, since);
+    if (this.isHere(tenant, userId)) message.here();
+    else if (home === undefined || home === this.ownership.self) this.seek(message, since);
     else {
       this.links.tell(home, name, payload, {
         onLost: (loss) => {
-          if (this.mayFollow(home, message, loss)) this.seek(message, since);
-          else this.metrics.drop('home-links', `link-${loss}`);
+          if (loss === 'overloaded') this.metrics.drop('home-links', 'overloaded');
+          else this.seek(message, since);
         },
       });
     }
   }
 
-  /** Whether a message that was lost on its way may still arrive somewhere. */
-  private mayFollow(
-    lost: NodeId,
-    { tenant, userId, isFleeting }: HomeTell<LinkTellName>,
-    loss: LinkLoss,
-  ): boolean {
-    if (isFleeting || loss === 'overloaded') return false;
-    return loss !== 'expired' || this.homeOf(tenant, userId) !== lost;
-  }
-
   /** Looks for a home a little later. */
   private seek<Name extends LinkTellName>(message: HomeTell<Name>, since: number): void {
     const isTooMuch = this.seeking >= MAX_SEEKING;
-    if (message.isFleeting || isTooMuch || this.clock.monotonic() - since > SEEK_MS) {
+    if (isTooMuch || this.clock.monotonic() - since > message.worthMs) {
       this.metrics.drop('home-links', isTooMuch ? 'seeking-full' : 'no-home');
       return;
     }

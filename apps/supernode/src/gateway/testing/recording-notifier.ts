@@ -71,6 +71,10 @@ export class RecordingDevices implements LocalDevices {
     return devices.length;
   }
 
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
   resumableDevices(tenant: TenantId, userId: UserId): readonly DeviceId[] {
     const ofUser = [...this.connected, ...this.resumable].filter(
       (device) => device.tenant === tenant && device.userId === userId,
