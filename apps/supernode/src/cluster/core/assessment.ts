@@ -3,7 +3,7 @@
  * leases, probes and the roster to a judgement of each, with the reasons.
  */
 import type { Instant } from '@parley/nat';
-import type { NodeId, Reachability } from '../node-record.ts';
+import type { LoadVector, NodeId, Reachability } from '../node-record.ts';
 import type { Roster, Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
@@ -24,11 +24,66 @@ export interface AssessedNode {
   /** What costs it the seat that it has, or would have. */
   readonly loss: Loss | undefined;
   readonly objections: readonly Objection[];
+  /** By the smoothed load. */
   readonly terms: ScoreTerms;
-  /** With the load of this moment, and with the smoothed one. */
-  readonly rawScore: number;
   readonly score: number;
+  /** By the load of this moment. */
+  readonly rawScore: number;
   readonly seat: Seat | undefined;
+}
+
+/** Scores are for elections and for people; most judgements need none. */
+class JudgedNode implements AssessedNode {
+  private smoothTerms: ScoreTerms | undefined;
+  private smoothScore: number | undefined;
+  private currentScore: number | undefined;
+
+  constructor(
+    private readonly judgement: Omit<AssessedNode, 'terms' | 'score' | 'rawScore'>,
+    private readonly newestVersion: () => string,
+    private readonly settings: ClusterSettings,
+  ) {}
+
+  get member(): Member {
+    return this.judgement.member;
+  }
+
+  get reachability(): Reachability {
+    return this.judgement.reachability;
+  }
+
+  get verdict(): AssessedNode['verdict'] {
+    return this.judgement.verdict;
+  }
+
+  get loss(): Loss | undefined {
+    return this.judgement.loss;
+  }
+
+  get objections(): readonly Objection[] {
+    return this.judgement.objections;
+  }
+
+  get seat(): Seat | undefined {
+    return this.judgement.seat;
+  }
+
+  get terms(): ScoreTerms {
+    return (this.smoothTerms ??= this.termsWith(this.member.averageLoad));
+  }
+
+  get score(): number {
+    return (this.smoothScore ??= scoreOf(this.terms, this.settings.scoreWeights));
+  }
+
+  get rawScore(): number {
+    const { load } = this.member.record;
+    return (this.currentScore ??= scoreOf(this.termsWith(load), this.settings.scoreWeights));
+  }
+
+  private termsWith(load: LoadVector): ScoreTerms {
+    return scoreTerms(this.member.record, load, this.reachability, this.newestVersion(), this.settings);
+  }
 }
 
 export interface Assessment {
@@ -78,7 +133,8 @@ export function assess(input: AssessmentInput): Assessment {
   const withoutDatabase = members.filter((member) => hasLostDatabase(member, input));
   // Where most are without it, taking their seats would only pile all slots on the rest.
   const isDatabaseLossJudged = !isMass(withoutDatabase.length, members.length, settings);
-  const newest = newestVersion(present.map((member) => member.record.version));
+  let newest: string | undefined;
+  const newestKnown = () => (newest ??= newestVersion(present.map((member) => member.record.version)));
   const seats = new Map(input.roster.seats.map((seat) => [seat.nodeId, seat]));
   const isDown = (member: Member) => {
     const loss = lossOf(member);
@@ -105,9 +161,7 @@ export function assess(input: AssessmentInput): Assessment {
     const reachability = reachabilityOf(record.nodeId, opinions, activeNow);
     const loss = lossOf(member);
     const isLost = isDown(member);
-    const score = (load: Member['averageLoad']) => scoreTerms(record, load, reachability, newest, settings);
-    const terms = score(member.averageLoad);
-    nodes.set(record.nodeId, {
+    const judgement = {
       member,
       reachability,
       verdict: isLost
@@ -117,11 +171,9 @@ export function assess(input: AssessmentInput): Assessment {
           : 'alive',
       loss,
       objections: objectionsTo(member, reachability, isLost, activeNow, input.controls),
-      terms,
-      rawScore: scoreOf(score(record.load), settings.scoreWeights),
-      score: scoreOf(terms, settings.scoreWeights),
       seat: isSeated(member, seats) ? seats.get(record.nodeId) : undefined,
-    });
+    } as const;
+    nodes.set(record.nodeId, new JudgedNode(judgement, newestKnown, settings));
   }
   return { nodes, isMassLeaseLoss, isNetworkSplit };
 }

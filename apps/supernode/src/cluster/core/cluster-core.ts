@@ -4,7 +4,7 @@
  */
 import { earliest, type Instant } from '@parley/nat';
 import { SupernodeError } from '../../errors.ts';
-import type { LoadVector, NodeAddresses, NodeId, NodeRecord, NodeState } from '../node-record.ts';
+import type { NodeId, NodeRecord, NodeState } from '../node-record.ts';
 import { EMPTY_ROSTER, type Roster, type Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { Slot } from '../slot.ts';
@@ -25,15 +25,17 @@ import type {
 } from './cluster-io.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { Coordinator } from './coordinator.ts';
+import { DatabaseLosses } from './database-losses.ts';
 import type { Decision } from './decision.ts';
 import { explainSlot, homesOfSlot, nodeViews } from './explanation.ts';
 import { Handover } from './handover.ts';
 import { MembershipView } from './membership-view.ts';
-import { lifecycleTransition, type LifecycleCause } from './node-lifecycle.ts';
+import type { LifecycleCause } from './node-lifecycle.ts';
+import { OwnNodeState } from './own-node-state.ts';
 import { PeerProbes } from './peer-probes.ts';
-import { Poll } from './poll.ts';
 import { Rights } from './rights.ts';
 import { standingTransition } from './standing.ts';
+import { StoreRequests } from './store-requests.ts';
 
 export interface ClusterCoreOptions {
   readonly self: OwnNode;
@@ -42,36 +44,26 @@ export interface ClusterCoreOptions {
   readonly nextFraction: () => number;
 }
 
-const IDLE: LoadVector = { connections: 0, cpu: 0, memory: 0, eventLoopDelayMs: 0, relayBytesPerSecond: 0 };
-
 export class ClusterCore implements ClusterCoreApi {
   roster: Roster = EMPTY_ROSTER;
   controls: ElectionControls = { isFrozen: false, pins: {} };
-  state: NodeState = 'joining';
   readonly decisions: Decision[] = [];
-  private readonly self: OwnNode;
   private readonly settings: ClusterSettings;
+  private readonly own: OwnNodeState;
   private readonly rights: Rights;
   private readonly handover: Handover;
   private readonly probes: PeerProbes;
   private readonly view: MembershipView;
   private readonly coordinator: Coordinator;
+  private readonly requests: StoreRequests;
+  private readonly databaseLosses = new DatabaseLosses();
   private readonly alertBook = new Alerts();
-  private readonly renewing: Poll;
-  private readonly listing: Poll;
-  private readonly reading: Poll;
-  private readonly holding: Poll;
-  private addresses: NodeAddresses;
-  private load = IDLE;
-  private uptimeMs = 0;
   private currentStanding: Standing = 'suspended';
   /** The highest epoch that anybody named. */
   private highestEpoch = 0;
   private rosterReadAt: Instant | undefined;
-  /** Epochs that the leases on their way to the store name, by when they were sent. */
-  private readonly publishing = new Map<Instant, number>();
-  private published = '';
-  private readonly databaseLostSince = new Map<NodeId, Instant>();
+  /** What others were told that they should hear at once when it changes. */
+  private publishedNews = '';
   private drainingSince: Instant | undefined;
   private hasDrained = false;
   private wasCoordinator = false;
@@ -80,16 +72,14 @@ export class ClusterCore implements ClusterCoreApi {
   private outputs: ClusterOutput[] = [];
 
   constructor({ self, settings, nextFraction }: ClusterCoreOptions, startedAt: Instant) {
-    this.self = self;
     this.settings = settings;
-    this.addresses = self.addresses;
+    this.own = new OwnNodeState(self);
     this.rights = new Rights(settings);
     this.handover = new Handover(self, settings);
     this.probes = new PeerProbes(settings, nextFraction);
     this.view = new MembershipView(self.nodeId, settings);
     this.coordinator = new Coordinator(self.nodeId, settings, startedAt);
-    const poll = () => new Poll(settings.requestTimeoutMs, startedAt);
-    [this.renewing, this.listing, this.reading, this.holding] = [poll(), poll(), poll(), poll()];
+    this.requests = new StoreRequests(settings, startedAt);
   }
 
   handle(input: ClusterInput, now: Instant): readonly ClusterOutput[] {
@@ -108,10 +98,7 @@ export class ClusterCore implements ClusterCoreApi {
   nextTimeoutAt(): Instant | undefined {
     if (this.isOver) return undefined;
     return earliest(
-      this.renewing.nextAt(),
-      this.listing.nextAt(),
-      this.reading.nextAt(),
-      this.holding.nextAt(),
+      this.requests.nextAt(),
       this.probes.nextAt(),
       this.handover.nextAt(),
       this.coordinator.nextAt(),
@@ -119,8 +106,12 @@ export class ClusterCore implements ClusterCoreApi {
     );
   }
 
+  get state(): NodeState {
+    return this.own.state;
+  }
+
   get identity(): ClusterIdentity {
-    const { nodeId, incarnation } = this.self;
+    const { nodeId, incarnation } = this.own.node;
     return { nodeId, incarnation, rosterEpoch: this.roster.epoch };
   }
 
@@ -142,11 +133,15 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   tenureEpoch(slot: Slot, now: Instant): number | undefined {
-    return this.standing(now) === 'acting' ? this.handover.gainedEpoch(slot) : undefined;
+    return this.tenures(now).get(slot);
+  }
+
+  tenures(now: Instant): ReadonlyMap<Slot, number> {
+    return this.standing(now) === 'acting' ? this.handover.gainedSlots : NO_SLOTS;
   }
 
   gainedEpoch(slot: Slot): number | undefined {
-    return this.handover.gainedEpoch(slot);
+    return this.handover.gainedSlots.get(slot);
   }
 
   homes(slot: Slot): readonly Seat[] {
@@ -154,23 +149,20 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   explain(slot: Slot, now: Instant): SlotExplanation {
-    const own = {
-      nodeId: this.self.nodeId,
-      standing: this.standing(now),
-      waitsFor: this.handover.waitsFor(slot),
-    };
+    const { nodeId } = this.own.node;
+    const own = { nodeId, standing: this.standing(now), waitsFor: this.handover.waitsFor(slot) };
     return explainSlot(this.roster, slot, own, this.settings);
   }
 
   private take(input: ClusterInput, now: Instant): void {
     switch (input.kind) {
       case 'measured':
-        this.load = input.load;
-        this.uptimeMs = input.uptimeMs;
+        this.own.load = input.load;
+        this.own.uptimeMs = input.uptimeMs;
         break;
       case 'addresses-changed':
-        this.addresses = input.addresses;
-        this.renewing.hurry(now);
+        this.own.addresses = input.addresses;
+        this.requests.hurry('renew-lease', now);
         break;
       case 'lease-renewed':
         this.takeRenewal(input.sentAt, now);
@@ -182,11 +174,11 @@ export class ClusterCore implements ClusterCoreApi {
         this.takeLeases(input.records, input.sentAt, now);
         break;
       case 'coordination-held':
-        this.holding.ended(input.sentAt, now);
+        this.requests.ended('hold-coordination', input.sentAt, now);
         this.coordinator.held(input.sentAt, now);
         break;
       case 'coordination-refused':
-        this.holding.ended(input.sentAt, now);
+        this.requests.ended('hold-coordination', input.sentAt, now);
         this.coordinator.coordination.refused();
         break;
       case 'roster-read':
@@ -223,24 +215,25 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private takeRenewal(sentAt: Instant, now: Instant): void {
-    this.renewing.ended(sentAt, now);
+    this.requests.ended('renew-lease', sentAt, now);
     this.rights.leaseRenewed(sentAt);
-    const epoch = this.publishing.get(sentAt);
+    const epoch = this.requests.published(sentAt);
     if (epoch !== undefined) this.handover.published(epoch, now);
-    for (const at of this.publishing.keys()) if (at <= sentAt) this.publishing.delete(at);
   }
 
   private takeLeases(records: readonly NodeRecord[], sentAt: Instant, now: Instant): void {
-    this.listing.ended(sentAt, now);
+    this.requests.ended('read-leases', sentAt, now);
     this.rights.leaseStore.answered(sentAt);
     if (!this.view.read(records, sentAt, now)) return;
+    const self = this.own.node;
     for (const { nodeId, incarnation, rosterEpoch } of records) {
-      if (nodeId === this.self.nodeId) {
-        if (incarnation > this.self.incarnation) this.rights.isSuperseded = true;
-      } else this.heardEpoch(nodeId, incarnation, rosterEpoch, now);
+      if (nodeId !== self.nodeId) this.heardEpoch(nodeId, incarnation, rosterEpoch, now);
+      else if (incarnation > self.incarnation) this.rights.isSuperseded = true;
     }
     this.rights.leasesConfirmed(sentAt);
-    this.noteDatabaseLosses(records, now);
+    const others = this.view.others();
+    this.probes.watch(new Map(others.map(({ record }) => [record.nodeId, record.incarnation])), now);
+    this.databaseLosses.note(this.isDatabaseReachable(now) ? records : [], now);
     this.judgeSelf(now);
     this.coordinator.hurry(now);
   }
@@ -251,13 +244,13 @@ export class ClusterCore implements ClusterCoreApi {
     this.highestEpoch = epoch;
     if (epoch <= this.roster.epoch) return;
     this.rights.isBehind = true;
-    this.reading.hurry(now);
+    this.requests.hurry('read-roster', now);
   }
 
   private takeRosterReading(roster: Roster, controls: ElectionControls, sentAt: Instant, now: Instant): void {
-    this.reading.ended(sentAt, now);
+    this.requests.ended('read-roster', sentAt, now);
     this.rights.database.answered(sentAt);
-    // A lower epoch than one that was seen is the word of a database that lost it: refused.
+    // A lower epoch than the one followed is the word of a database that lost it, or an old answer: refused.
     if (roster.epoch < this.roster.epoch) return;
     if (this.rosterReadAt === undefined || sentAt > this.rosterReadAt) {
       this.rosterReadAt = sentAt;
@@ -265,13 +258,13 @@ export class ClusterCore implements ClusterCoreApi {
     }
     if (roster.epoch > this.roster.epoch) this.adopt(roster, now);
     this.rights.rosterConfirmed(sentAt);
-    this.coordinator.hurry(now);
+    this.coordinator.rosterRead(now);
   }
 
   private takeWriteEnd(input: Extract<ClusterInput, { kind: 'roster-write-ended' }>, now: Instant): void {
     this.coordinator.writeEnded(input.sentAt, input.outcome, now);
     if (input.outcome !== 'written') {
-      this.reading.hurry(now);
+      this.requests.hurry('read-roster', now);
       return;
     }
     this.push({ kind: 'announce-roster', roster: input.roster });
@@ -280,13 +273,7 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private takeFailure(request: FailedRequest, sentAt: Instant, now: Instant): void {
-    const poll = {
-      'renew-lease': this.renewing,
-      'read-leases': this.listing,
-      'hold-coordination': this.holding,
-      'read-roster': this.reading,
-    }[request];
-    poll.ended(sentAt, now);
+    this.requests.ended(request, sentAt, now);
     if (request === 'read-roster') {
       this.rights.database.failed(sentAt);
       return;
@@ -311,9 +298,9 @@ export class ClusterCore implements ClusterCoreApi {
       // What was heard before this roster was known may confirm it already.
       this.handover.confirmed(record.nodeId, record.incarnation, record.rosterEpoch);
     }
-    this.move(this.hasSeat() ? 'seated' : 'unseated', now);
+    this.move(this.own.hasSeatIn(roster) ? 'seated' : 'unseated', now);
     // Former and new owners of slots wait for this word.
-    this.renewing.hurry(now);
+    this.requests.hurry('renew-lease', now);
   }
 
   private leave(): void {
@@ -322,25 +309,11 @@ export class ClusterCore implements ClusterCoreApi {
     this.isOver = true;
   }
 
-  private noteDatabaseLosses(records: readonly NodeRecord[], now: Instant): void {
-    const lost = new Set(
-      this.isDatabaseReachable(now)
-        ? records.filter((record) => !record.databaseReachable).map((record) => record.nodeId)
-        : [],
-    );
-    for (const nodeId of this.databaseLostSince.keys()) {
-      if (!lost.has(nodeId)) this.databaseLostSince.delete(nodeId);
-    }
-    for (const nodeId of lost) {
-      if (!this.databaseLostSince.has(nodeId)) this.databaseLostSince.set(nodeId, now);
-    }
-  }
-
   private judgeSelf(now: Instant): void {
-    const own = this.assess(now).nodes.get(this.self.nodeId);
+    const own = this.assess(now).nodes.get(this.own.node.nodeId);
     if (own === undefined) return;
     this.move(own.reachability === 'verified' ? 'vouched-for' : 'vouchers-lost', now);
-    this.alert('UNREACHABLE', own.reachability === 'unreachable' ? this.addresses.edge : undefined);
+    this.alert('UNREACHABLE', own.reachability === 'unreachable' ? this.own.addresses.edge : undefined);
   }
 
   private assess(now: Instant): Assessment {
@@ -350,9 +323,9 @@ export class ClusterCore implements ClusterCoreApi {
       controls: this.controls,
       probes: this.probes,
       isUnsettled: this.view.isUnsettled(now),
-      databaseLostSince: this.databaseLostSince,
+      databaseLostSince: this.databaseLosses.since,
       settings: this.settings,
-      self: this.self.nodeId,
+      self: this.own.node.nodeId,
       readAt: this.view.lastReadAt ?? now,
       now,
     });
@@ -362,13 +335,16 @@ export class ClusterCore implements ClusterCoreApi {
     const expected = this.nextTimeoutAt();
     if (expected === undefined || now - expected <= this.settings.lateTimerMs) return;
     this.probes.observerWasLate();
-    for (const poll of [this.renewing, this.listing, this.reading]) poll.hurry(now);
+    for (const request of ['renew-lease', 'read-leases', 'read-roster'] as const) {
+      this.requests.hurry(request, now);
+    }
   }
 
   /** Everything that follows from time or from what was taken in, in the order in which it matters. */
   private conclude(now: Instant): readonly ClusterOutput[] {
     if (!this.isOver) {
-      this.giveUpOverdue(now);
+      for (const { request, sentAt } of this.requests.takeOverdue(now))
+        this.takeFailure(request, sentAt, now);
       this.updateStanding(now);
     }
     if (!this.isOver) {
@@ -383,25 +359,12 @@ export class ClusterCore implements ClusterCoreApi {
     return outputs;
   }
 
-  private giveUpOverdue(now: Instant): void {
-    const polls: readonly (readonly [Poll, FailedRequest])[] = [
-      [this.renewing, 'renew-lease'],
-      [this.listing, 'read-leases'],
-      [this.holding, 'hold-coordination'],
-      [this.reading, 'read-roster'],
-    ];
-    for (const [poll, request] of polls) {
-      const sentAt = poll.takeOverdue(now);
-      if (sentAt !== undefined) this.takeFailure(request, sentAt, now);
-    }
-  }
-
   private updateStanding(now: Instant): void {
     const from = this.currentStanding;
     const to = this.rights.standing(now);
     if (from !== to) this.changeStanding(from, to);
     if (!this.rights.isSuperseded) return;
-    this.alert('SUPERSEDED', `${this.self.nodeId} runs again elsewhere`);
+    this.alert('SUPERSEDED', `${this.own.node.nodeId} runs again elsewhere`);
     this.isOver = true;
   }
 
@@ -437,30 +400,23 @@ export class ClusterCore implements ClusterCoreApi {
         controls: this.controls,
         rosterReadAt: this.rosterReadAt,
         leasesReadAt: this.view.lastReadAt,
-        assess: () => {
-          const assessment = this.assess(now);
-          this.alert(
-            'MASS_LEASE_LOSS',
-            assessment.isMassLeaseLoss ? 'those who answer are spared' : undefined,
-          );
-          this.alert('NETWORK_SPLIT', assessment.isNetworkSplit ? 'leases decide' : undefined);
-          return assessment;
-        },
+        assess: () => this.assess(now),
       },
       now,
     );
     if (made !== undefined) {
-      this.alert('NO_CANDIDATE', made.vacant.size > 0 ? [...made.vacant.keys()].join(', ') : undefined);
-      this.alert('NO_SPARE', made.withoutSpare.length > 0 ? made.withoutSpare.join(', ') : undefined);
-    }
-    if (made?.roster !== undefined) {
-      const expectedEpoch = this.roster.epoch;
-      this.push({ kind: 'write-roster', sentAt: now, roster: made.roster, expectedEpoch });
+      for (const [code, detail] of made.alerts) this.alert(code, detail);
+      const { roster } = made;
+      if (roster !== undefined) {
+        this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch: this.roster.epoch });
+      }
     }
     const isCoordinator = this.coordinator.isInformed(now);
     if (isCoordinator === this.wasCoordinator) return;
     this.wasCoordinator = isCoordinator;
     this.push({ kind: 'coordination-changed', isCoordinator });
+    // What only a coordinator judges is for the next one to say.
+    if (!isCoordinator) for (const code of PLAN_ALERTS) this.alert(code, undefined);
   }
 
   private canCoordinate(now: Instant): boolean {
@@ -468,114 +424,58 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private updateAlerts(now: Instant): void {
-    const { rights } = this;
-    this.alert('LEASE_STORE_AWAY', rights.isLeaseStoreAway(now) ? 'it did not answer' : undefined);
-    this.alert('DATABASE_AWAY', rights.isDatabaseAway(now) ? 'it did not answer' : undefined);
-    if (this.wasCoordinator) return;
-    // What only a coordinator judges is for the next one to say.
-    for (const code of COORDINATOR_ALERTS) this.alert(code, undefined);
+    this.alert('LEASE_STORE_AWAY', this.rights.isLeaseStoreAway(now) ? 'it did not answer' : undefined);
+    this.alert('DATABASE_AWAY', this.rights.isDatabaseAway(now) ? 'it did not answer' : undefined);
   }
 
   private updateDrain(now: Instant): void {
     if (this.drainingSince === undefined || this.hasDrained) return;
-    const readAt = this.view.lastReadAt;
-    const isAlone =
-      readAt !== undefined &&
-      readAt >= this.drainingSince &&
-      !this.view
-        .listed()
-        .some(
-          ({ record }) =>
-            record.nodeId !== this.self.nodeId &&
-            record.state !== 'draining' &&
-            record.roles.includes('index'),
-        );
-    const hasGivenUp = this.rosterReadAt !== undefined && !this.hasSeat();
-    if (!hasGivenUp && !isAlone) return;
+    const hasGivenUp = this.rosterReadAt !== undefined && !this.own.hasSeatIn(this.roster);
+    if (!hasGivenUp && !this.isAlone(this.drainingSince)) return;
     this.hasDrained = true;
-    if (this.coordinator.coordination.release()) this.push({ kind: 'release-coordination' });
     this.updateCoordination(now);
     this.push({ kind: 'drained' });
   }
 
+  /** Nobody with a lease could take over the slots, by a reading after `since`. */
+  private isAlone(since: Instant): boolean {
+    const { lastReadAt } = this.view;
+    if (lastReadAt === undefined || lastReadAt < since) return false;
+    const isSuccessor = ({ nodeId, state, roles }: NodeRecord) =>
+      nodeId !== this.own.node.nodeId && state !== 'draining' && roles.includes('index');
+    return !this.view.listed().some(({ record }) => isSuccessor(record));
+  }
+
   private request(now: Instant): void {
-    const { settings } = this;
-    this.probes.watch(this.probeTargets(), now);
     for (const nodeId of this.probes.takeDue(now)) {
       const addresses = this.view.get(nodeId)?.record.addresses;
       if (addresses === undefined) continue;
-      this.push({ kind: 'probe', sentAt: now, nodeId, addresses, timeoutMs: settings.probeTimeoutMs });
+      const timeoutMs = this.settings.probeTimeoutMs;
+      this.push({ kind: 'probe', sentAt: now, nodeId, addresses, timeoutMs });
     }
-    const record = this.record(now);
-    const published = [record.state, record.reached, record.unreachable, record.databaseReachable].join();
-    if (published !== this.published) this.renewing.hurry(now);
-    if (this.renewing.isDue(now)) {
-      this.renewing.sent(now, settings.renewIntervalMs);
-      this.publishing.set(now, record.rosterEpoch);
-      this.published = published;
-      this.push({ kind: 'renew-lease', sentAt: now, record, ttlMs: settings.leaseTtlMs });
-    }
-    if (this.listing.isDue(now)) {
-      this.listing.sent(now, this.isListUrgent() ? settings.handoverPollMs : settings.renewIntervalMs);
-      this.push({ kind: 'read-leases', sentAt: now });
-    }
-    if (this.reading.isDue(now)) {
-      this.reading.sent(now, settings.rosterPollMs);
-      this.push({ kind: 'read-roster', sentAt: now });
-    }
-    if (this.holding.isDue(now)) {
-      this.holding.sent(now, settings.renewIntervalMs);
-      if (this.canCoordinate(now)) {
-        this.push({ kind: 'hold-coordination', sentAt: now, ttlMs: settings.coordinatorTtlMs });
-      } else this.holding.ended(now, now);
-    }
-  }
-
-  /** Somebody's word is awaited, or somebody's lease has just gone. */
-  private isListUrgent(): boolean {
-    return this.handover.isWaiting || this.view.all().some((member) => member.absentSince !== undefined);
-  }
-
-  private probeTargets(): Map<NodeId, number> {
-    return new Map(this.view.others().map(({ record }) => [record.nodeId, record.incarnation]));
-  }
-
-  private record(now: Instant): NodeRecord {
-    const { nodeId, incarnation, region, version, roles, capacity } = this.self;
-    return {
-      nodeId,
-      incarnation,
-      state: this.state,
-      region,
-      version,
-      roles,
-      addresses: this.addresses,
-      capacity,
-      load: this.load,
-      uptimeMs: this.uptimeMs,
-      unreachable: this.probes.unreachable(),
-      reached: this.probes.reached(),
-      rosterEpoch: this.roster.epoch,
-      databaseReachable: this.isDatabaseReachable(now),
+    const reached = this.probes.reached();
+    const unreachable = this.probes.unreachable();
+    const databaseReachable = this.isDatabaseReachable(now);
+    const news = `${this.state} ${databaseReachable} ${reached.join()} ${unreachable.join()}`;
+    if (news !== this.publishedNews) this.requests.hurry('renew-lease', now);
+    const record = () => {
+      this.publishedNews = news;
+      return this.own.record({ reached, unreachable }, this.roster.epoch, databaseReachable);
     };
+    const isListUrgent = this.handover.isWaiting || this.view.hasAbsent;
+    const canCoordinate = this.canCoordinate(now);
+    this.outputs.push(...this.requests.takeDue({ record, isListUrgent, canCoordinate }, now));
   }
 
   private isDatabaseReachable(now: Instant): boolean {
     return this.rosterReadAt !== undefined && !this.rights.isDatabaseAway(now);
   }
 
-  private hasSeat(): boolean {
-    const { nodeId, incarnation } = this.self;
-    return this.roster.seats.some((seat) => seat.nodeId === nodeId && seat.incarnation === incarnation);
-  }
-
   private move(cause: LifecycleCause, now: Instant): void {
-    const from = this.state;
-    const to = lifecycleTransition(from, cause);
-    if (to === undefined) return;
-    this.state = to;
-    this.push({ kind: 'state-changed', from, to, cause });
-    this.renewing.hurry(now);
+    const moved = this.own.move(cause);
+    if (moved === undefined) return;
+    this.push({ kind: 'state-changed', ...moved, cause });
+    this.requests.hurry('renew-lease', now);
   }
 
   private alert(code: ClusterAlert, detail: string | undefined): void {
@@ -588,4 +488,5 @@ export class ClusterCore implements ClusterCoreApi {
   }
 }
 
-const COORDINATOR_ALERTS = ['MASS_LEASE_LOSS', 'NETWORK_SPLIT', 'NO_CANDIDATE', 'NO_SPARE'] as const;
+const NO_SLOTS: ReadonlyMap<Slot, number> = new Map();
+const PLAN_ALERTS = ['MASS_LEASE_LOSS', 'NETWORK_SPLIT', 'NO_CANDIDATE', 'NO_SPARE'] as const;

@@ -184,7 +184,9 @@ export interface ClusterView {
   standing(now: Instant): Standing;
   /** The epoch under which this supernode may act for a slot now; undefined when it may not. Right at once after any pause. */
   tenureEpoch(slot: Slot, now: Instant): number | undefined;
-  /** The same whatever the standing: for those who are connected, while a store is away. */
+  /** All slots for which it may act now, with their epochs. Read it and let it go: it changes with the next input. */
+  tenures(now: Instant): ReadonlyMap<Slot, number>;
+  /** The epoch whatever the standing: for who is connected, while a store is away. */
   gainedEpoch(slot: Slot): number | undefined;
   /** Seats in the order in which clients of a slot should try them: the owner first. */
   homes(slot: Slot): readonly Seat[];

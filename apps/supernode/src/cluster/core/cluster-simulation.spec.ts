@@ -8,7 +8,7 @@ const ONE_SEED = process.env['PARLEY_SIM_SEED'];
 const SEEDS = Number(process.env['PARLEY_SIM_SEEDS'] ?? 500);
 const FIRST_SEED = Number(process.env['PARLEY_SIM_FIRST_SEED'] ?? 1);
 
-const CHAOS_MS = 40_000;
+const CHAOS_MS = 30_000;
 /** Everything is healed at once and everybody restarted: the lease store's return, a roster and a handover. */
 const CONVERGES_WITHIN_MS = 20_000;
 
@@ -26,7 +26,7 @@ function simulate(seed: number, planted?: PlantedFault): Outcome {
     for (const nodeId of simulation.ids) {
       simulation.clock.schedule(simulation.random.nextInteger(0, 3_000), () => simulation.start(nodeId));
     }
-    simulation.clock.advance(12_000);
+    simulation.clock.advance(9_000);
     unleashChaos(simulation, CHAOS_MS);
     simulation.clock.advance(CHAOS_MS);
     simulation.heal();

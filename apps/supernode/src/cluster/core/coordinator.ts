@@ -61,6 +61,11 @@ export class Coordinator {
     this.evaluateAt = now;
   }
 
+  /** The roster was read: a plan may have waited for that. */
+  rosterRead(now: Instant): void {
+    if (this.mustReadAfter !== undefined || !this.isInformed(now)) this.hurry(now);
+  }
+
   /** The next plan, where this supernode may make one now and it is time for it. */
   evaluate(facts: CoordinatorFacts, now: Instant): Plan | undefined {
     const { coordination, settings } = this;
@@ -76,6 +81,7 @@ export class Coordinator {
     if (now - leasesReadAt > oldestMs || now - rosterReadAt > oldestMs) return undefined;
     if (this.pendingSince !== undefined) return undefined;
     if (this.mustReadAfter !== undefined && rosterReadAt <= this.mustReadAfter) return undefined;
+    this.mustReadAfter = undefined;
     const made = plan({
       roster: facts.roster,
       assessment: facts.assess(),

@@ -36,6 +36,7 @@ export class Handover {
   private owned = new Map<Slot, number>();
   /** Those of them that it was told to have gained. */
   private readonly gained = new Map<Slot, number>();
+  private isSettled = true;
 
   constructor(
     private readonly self: { readonly nodeId: NodeId; readonly incarnation: number },
@@ -46,6 +47,7 @@ export class Handover {
     const former = new Map<string, FormerOwner>();
     const slots = Math.max(previous.owners.length, next.owners.length);
     this.owned = new Map();
+    this.isSettled = false;
     for (let slot = 0; slot < slots; slot += 1) {
       const owner = seatOf(next, slot);
       const slotEpoch = next.slotEpochs[slot];
@@ -86,6 +88,7 @@ export class Handover {
 
   /** What changed since the last call, and is right at `now`. */
   take(now: Instant): OwnedSlots {
+    if (this.isSettled && this.former.length === 0) return NO_CHANGE;
     this.former = this.former.filter((entry) => !(this.endsAt(entry) <= now));
     const blocked = new Set<Slot>();
     for (const entry of this.former) for (const slot of entry.slots) blocked.add(slot);
@@ -103,11 +106,8 @@ export class Handover {
         this.gained.set(slot, epoch);
       }
     }
+    this.isSettled = !this.isWaiting;
     return { gained, lost };
-  }
-
-  gainedEpoch(slot: Slot): number | undefined {
-    return this.gained.get(slot);
   }
 
   get gainedSlots(): ReadonlyMap<Slot, number> {
@@ -145,6 +145,7 @@ export class Handover {
   }
 }
 
+const NO_CHANGE: OwnedSlots = { gained: new Map(), lost: new Set() };
 const NEVER = Number.POSITIVE_INFINITY as Instant;
 
 /**

@@ -19,6 +19,7 @@ export class MembershipView {
   /** Until then a missing lease alone proves nothing: the store was away or has lost data, and holders are coming back. */
   private unsettledUntil: Instant | undefined;
   private hasFailed = false;
+  private absent = false;
 
   constructor(
     private readonly self: NodeId,
@@ -56,6 +57,9 @@ export class MembershipView {
         this.members.delete(nodeId);
       }
     }
+    this.absent = this.all().some(
+      ({ absentSince }) => absentSince !== undefined && now - absentSince <= this.settings.storeReturnMs,
+    );
     if (isReturn || vanished >= 2) this.unsettledUntil = after(now, this.settings.storeReturnMs);
     return true;
   }
@@ -66,6 +70,11 @@ export class MembershipView {
 
   isUnsettled(now: Instant): boolean {
     return this.hasFailed || (this.unsettledUntil !== undefined && now < this.unsettledUntil);
+  }
+
+  /** Somebody's lease has gone, and not long ago. */
+  get hasAbsent(): boolean {
+    return this.absent;
   }
 
   get lastReadAt(): Instant | undefined {

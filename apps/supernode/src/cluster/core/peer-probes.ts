@@ -18,6 +18,7 @@ export class PeerProbes {
   private readonly health: LocalHealth;
   private roundEndsAt: Instant | undefined;
   private round = { answered: 0, failed: 0 };
+  private lists: { readonly reached: NodeId[]; readonly unreachable: NodeId[] } | undefined;
 
   constructor(
     private readonly settings: ClusterSettings,
@@ -32,6 +33,7 @@ export class PeerProbes {
 
   /** Watches these and no others; who is new, or a new run of its node id, starts without an opinion. */
   watch(targets: ReadonlyMap<NodeId, number>, now: Instant): void {
+    this.lists = undefined;
     for (const nodeId of this.peers.keys()) if (!targets.has(nodeId)) this.peers.delete(nodeId);
     for (const [nodeId, incarnation] of targets) {
       const peer = this.peers.get(nodeId);
@@ -70,6 +72,7 @@ export class PeerProbes {
     if (peer === undefined) return;
     if (peer.sentAt === sentAt) peer.sentAt = undefined;
     if (incarnation !== peer.incarnation) return;
+    this.lists = undefined;
     peer.failures = 0;
     peer.hasAnswered = true;
     peer.isRelayReached = isRelayReached;
@@ -79,6 +82,7 @@ export class PeerProbes {
   failed(nodeId: NodeId, sentAt: Instant): void {
     const peer = this.peers.get(nodeId);
     if (peer?.sentAt !== sentAt) return;
+    this.lists = undefined;
     peer.sentAt = undefined;
     peer.failures += 1;
     this.round.failed += 1;
@@ -87,6 +91,7 @@ export class PeerProbes {
   /** This process did not run when it should have: what it observed meanwhile says nothing about others. */
   observerWasLate(): void {
     this.health.doubt();
+    this.lists = undefined;
     for (const peer of this.peers.values()) peer.failures = 0;
   }
 
@@ -94,17 +99,14 @@ export class PeerProbes {
     return (this.peers.get(nodeId)?.failures ?? 0) >= this.settings.probeFailures;
   }
 
-  unreachable(): NodeId[] {
-    const needed = this.settings.probeFailures * this.health.multiplier;
-    return [...this.peers].flatMap(([nodeId, peer]) => (peer.failures >= needed ? [nodeId] : []));
+  /** Those that failed to answer often enough for an observer of this health. */
+  unreachable(): readonly NodeId[] {
+    return this.opinions().unreachable;
   }
 
   /** Those that answered, at all their addresses, and were not found unreachable since. */
-  reached(): NodeId[] {
-    const needed = this.settings.probeFailures * this.health.multiplier;
-    return [...this.peers].flatMap(([nodeId, peer]) =>
-      peer.hasAnswered && peer.isRelayReached && peer.failures < needed ? [nodeId] : [],
-    );
+  reached(): readonly NodeId[] {
+    return this.opinions().reached;
   }
 
   /** Whether its edge address answered the last time. */
@@ -123,9 +125,22 @@ export class PeerProbes {
     return next;
   }
 
+  private opinions(): { readonly reached: NodeId[]; readonly unreachable: NodeId[] } {
+    if (this.lists !== undefined) return this.lists;
+    const needed = this.settings.probeFailures * this.health.multiplier;
+    const lists = { reached: [] as NodeId[], unreachable: [] as NodeId[] };
+    for (const [nodeId, peer] of this.peers) {
+      if (peer.failures >= needed) lists.unreachable.push(nodeId);
+      else if (peer.hasAnswered && peer.isRelayReached) lists.reached.push(nodeId);
+    }
+    this.lists = lists;
+    return lists;
+  }
+
   private endRound(now: Instant): void {
     if (this.roundEndsAt !== undefined && now < this.roundEndsAt) return;
     const { answered, failed } = this.round;
+    this.lists = undefined;
     if (failed >= 2 && failed > answered) this.health.doubt();
     else if (answered > failed) this.health.recover();
     this.round = { answered: 0, failed: 0 };

@@ -5,6 +5,7 @@ import { seatOf, type Roster, type Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { AssessedNode, Assessment } from './assessment.ts';
 import { assignSlots } from './assignment.ts';
+import type { ClusterAlert } from './cluster-io.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import type { Decision } from './decision.ts';
 import type { ElectionMemory } from './election-memory.ts';
@@ -26,8 +27,8 @@ export interface Plan {
   readonly decisions: readonly Decision[];
   /** Seats by region that nobody can take. */
   readonly vacant: ReadonlyMap<string, number>;
-  /** Regions that could not bear the loss of one more. */
-  readonly withoutSpare: readonly string[];
+  /** What a coordinator has to say, and undefined where it has nothing to say any more. */
+  readonly alerts: ReadonlyMap<ClusterAlert, string | undefined>;
 }
 
 export function plan(input: PlanInput): Plan {
@@ -42,9 +43,9 @@ export function plan(input: PlanInput): Plan {
     settings,
     now: input.now,
   });
-  const withoutSpare = regionsWithoutSpare(nodes);
+  const alerts = alertsOf(assessment, vacant);
   const seats = nextSeats(input, changes);
-  if (sameSeats(seats, roster.seats)) return { roster: undefined, decisions: [], vacant, withoutSpare };
+  if (sameSeats(seats, roster.seats)) return { roster: undefined, decisions: [], vacant, alerts };
 
   const owners = assignSlots({
     slotCount: settings.slotCount,
@@ -63,7 +64,7 @@ export function plan(input: PlanInput): Plan {
     return isSame ? (roster.slotEpochs[slot] ?? epoch) : epoch;
   });
   const next: Roster = { epoch, coordinator: input.coordinator, writtenAt: 0, seats, owners, slotEpochs };
-  return { roster: next, decisions: decisionsOf(input, changes, next, movedSlots), vacant, withoutSpare };
+  return { roster: next, decisions: decisionsOf(input, changes, next, movedSlots), vacant, alerts };
 }
 
 function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
@@ -145,6 +146,22 @@ function decisionsOf(
   });
 }
 
+function alertsOf(
+  assessment: Assessment,
+  vacant: ReadonlyMap<string, number>,
+): ReadonlyMap<ClusterAlert, string | undefined> {
+  const withoutSpare = regionsWithoutSpare([...assessment.nodes.values()]);
+  const regions = (names: readonly string[]) =>
+    names.length > 0 ? `regions: ${names.join(', ')}` : undefined;
+  return new Map([
+    ['MASS_LEASE_LOSS', assessment.isMassLeaseLoss ? 'those who answer are spared' : undefined],
+    ['NETWORK_SPLIT', assessment.isNetworkSplit ? 'leases decide' : undefined],
+    ['NO_CANDIDATE', regions([...vacant.keys()])],
+    ['NO_SPARE', regions(withoutSpare)],
+  ]);
+}
+
+/** Regions that could not bear the loss of one more. */
 function regionsWithoutSpare(nodes: readonly AssessedNode[]): string[] {
   const alive = nodes.filter((node) => node.verdict !== 'down');
   const regions = new Set(alive.map((node) => node.member.record.region));

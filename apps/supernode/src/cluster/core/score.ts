@@ -37,18 +37,15 @@ export function scoreOf(terms: ScoreTerms, weights: ClusterSettings['scoreWeight
   return score;
 }
 
-/** One step of exponential smoothing that `elapsedMs` after the step before gives the same whatever the rhythm of the samples. */
-export function smoothed(before: number, sample: number, elapsedMs: number, timeConstantMs: number): number {
-  return sample + (before - sample) * Math.exp(-Math.max(0, elapsedMs) / timeConstantMs);
-}
-
+/** One step of exponential smoothing: over a given time it gives the same whatever the rhythm of the samples. */
 export function smoothedLoad(
   before: LoadVector,
   sample: LoadVector,
   elapsedMs: number,
   timeConstantMs: number,
 ): LoadVector {
-  const step = (from: number, to: number) => smoothed(from, to, elapsedMs, timeConstantMs);
+  const kept = Math.exp(-Math.max(0, elapsedMs) / timeConstantMs);
+  const step = (from: number, to: number) => to + (from - to) * kept;
   return {
     connections: step(before.connections, sample.connections),
     cpu: step(before.cpu, sample.cpu),
@@ -61,12 +58,15 @@ export function smoothedLoad(
 /** The greatest of several versions `major.minor.patch`; what is no version is older than any. */
 export function newestVersion(versions: Iterable<string>): string {
   let newest = '';
-  for (const version of versions) if (compareVersions(version, newest) > 0) newest = version;
+  for (const version of versions) {
+    if (version !== newest && compareVersions(version, newest) > 0) newest = version;
+  }
   return newest;
 }
 
 /** 1 for the newest version; a little less for an older patch, half for an older minor, nothing for an older major version. */
 export function versionTerm(version: string, newest: string): number {
+  if (version === newest) return 1;
   const [own, best] = [numbersOf(version), numbersOf(newest)];
   if (own[0] !== best[0]) return own[0] > best[0] ? 1 : 0;
   if (own[1] !== best[1]) return own[1] > best[1] ? 1 : 0.5;

@@ -248,10 +248,7 @@ export class ClusterSimulation {
       case 'coordination-changed':
         this.note(`${name} ${output.isCoordinator ? 'coordinates' : 'ceases to coordinate'}`);
         break;
-      case 'alert-raised':
-      case 'alert-cleared':
-      case 'state-changed':
-      case 'decision':
+      default:
         break;
     }
   }

@@ -67,13 +67,7 @@ export class SimulatedNode implements ObservedNode {
     if (this.options.ignoresTenureEnd) {
       return slotsOf(core.roster, this.nodeId, this.options.self.incarnation);
     }
-    if (core.standing(this.now()) !== 'acting') return NOTHING;
-    const rights = new Map<Slot, number>();
-    for (let slot = 0; slot < this.options.settings.slotCount; slot += 1) {
-      const epoch = core.tenureEpoch(slot, this.now());
-      if (epoch !== undefined) rights.set(slot, epoch);
-    }
-    return rights;
+    return core.tenures(this.now());
   }
 
   /** SIGSTOP: nothing runs, but its clock does. */
