@@ -117,6 +117,11 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
     } else this.close(device);
   }
 
+  /** Its next home gives it another flow; what this one relays goes on for a while, as for a device that is gone. */
+  deviceMoved(device: DeviceAddress): void {
+    this.deviceGone(device, 'expired');
+  }
+
   observedAddresses(device: DeviceAddress): readonly string[] {
     return this.flows.get(deviceKey(device))?.addresses ?? [];
   }
@@ -134,6 +139,8 @@ export class FlowRegistry implements PeerFlows, ConnectionObserver {
 
   openRelay(id: string, caller: DeviceAddress, callee: DeviceAddress): void {
     this.release(id);
+    // Minted where both lived; one of them may live elsewhere by now.
+    if (!this.flows.has(deviceKey(caller)) || !this.flows.has(deviceKey(callee))) return;
     // The callee may have accepted more than it has room for, and of who gave its reservation back the room may be taken.
     if (!this.hasRoom(caller, callee)) return;
     const devices: [DeviceAddress, DeviceAddress] = [caller, callee];

@@ -5,6 +5,8 @@ import { ClockModule } from '../clock/clock.module.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { ChannelsModule } from '../gateway/channels.module.ts';
+import { IdentityModule } from '../identity/identity.module.ts';
+import { LinksModule } from '../links/links.module.ts';
 import { NatModule } from '../nat/nat.module.ts';
 import { PresenceModule } from '../presence/presence.module.ts';
 import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
@@ -14,6 +16,7 @@ import { CalleeReach } from './callee-reach.service.ts';
 import { EndedRelations } from './ended-relations.service.ts';
 import { OfferExpiry } from './offer-expiry.service.ts';
 import { ReachableDevices } from './reachable-devices.service.ts';
+import { RemovedDevices } from './removed-devices.service.ts';
 import { RendezvousService } from './rendezvous.service.ts';
 import { MemorySessionBook } from './session-book.memory.ts';
 import { SESSION_BOOK } from './session-book.port.ts';
@@ -25,7 +28,16 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
 
 /** Brokering of sessions. */
 @Module({
-  imports: [CallsModule, ClockModule, ChannelsModule, ContactsModule, NatModule, PresenceModule],
+  imports: [
+    CallsModule,
+    ClockModule,
+    ChannelsModule,
+    ContactsModule,
+    IdentityModule,
+    LinksModule,
+    NatModule,
+    PresenceModule,
+  ],
   providers: [
     BackgroundTasks,
     BlockedRelays,
@@ -34,6 +46,7 @@ import { SESSION_OUTCOMES } from './session-outcomes.port.ts';
     EndedRelations,
     OfferExpiry,
     ReachableDevices,
+    RemovedDevices,
     RendezvousService,
     SessionNews,
     SessionRelays,

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { DeviceId, EventOf, SessionOffer } from '@parley/protocol';
 import type { DeviceAddress } from '../identity/caller.ts';
 import type { BrokeredSession } from './brokered-session.ts';
+import { HomeLinks } from '../links/home-links.ts';
 import { PEER_FLOWS, type PeerFlows } from './peer-flows.port.ts';
 
 /** What the supernode adds to the news of a session about the network of the other side. */
@@ -16,7 +17,10 @@ const ANSWER_SLACK_MS = 1000;
  */
 @Injectable()
 export class SessionRelays {
-  constructor(@Inject(PEER_FLOWS) private readonly flows: PeerFlows) {}
+  constructor(
+    @Inject(PEER_FLOWS) private readonly flows: PeerFlows,
+    private readonly homes: HomeLinks,
+  ) {}
 
   /** What a session has to remember. */
   plan(
@@ -28,6 +32,8 @@ export class SessionRelays {
     const relays = new Map<DeviceId, string>();
     const policy = strictestOf(policies);
     for (const device of policy === 'direct-only' ? [] : offered) {
+      // A native relay pairs two flows of one supernode. Devices of other homes have the TURN servers of both.
+      if (!this.homes.isHere(device.tenant, device.userId)) continue;
       const id = this.flows.mintRelay(caller, device, expiresInMs + ANSWER_SLACK_MS);
       if (id !== undefined) relays.set(device.deviceId, id);
     }

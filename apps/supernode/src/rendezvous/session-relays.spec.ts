@@ -10,11 +10,11 @@ const ID = sessionId(1);
 
 async function world({ areContacts = true } = {}) {
   const rendezvous = rendezvousWorld();
-  const { contacts, flows, signIn, contactsService } = rendezvous;
+  const { contacts, flows, signIn, contactsService, homes, links } = rendezvous;
   if (areContacts) contacts.befriend(alice.tenant, alice.userId, bob.userId);
   for (const device of [alice, bob, bobTablet]) await signIn(device);
   flows.addresses.set(alice.deviceId, ['203.0.113.1']).set(bob.deviceId, ['203.0.113.2', '2001:db8::2']);
-  new BlockedRelays(contactsService, flows).onModuleInit();
+  new BlockedRelays(contactsService, flows, homes, links).onModuleInit();
   return rendezvous;
 }
 

@@ -35,7 +35,7 @@ export function rendezvousWorld(clock?: ManualTime) {
   const metrics = new Metrics({ withProcess: false });
   const book = new MemorySessionBook();
   const flows = new MemoryPeerFlows();
-  const relays = new SessionRelays(flows);
+  const relays = new SessionRelays(flows, world.homes);
   const news = new SessionNews(notifier, relays);
   const reachable = new ReachableDevices(world.devices, notifier);
   const reach = new CalleeReach(world.contacts, reachable, new PaddedRefusals(time, time));
