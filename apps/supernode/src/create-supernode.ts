@@ -125,11 +125,10 @@ export async function createSupernode(config: Config): Promise<Supernode> {
     };
     await joinCluster(ports, config, { boundEdge: edgeUrls[0], stun: visibleStunAddress(ports.stun) });
     logger.info({ ...addresses, edge: edgeUrls, nodeId }, 'supernode ready');
-    undo.push(() => {
+    undo.push(async () => {
       observability.health.startDraining();
-      // Clients leave while others take the slots: the application waits for both as it closes.
-      void ports.cluster?.drain();
-      return Promise.resolve();
+      // Until others have the slots, clients that come would find nobody at home.
+      await ports.cluster?.giveUpSlots(config.edge.drainSeconds * 1000 * HAND_OVER_SHARE);
     });
     let stopping: Promise<void> | undefined;
     return {
@@ -229,6 +228,9 @@ function watchDatabase(database: Database, { logger, metrics, health }: Observab
     },
   });
 }
+
+/** Of the drain time: so long a stopping supernode waits for others to take its slots. */
+const HAND_OVER_SHARE = 0.5;
 
 /** Beyond the edge clients: health checks, and what is refused before it becomes a client. */
 const FURTHER_CONNECTIONS = 256;

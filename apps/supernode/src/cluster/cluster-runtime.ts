@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.port.ts';
+import type { Scheduler } from '../clock/scheduler.port.ts';
 import { advertisedAddresses, type AddressFacts } from './advertised-addresses.ts';
 import { ClusterDriver, type ClusterDriverParts } from './cluster-driver.ts';
 import type { ClusterView } from './core/cluster-io.ts';
@@ -11,6 +12,10 @@ export type KnownAddresses = Omit<AddressFacts, 'reflexiveAddress'>;
 
 /** Takes part in the cluster from when the listeners are bound until the process ends. */
 export class ClusterRuntime {
+  readonly view: ClusterView;
+  /** By which the view is asked. */
+  readonly clock: Clock;
+  private readonly scheduler: Scheduler;
   private readonly driver: ClusterDriver;
   private known: KnownAddresses | undefined;
   private reflexiveAddress: string | undefined;
@@ -22,15 +27,12 @@ export class ClusterRuntime {
   ) {
     this.view = parts.core;
     this.clock = parts.clock;
+    this.scheduler = parts.scheduler;
     this.driver = new ClusterDriver({
       ...parts,
       onReflexiveAddress: (address) => this.learn(address),
     });
   }
-
-  readonly view: ClusterView;
-  /** By which the view is asked. */
-  readonly clock: Clock;
 
   /** Joins; the listeners answer by now. */
   async start(known: KnownAddresses): Promise<void> {
@@ -43,6 +45,17 @@ export class ClusterRuntime {
   /** Gives seat and slots to others; resolves when they have them. The process stays, without a seat. */
   drain(): Promise<void> {
     return this.driver.drain();
+  }
+
+  /** The same, but no longer than `limitMs`; whether others have the slots. */
+  async giveUpSlots(limitMs: number): Promise<boolean> {
+    let cancel: () => void = () => undefined;
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.scheduler.after(limitMs, () => resolve(false));
+    });
+    const isDrained = await Promise.race([this.drain().then(() => true), late]);
+    cancel();
+    return isDrained;
   }
 
   leave(): Promise<void> {
