@@ -2,6 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ClientRequestName, Homes, Signed } from '@parley/protocol';
 import { MemoryIdentityStore } from '../identity/identity-store.ts';
+import type { Session } from '../session/session.ts';
 import type { ConnectionChange } from '../signalling/connection-state.ts';
 import { FakeSupernode } from '../testing/fake-supernode.ts';
 import { newClient, userIdOf } from '../testing/online-pair.ts';
@@ -245,6 +246,44 @@ describe('EdgeClient › from one supernode to another', () => {
     first.dropConnections();
     await online;
     expect(alice.home).toBe(second.url);
+  });
+
+  it('keeps sessions open while nobody has a supernode, and after', async () => {
+    const asContact = (client: EdgeClient, state: string) =>
+      new Promise<void>((resolve) => {
+        client.contacts.on('change', ({ contact }) => contact?.state === state && resolve());
+      });
+    const [pending, accepted] = [asContact(bob, 'pending-in'), asContact(alice, 'accepted')];
+    await alice.contacts.request(userIdOf(bob));
+    await pending;
+    await bob.contacts.accept(userIdOf(alice));
+    await accepted;
+    const arriving = new Promise<Session>((resolve) => {
+      bob.on('session', ({ session }) => resolve(session));
+    });
+    const ours = await alice.openSession(userIdOf(bob));
+    const theirs = await arriving;
+    const heard = theirs.datagrams[Symbol.asyncIterator]();
+    const says = async (text: string) => {
+      ours.sendDatagram(Buffer.from(text));
+      const next = await heard.next();
+      return next.done === true ? 'closed' : Buffer.from(next.value).toString();
+    };
+    const lost = [alice, bob].map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          client.on('state', ({ from }) => from === 'online' && resolve());
+        }),
+    );
+    const online = Promise.all([nextOnline(alice), nextOnline(bob)]);
+    await first.stop();
+    await Promise.all(lost);
+
+    expect(await says('nobody is online')).toBe('nobody is online');
+    await online;
+    expect([alice.home, bob.home]).toEqual([second.url, second.url]);
+    expect(await says('both are')).toBe('both are');
+    await expect(alice.openSession(userIdOf(bob))).resolves.toMatchObject({ role: 'caller' });
   });
 
   it('registers where one of its supernodes answers, and is sent on for it', async () => {
