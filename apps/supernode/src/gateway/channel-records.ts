@@ -49,9 +49,7 @@ export class ChannelRecords {
   ): Promise<DeviceChannel | undefined> {
     const from = numberFrom(record, tenure, lastSequence);
     if (!(await this.store.takeOver(record.device, from, tenure))) return undefined;
-    const channel = new DeviceChannel(record.device, record.isLinked, tenure, from);
-    channel.detach();
-    return channel;
+    return DeviceChannel.ofElsewhere(record.device, record.isLinked, tenure, from);
   }
 
   /** Whether the event is in the store. */

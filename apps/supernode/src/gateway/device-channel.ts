@@ -13,6 +13,7 @@ export class DeviceChannel {
   private heldBack: ResumeEvent[] = [];
   private connectionNow: Connection | undefined;
   private pinged = 0;
+  private isUnknown = false;
   private written: Promise<void> = Promise.resolve();
   private isTorn = false;
 
@@ -30,6 +31,19 @@ export class DeviceChannel {
     return this.sequence;
   }
 
+  /** A channel of a device that another supernode had, and that was not here yet. */
+  static ofElsewhere(...parts: ConstructorParameters<typeof DeviceChannel>): DeviceChannel {
+    const channel = new DeviceChannel(...parts);
+    channel.detach();
+    channel.isUnknown = true;
+    return channel;
+  }
+
+  /** Another supernode had the device, and it has not been here since. */
+  get isFromElsewhere(): boolean {
+    return this.isUnknown;
+  }
+
   get connection(): Connection | undefined {
     return this.connectionNow;
   }
@@ -38,6 +52,7 @@ export class DeviceChannel {
   attach(connection: Connection): void {
     this.connectionNow = connection;
     this.stateNow = 'opening';
+    this.isUnknown = false;
     this.heldBack = [];
     this.pinged = this.sequence;
   }

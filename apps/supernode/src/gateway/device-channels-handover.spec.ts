@@ -241,7 +241,7 @@ describe('a resume at another supernode', () => {
     const early = await second.resume(resumeToken, 3);
     second.notify();
 
-    expect(early.resumed?.recovered).toBe(false);
+    expect(early.resumed).toMatchObject({ recovered: false, tookOver: true });
     const numbers = early.transport.sent.map((sent) => Number(sent.split('#')[1]));
     expect(numbers).toHaveLength(2);
     expect(Math.min(...numbers)).toBeGreaterThan(3);
@@ -309,7 +309,7 @@ describe('a device that another supernode left behind', () => {
 
     await time.advance(LIMITS.resumeWindowMs);
 
-    expect(second.observed).toEqual(['gone expired']);
+    expect(second.observed).toEqual(['unreachable', 'gone expired']);
     expect(second.channels.counts.known).toBe(0);
   });
 

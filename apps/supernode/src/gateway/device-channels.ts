@@ -141,7 +141,7 @@ export class DeviceChannels implements LocalDevices {
       this.replace(channel, connection);
       channel.isLinked = isLinked;
       if (isLinked && !known.isLinked) await this.records.link(channel);
-      const { newest } = channel;
+      const { newest, isFromElsewhere: tookOver } = channel;
       channel.attach(connection);
       // Events since the first look are in the record or held back by the channel: none falls between.
       const record = await this.recordOf(channel, tokenHash);
@@ -149,7 +149,7 @@ export class DeviceChannels implements LocalDevices {
       const missed = record.events.filter((event) => event.sequence > lastSequence);
       return {
         resumeToken,
-        tookOver: here === undefined,
+        tookOver,
         // What was numbered and could not be stored is missing.
         recovered: isComplete(record, lastSequence) && record.sequence >= newest,
         newestSequence: missed.at(-1)?.sequence ?? lastSequence,
@@ -363,6 +363,7 @@ export class DeviceChannels implements LocalDevices {
     if (!channel || this.homes.tenureOf(device)?.epoch !== tenure.epoch) return;
     this.channels.add(channel);
     this.expireLater(device);
+    if (channel.isLinked) await this.tell((observer) => observer.deviceUnreachable?.(device));
   }
 
   /** Ends the channels of slots that are not ours any more; whoever is connected on them. */

@@ -91,6 +91,15 @@ describe('FlowRegistry', () => {
     expect(flows.observedAddresses(bob)).toEqual(['203.0.113.1']);
   });
 
+  it('keeps the flow of a device with another home as long as it is relayed, for a while', () => {
+    const { flows, told, id } = relayed();
+    flows.deviceMoved(alice);
+    expect(told.at(-1)).toMatchObject({ kind: 'limit-flow', forMs: 1000 });
+
+    flows.happened({ kind: 'relay-pair-ended', relayId: decodeBase64url(id)!, cause: 'idle' });
+    expect(told.at(-1)).toMatchObject({ kind: 'close-flow' });
+  });
+
   it('keeps a device that came back, whatever becomes of its relays', () => {
     const { flows, id, signIn } = relayed();
     flows.deviceGone(alice, 'expired');

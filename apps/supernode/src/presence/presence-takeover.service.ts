@@ -31,7 +31,7 @@ export class PresenceTakeover implements OnModuleInit, OnModuleDestroy {
   constructor(
     @Inject(OWNERSHIP) private readonly ownership: Ownership,
     @Inject(PRESENCE_STORE) private readonly store: Pick<PresenceStore, 'usersOfSlot'>,
-    @Inject(LOCAL_DEVICES) private readonly local: Pick<LocalDevices, 'connectedDevices'>,
+    @Inject(LOCAL_DEVICES) private readonly local: Pick<LocalDevices, 'connectedDevices' | 'settled'>,
     private readonly devices: DevicePresences,
     private readonly changes: PresenceChanges,
     private readonly connections: ConnectionPresence,
@@ -89,6 +89,8 @@ export class PresenceTakeover implements OnModuleInit, OnModuleDestroy {
 
   private async takeOver({ tenant, userId }: StoredUser): Promise<void> {
     if (!this.ownership.tenureOf(tenant, userId)) return;
+    // From now on it is this supernode that gives them up, before everybody who watches connections.
+    await this.local.settled(tenant, userId);
     const stored = await this.devices.of(tenant, userId);
     for (const { device } of stored) {
       // In its turn, and by what is stored then: it may be back before that.
