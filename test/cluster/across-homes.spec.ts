@@ -111,7 +111,7 @@ describeCluster('users of different homes', () => {
     const asked = new Promise<void>((resolve) => bob.client.on('session-request', () => resolve()));
     const abort = new AbortController();
     const opening = alice.client.openSession(bob.userId, { signal: abort.signal });
-    const refused = expect(opening).rejects.toMatchObject({ code: 'EDGE_CANCELLED' });
+    const refused = expect(opening).rejects.toMatchObject({ code: 'EDGE_ABORTED' });
     await asked;
     abort.abort();
 

@@ -57,6 +57,7 @@ export class ProcessGroup {
   async close(): Promise<void> {
     await Promise.all([...this.#children].map((child) => endProcess(child, 'SIGKILL')));
     await rm(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    this.#guardian.ref();
     const ended = once(this.#guardian, 'exit');
     this.#guardian.stdin?.end();
     await ended;

@@ -82,7 +82,7 @@ async function measure(shape: Shape, withIdle: boolean): Promise<Measured> {
 }
 
 function seatsEnvironment(supernodes: number): Readonly<Record<string, string>> {
-  return { SUPERNODE_CLUSTER_MIN_SEATS: String(supernodes) };
+  return { SUPERNODE_MINIMUM_SEATS: String(supernodes) };
 }
 
 async function countersOf(cluster: Cluster): Promise<{ cpuSeconds: number; messages: number }> {

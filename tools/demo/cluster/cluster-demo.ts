@@ -39,7 +39,7 @@ export class ClusterDemo {
       supernodes: SUPERNODES,
       env: {
         SUPERNODE_LOG_LEVEL: 'error',
-        SUPERNODE_CLUSTER_MAX_SEATS: String(ACTIVE),
+        SUPERNODE_MAXIMUM_SEATS: String(ACTIVE),
       },
     });
     const people = await ClusterPeople.start();

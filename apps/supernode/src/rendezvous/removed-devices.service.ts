@@ -18,7 +18,7 @@ const DEADLINE_MS = 300_000;
 export class RemovedDevices implements AccountObserver, OnModuleInit {
   constructor(
     private readonly changes: AccountChanges,
-    private readonly channels: Pick<DeviceChannels, 'end'>,
+    @Inject(DeviceChannels) private readonly channels: Pick<DeviceChannels, 'end'>,
     @Inject(RELAY_ACCESS) private readonly relay: Pick<RelayAccess, 'revoke'>,
     @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'self' | 'activeNodes'>,
     @Inject(LINKS) private readonly links: Pick<Links, 'tell' | 'onTell'>,
