@@ -39,15 +39,27 @@ describe('EventSequence', () => {
     sequence.resuming();
     expect(sequence.isOpen).toBe(true);
 
-    expect(sequence.resumed(2)).toBe(true);
+    expect(sequence.resumed(true, 2)).toBe(false);
 
     expect([sequence.isOpen, settled, sequence.last]).toEqual([false, 1, 2]);
     expect([3, 3].map((number) => sequence.judge(number))).toEqual(['take', 'duplicate']);
     sequence.resuming();
-    expect(sequence.resumed(9)).toBe(false); // what was missed is on its way
+    expect(sequence.resumed(true, 9)).toBe(true); // what was missed is on its way
     expect(sequence.judge(4)).toBe('take');
     sequence.resuming();
-    expect(sequence.resumed(undefined)).toBe(false);
+    expect(sequence.resumed(true, undefined)).toBe(true);
     expect(sequence.last).toBe(4);
+  });
+
+  it('notices no gap that the resume has told of, and every other', () => {
+    const sequence = new EventSequence();
+    sequence.judge(1);
+    sequence.resuming();
+    expect(sequence.resumed(false, 7)).toBe(false);
+
+    expect([5, 6, 8].map((number) => sequence.judge(number))).toEqual(['take', 'take', 'gap']);
+    expect(sequence.resumed(false, 8)).toBe(false);
+    sequence.reset();
+    expect(sequence.judge(3)).toBe('gap');
   });
 });

@@ -6,6 +6,7 @@ export class EventSequence {
   readonly #onSettled: () => void;
   #last = 0;
   #isOpen = false;
+  #isLossKnown = false;
 
   /** `onSettled`: events that waited because of {@link isOpen} can be judged. */
   constructor(onSettled: () => void = () => undefined) {
@@ -25,6 +26,7 @@ export class EventSequence {
   /** A fresh sign-in counts from 1 again. */
   reset(): void {
     this.#last = 0;
+    this.#isLossKnown = false;
     this.#settle();
   }
 
@@ -34,21 +36,26 @@ export class EventSequence {
 
   /**
    * The supernode that took the connection up numbers on from `newest`. It may know of fewer events than we have seen, where the
-   * store lost the last ones: its next event has a number that we had before, and is none of those. Returns whether that is so.
+   * store lost the last ones: its next event has a number that we had before, and is none of those. Returns whether no event was
+   * lost after all.
    */
-  resumed(newest: number | undefined): boolean {
+  resumed(recovered: boolean, newest: number | undefined): boolean {
     const isRewound = newest !== undefined && newest < this.#last;
     if (isRewound) this.#last = newest;
-    this.#settle();
-    return isRewound;
+    const isComplete = recovered && !isRewound;
+    this.#isLossKnown = !isComplete;
+    this.#settle(); // which judges events already
+    return isComplete;
   }
 
   judge(sequence: number): SequenceVerdict {
     if (sequence === 0) return 'take'; // not replayed, so never twice
     if (sequence <= this.#last) return 'duplicate';
-    const isNext = sequence === this.#last + 1;
+    // Everything is read anew already after such a resume: whatever it goes on with, the gap before is no news.
+    const isExpected = sequence === this.#last + 1 || this.#isLossKnown;
+    this.#isLossKnown = false;
     this.#last = sequence;
-    return isNext ? 'take' : 'gap';
+    return isExpected ? 'take' : 'gap';
   }
 
   #settle(): void {

@@ -69,11 +69,10 @@ export class SignIn {
         proof,
         lastSequence: sequence.last,
       });
-      const isRewound = sequence.resumed(newestSequence);
       return {
         welcome,
         resumed: true,
-        recovered: recovered && !isRewound,
+        recovered: sequence.resumed(recovered, newestSequence),
         newestSequence: newestSequence ?? 0,
       };
     } catch (thrown) {
