@@ -328,6 +328,7 @@ export class DeviceChannels implements LocalDevices {
   /** The record of a device that is coming back. It is not back where that can't be read. */
   private async recordOf(channel: DeviceChannel, tokenHash: string): Promise<ResumeRecord> {
     try {
+      await channel.isStored();
       const record = await this.store.find(tokenHash);
       if (record) return record;
     } catch (error) {
