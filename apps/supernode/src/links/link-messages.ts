@@ -34,6 +34,11 @@ export interface LinkTells {
 export interface LinkRequests {
   /** Answers as soon as it is handled: for tests and for measuring the link. */
   ping: { readonly request: Readonly<Record<string, never>>; readonly response: { readonly at: number } };
+  /** An operator asks by way of another supernode: give up seat and slots. Answers before others have them. */
+  'supernode.drain': {
+    readonly request: Readonly<Record<string, never>>;
+    readonly response: Readonly<Record<string, never>>;
+  };
 }
 
 export type LinkTellName = keyof LinkTells;

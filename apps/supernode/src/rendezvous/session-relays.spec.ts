@@ -1,5 +1,4 @@
 import { settled } from '../clock/testing/manual-time.ts';
-import { BlockedRelays } from './blocked-relays.service.ts';
 import { rendezvousWorld } from './testing/rendezvous-world.ts';
 import { sessionId, signingCaller } from './testing/signed-halves.ts';
 
@@ -10,11 +9,10 @@ const ID = sessionId(1);
 
 async function world({ areContacts = true } = {}) {
   const rendezvous = rendezvousWorld();
-  const { contacts, flows, signIn, contactsService, homes, links } = rendezvous;
+  const { contacts, flows, signIn } = rendezvous;
   if (areContacts) contacts.befriend(alice.tenant, alice.userId, bob.userId);
   for (const device of [alice, bob, bobTablet]) await signIn(device);
   flows.addresses.set(alice.deviceId, ['203.0.113.1']).set(bob.deviceId, ['203.0.113.2', '2001:db8::2']);
-  new BlockedRelays(contactsService, flows, homes, links).onModuleInit();
   return rendezvous;
 }
 

@@ -6,7 +6,8 @@ import { MemoryCallLog } from '../../calls/testing/memory-call-log.ts';
 import { PaddedRefusals } from '../../clock/padded-refusals.ts';
 import { Metrics } from '../../observability/metrics.ts';
 import type { ManualTime } from '../../clock/testing/manual-time.ts';
-import { presenceWorld } from '../../presence/testing/presence-world.ts';
+import { presenceWorld, type WorldParts } from '../../presence/testing/presence-world.ts';
+import { BlockedRelays } from '../blocked-relays.service.ts';
 import { CallLegs } from '../call-legs.service.ts';
 import { CalleeReach } from '../callee-reach.service.ts';
 import { EndedRelations } from '../ended-relations.service.ts';
@@ -14,6 +15,7 @@ import { OfferExpiry } from '../offer-expiry.service.ts';
 import { ReachableDevices } from '../reachable-devices.service.ts';
 import { RendezvousService } from '../rendezvous.service.ts';
 import { MemorySessionBook } from '../session-book.memory.ts';
+import type { SessionBook } from '../session-book.port.ts';
 import { SessionNews } from '../session-news.service.ts';
 import { SessionRelays } from '../session-relays.service.ts';
 import { MemoryPeerFlows } from './memory-peer-flows.ts';
@@ -27,19 +29,23 @@ import {
 
 export const EXPIRY_MS = 30_000;
 
+export interface RendezvousParts extends WorldParts {
+  readonly book?: SessionBook;
+  readonly log?: MemoryCallLog;
+}
+
 /** Brokering of sessions and calls with everything around it in memory and time moved by hand. */
-export function rendezvousWorld(clock?: ManualTime) {
-  const world = presenceWorld(clock);
+export function rendezvousWorld(clock?: ManualTime, parts: RendezvousParts = {}) {
+  const world = presenceWorld(clock, parts);
   const reports: unknown[] = [];
   const { time, notifier, background } = world;
   const metrics = new Metrics({ withProcess: false });
-  const book = new MemorySessionBook();
+  const { book = new MemorySessionBook(), log = new MemoryCallLog() } = parts;
   const flows = new MemoryPeerFlows();
   const relays = new SessionRelays(flows, world.homes);
   const news = new SessionNews(notifier, relays);
   const reachable = new ReachableDevices(world.devices, notifier);
   const reach = new CalleeReach(world.contacts, reachable, new PaddedRefusals(time, time));
-  const log = new MemoryCallLog();
   const recorder = new CallRecorder(log, notifier, time, background, metrics);
   const retention = new CallRetention(log, { historyDays: 365 }, time, time, background, metrics);
   retention.onModuleInit();
@@ -49,6 +55,7 @@ export function rendezvousWorld(clock?: ManualTime) {
   const service = new RendezvousService(book, outcomes, time, reach, news, calls, relays);
   new OfferExpiry(book, time, time, news, calls, background).onModuleInit();
   new EndedRelations(book, world.contactsService, news, calls, background).onModuleInit();
+  new BlockedRelays(world.contactsService, flows, world.homes, world.links).onModuleInit();
 
   const offer = (from: SigningCaller, to: SigningCaller[], id: SessionId, over: object = {}) =>
     service.offer(from, {
