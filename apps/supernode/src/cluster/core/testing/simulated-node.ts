@@ -28,6 +28,7 @@ export class SimulatedNode implements ObservedNode {
   readonly nodeId: string;
   isAlive = true;
   isPaused = false;
+  private eventLoopDelayMs = 2;
   private readonly startedAt: number;
   private waiting: (() => void)[] = [];
   private cancelTimer: (() => void) | undefined;
@@ -56,9 +57,20 @@ export class SimulatedNode implements ObservedNode {
   measure(connections: number): void {
     this.handle({
       kind: 'measured',
-      load: { connections, cpu: connections, memory: 0.3, eventLoopDelayMs: 2, relayBytesPerSecond: 0 },
+      load: {
+        connections,
+        cpu: connections,
+        memory: 0.3,
+        eventLoopDelayMs: this.eventLoopDelayMs,
+        relayBytesPerSecond: 0,
+      },
       uptimeMs: this.options.clock.now - this.startedAt,
     });
+  }
+
+  /** Its event loop is late from now on. */
+  degrade(): void {
+    this.eventLoopDelayMs = 1_000;
   }
 
   rights(): ReadonlyMap<Slot, number> {

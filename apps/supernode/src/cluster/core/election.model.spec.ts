@@ -1,0 +1,195 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Instant } from '@parley/nat';
+import { SeededRandom } from '@parley/nat/testing';
+import fc from 'fast-check';
+import { EMPTY_ROSTER, type Roster } from '../roster.ts';
+import { DEFAULT_CLUSTER_SETTINGS } from './cluster-settings.ts';
+import { Coordinator } from './coordinator.ts';
+import { ElectionMemory } from './election-memory.ts';
+import { plan } from './plan.ts';
+import { smoothedLoad } from './score.ts';
+import {
+  assessed,
+  IDLE_LOAD,
+  memberOf,
+  mutuallyReached,
+  NO_CONTROLS,
+  recordOf,
+} from './testing/assessed-nodes.ts';
+
+const SETTINGS = { ...DEFAULT_CLUSTER_SETTINGS, slotCount: 16 };
+
+describe('coordinators (model)', () => {
+  /**
+   * Three supernodes that all may believe to coordinate, because the lease store loses leases; readings and writes that take any time.
+   */
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('hold' as const), who: fc.nat(2) }),
+    fc.record({ kind: fc.constant('lose-lease' as const), who: fc.nat(2) }),
+    fc.record({ kind: fc.constant('read' as const), who: fc.nat(2) }),
+    fc.record({ kind: fc.constant('plan' as const), who: fc.nat(2) }),
+    fc.record({ kind: fc.constant('deliver-write' as const), who: fc.nat(50) }),
+    fc.record({ kind: fc.constant('wait' as const), who: fc.nat(1500) }),
+    fc.record({ kind: fc.constant('fail' as const), who: fc.nat(2) }),
+    fc.record({ kind: fc.constant('coup' as const), who: fc.nat(2) }),
+  );
+
+  function run(steps: readonly { readonly kind: string; readonly who: number }[], compares: boolean) {
+    let now = 10_000 as Instant;
+    let holder: { readonly who: number; readonly until: number } | undefined;
+    let stored: Roster = EMPTY_ROSTER;
+    const accepted: Roster[] = [];
+    const writes: {
+      readonly who: number;
+      readonly sentAt: Instant;
+      readonly roster: Roster;
+      readonly expected: number;
+    }[] = [];
+    const actors = [0, 1, 2].map((who) => ({
+      coordinator: new Coordinator(`n${who}`, SETTINGS, 0 as Instant),
+      roster: EMPTY_ROSTER,
+      readAt: undefined as Instant | undefined,
+    }));
+    const alive = new Set(['n0', 'n1', 'n2', 'n3']);
+    for (const { kind, who } of steps) {
+      const actor = actors[who % 3]!;
+      now = (now + 1) as Instant;
+      if (kind === 'wait') now = (now + who) as Instant;
+      const isCoup = kind === 'coup';
+      if (kind === 'lose-lease' || isCoup) holder = undefined;
+      if (
+        (kind === 'hold' || isCoup) &&
+        (holder === undefined || holder.until <= now || holder.who === who)
+      ) {
+        holder = { who, until: now + SETTINGS.coordinatorTtlMs };
+        actor.coordinator.held(now, now);
+      }
+      if (kind === 'read' || isCoup) {
+        actor.readAt = now;
+        if (stored.epoch > actor.roster.epoch) {
+          actor.coordinator.rosterAdopted(actor.roster, stored, now);
+          actor.roster = stored;
+        }
+      }
+      // Somebody dies or returns, so that there is something to plan.
+      if (kind === 'fail' && !alive.delete(`n${who + 1}`)) alive.add(`n${who + 1}`);
+      if (kind === 'plan' || isCoup) {
+        const members = mutuallyReached([...alive].map((id) => recordOf(id))).map((record) =>
+          memberOf(record),
+        );
+        actor.coordinator.hurry(now);
+        const made = actor.coordinator.evaluate(
+          {
+            roster: actor.roster,
+            controls: NO_CONTROLS,
+            rosterReadAt: actor.readAt,
+            leasesReadAt: now,
+            assess: () => assessed(members, actor.roster, { settings: SETTINGS, now }),
+          },
+          now,
+        );
+        if (made?.roster !== undefined) {
+          writes.push({ who, sentAt: now, roster: made.roster, expected: actor.roster.epoch });
+        }
+      }
+      if (kind === 'deliver-write' && writes.length > 0) {
+        const [write] = writes.splice(who % writes.length, 1);
+        const isWritten = !compares || stored.epoch === write!.expected;
+        if (isWritten) {
+          stored = write!.roster;
+          accepted.push(stored);
+        }
+        actors[write!.who]!.coordinator.writeEnded(write!.sentAt, isWritten ? 'written' : 'conflict', now);
+      }
+    }
+    return accepted;
+  }
+
+  const holds = (accepted: readonly Roster[]) => {
+    const epochs = accepted.map((roster) => roster.epoch);
+    return epochs.every((epoch, index) => index === 0 || epoch === epochs[index - 1]! + 1);
+  };
+
+  it('are never two accepted in one epoch', () => {
+    let written = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => {
+        const accepted = run(steps, true);
+        written += accepted.length;
+        expect(holds(accepted)).toBe(true);
+      }),
+      { numRuns: 500, seed: 7 },
+    );
+    expect(written).toBeGreaterThan(500);
+  });
+
+  it('would be, were a roster written without comparing: the model notices', () => {
+    const result = fc.check(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => holds(run(steps, false))),
+      { numRuns: 5_000, seed: 7 },
+    );
+
+    expect(result.failed).toBe(true);
+  });
+});
+
+describe('noise on the load (model)', () => {
+  it('of 20% up and down brings no promotion and no demotion, whatever the load was', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 3, max: 8 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.double({ min: 0.02, max: 0.8, noNaN: true }),
+        fc.nat(),
+        (nodes, minimumSeats, baseLoad, seed) => {
+          const settings = { ...SETTINGS, minimumSeats };
+          const random = new SeededRandom(seed);
+          const memory = new ElectionMemory();
+          const ids = Array.from({ length: nodes }, (_, index) => `n${index}`);
+          let roster: Roster = EMPTY_ROSTER;
+          let averages = ids.map(() => IDLE_LOAD);
+          const run = (seconds: number, from: number, noise: number) => {
+            const before = roster.epoch;
+            for (let second = from; second < from + seconds; second += 1) {
+              const now = (second * 1000) as Instant;
+              const records = mutuallyReached(
+                ids.map((nodeId) => {
+                  const isSeated = roster.seats.some((seat) => seat.nodeId === nodeId);
+                  const factor = 1 - noise + 2 * noise * random.nextFraction();
+                  // The clients online do not change: they spread over the seats.
+                  const share = (baseLoad * minimumSeats) / Math.max(1, roster.seats.length);
+                  const busy = isSeated ? Math.min(1, share * factor) : 0;
+                  return recordOf(nodeId, { load: { ...IDLE_LOAD, connections: busy, cpu: busy } });
+                }),
+              );
+              averages = averages.map((average, index) =>
+                smoothedLoad(average, records[index]!.load, 1000, settings.smoothingMs),
+              );
+              const members = records.map((record, index) =>
+                memberOf(record, { averageLoad: averages[index]! }),
+              );
+              const made = plan({
+                roster,
+                assessment: assessed(members, roster, { settings, now }),
+                controls: NO_CONTROLS,
+                memory,
+                settings,
+                coordinator: 'n0',
+                now,
+              });
+              if (made.roster === undefined) continue;
+              memory.rosterAdopted(roster, made.roster, now);
+              roster = made.roster;
+            }
+            return roster.epoch - before;
+          };
+
+          const settling = run(1_200, 0, 0);
+          expect(settling).toBeGreaterThan(0);
+          expect(run(900, 1_200, 0.2)).toBe(0);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+});
