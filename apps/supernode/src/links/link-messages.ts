@@ -1,5 +1,5 @@
 import type { DeviceAddress } from '../identity/caller.ts';
-import type { DeviceId, Presence, TenantId, UserId } from '@parley/protocol';
+import type { DeviceId, EventOf, Presence, TenantId, UserId } from '@parley/protocol';
 
 /** What supernodes tell each other, without an answer. Payloads are JSON. */
 export interface LinkTells {
@@ -32,6 +32,20 @@ export interface LinkTells {
 
 /** What supernodes ask each other. */
 export interface LinkRequests {
+  /** Whether a device waits at the receiver to be linked. */
+  'link.waiting': {
+    readonly request: { readonly tenant: TenantId; readonly deviceId: DeviceId };
+    readonly response: { readonly isWaiting: boolean };
+  };
+  /** A device that waits at the receiver was linked: it is told so, if it still waits. */
+  'link.approved': {
+    readonly request: {
+      readonly tenant: TenantId;
+      readonly deviceId: DeviceId;
+      readonly event: EventOf<'link.approved'>;
+    };
+    readonly response: { readonly isTold: boolean };
+  };
   /** Answers as soon as it is handled: for tests and for measuring the link. */
   ping: { readonly request: Readonly<Record<string, never>>; readonly response: { readonly at: number } };
   /** An operator asks by way of another supernode: give up seat and slots. Answers before others have them. */
