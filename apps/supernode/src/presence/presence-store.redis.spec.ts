@@ -3,6 +3,7 @@ import type { Ownership } from '../cluster/ownership.port.ts';
 import { slotOf } from '../cluster/slot.ts';
 import { callerNamed } from '../identity/testing/callers.ts';
 import { describeRedis } from '../redis/testing/describe-redis.ts';
+import { compareVersions } from './presence-store.port.ts';
 import { RedisPresenceStore } from './presence-store.redis.ts';
 import { presenceOf, presenceStoreContract } from './testing/presence-store.contract.ts';
 import { watchStoreContract } from './testing/watch-store.contract.ts';
@@ -72,6 +73,31 @@ describeRedis('RedisPresenceStore', (lab) => {
 
     await store.renew(tenant, userId);
     expect(await store.users({ tenant, limit: 2 })).toEqual(['alice', 'bob']);
+  });
+});
+
+describeRedis('RedisPresenceStore and RedisWatchStore in a Redis that lost everything', (lab) => {
+  it('go on, with versions that outrank all of before', async () => {
+    const keys = lab.freshKeys();
+    const home = homeSince(7);
+    const store = new RedisPresenceStore(lab.connection, keys, home);
+    const watches = new RedisWatchStore(lab.connection, keys, home);
+    await store.put(presenceOf('alice', 'phone'));
+    await watches.watch(bob, [alice.userId], 10);
+    const before = await store.read(tenant, userId);
+
+    await lab.loseAll();
+
+    const empty = await store.read(tenant, userId);
+    expect(empty.devices).toEqual([]);
+    expect(compareVersions(before.version, empty.version)).toBeLessThan(0);
+    expect(await watches.watchersOf(tenant, userId)).toEqual([]);
+    await store.put(presenceOf('alice', 'phone'));
+    await watches.watch(bob, [alice.userId], 10);
+    const after = await store.read(tenant, userId);
+    expect(after.devices).toHaveLength(1);
+    expect(compareVersions(empty.version, after.version)).toBeLessThan(0);
+    expect(await watches.watchersOf(tenant, userId)).toHaveLength(1);
   });
 });
 

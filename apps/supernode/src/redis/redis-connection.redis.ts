@@ -148,6 +148,7 @@ export class RedisConnection implements RedisCommands {
       });
     });
     this.connect();
+    this.keepProbing();
     try {
       await isThere;
     } catch (error) {
@@ -156,15 +157,16 @@ export class RedisConnection implements RedisCommands {
     } finally {
       cancel();
     }
-    this.keepProbing();
   }
 
   private connect(): void {
     const { backend } = this;
-    backend.connect().catch((error: unknown) => {
-      // Reconnecting is the backend's affair; it ends only with `destroy`, and that is no failure.
-      if (backend === this.backend && !this.isClosed) this.wentSilent(error);
-    });
+    const isCurrent = () => backend === this.backend && !this.isClosed;
+    backend.connect().then(
+      () => isCurrent() && void this.probe(),
+      // Connecting again is the backend's affair, or that of whoever replaces it.
+      (error: unknown) => isCurrent() && this.wentSilent(error),
+    );
   }
 
   private newBackend(): RedisBackend {

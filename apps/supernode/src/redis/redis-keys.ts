@@ -122,6 +122,11 @@ export class RedisKeys {
     return `${this.prefix}:{sessions}:between:${tenant} ${caller} ${callee}`;
   }
 
+  /** String: the supernode where a device waits to be linked. Goes with the time that it may wait. */
+  waitingDevice(tenant: TenantId, deviceId: DeviceId): string {
+    return `${this.prefix}:waiting:${tenant} ${deviceId}`;
+  }
+
   /** Hash: what each supernode publishes of itself. Goes with the last lease. */
   get nodeRecords(): string {
     return `${this.prefix}:{members}:records`;

@@ -60,9 +60,8 @@ export function resourceIndexContract(make: () => ResourceIndex): void {
 
   it('gives a part of very many holders', async () => {
     const index = make();
-    for (let n = 0; n <= MAX_HOLDERS_READ; n += 1) {
-      await index.announce(file, held(addressNamed(`user-${n}`), 100_000 + n), 10, 0);
-    }
+    const users = Array.from({ length: MAX_HOLDERS_READ + 1 }, (_, n) => addressNamed(`user-${n}`));
+    await Promise.all(users.map((user, n) => index.announce(file, held(user, 100_000 + n), 10, 0)));
     const holders = await index.holders(file, 0);
     expect(holders).toHaveLength(MAX_HOLDERS_READ);
     expect(holders[0]?.expiresAt).toBe(100_000 + MAX_HOLDERS_READ);

@@ -30,6 +30,8 @@ export interface RedisLab {
   readonly connection: RedisConnection;
   /** Names of a cluster that nobody used before, so that every test begins with nothing. */
   freshKeys(): RedisKeys;
+  /** Redis is killed and comes back with nothing; resolves when the connection has noticed. */
+  loseAll(): Promise<void>;
   /** What is stored under these names, without the prefix; fences aside, which stay. */
   stored(keys: RedisKeys): string[];
   /** Those of them that would stay for ever. */
@@ -45,12 +47,14 @@ export function describeRedis(name: string, suite: (lab: RedisLab) => void): voi
   describe(name, () => {
     let server: RedisServer;
     let connection: RedisConnection;
+    let isOpen = false;
     beforeAll(async () => {
       server = await RedisServer.start();
       connection = await openRedis(server.url);
+      isOpen = true;
     });
     afterAll(async () => {
-      connection.close();
+      if (isOpen) connection.close();
       await server.stop();
     });
     suite({
@@ -61,6 +65,12 @@ export function describeRedis(name: string, suite: (lab: RedisLab) => void): voi
         return connection;
       },
       freshKeys: () => new RedisKeys(randomUUID()),
+      loseAll: async () => {
+        const emptied = new Promise<void>((resolve) => connection.onEmptied(resolve));
+        await server.kill();
+        await server.begin();
+        await emptied;
+      },
       stored: (keys) => namesIn(server, keys),
       storedForEver: (keys) =>
         namesIn(server, keys).filter((name) => server.cli('PTTL', keys.prefix + name) === '-1'),
