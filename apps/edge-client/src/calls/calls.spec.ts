@@ -399,10 +399,29 @@ describe('Calls', () => {
     },
   );
 
+  it('rings after a resume that lost the newest events: they are not waited for', async () => {
+    supernode.resumeAnswer = 'lost';
+    supernode.lies.responses.set('resume', (data: object) => ({ ...data, newestSequence: 1000 }));
+    const online = [alice, bob].map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          client.on('state', ({ to }) => to === 'online' && resolve());
+        }),
+    );
+    supernode.dropConnections();
+    await Promise.all(online);
+    const atBob = nextIncoming(bob);
+
+    alice.calls.call(userIdOf(bob));
+
+    expect(await atBob).toMatchObject({ state: 'ringing' });
+  });
+
   it.each(['ended', 'ringing'] as const)(
     'is %s where events were lost on the way to the callee, as the supernode knows of it',
     async (state) => {
       const { outgoing, atBob } = await ringing();
+      while (outgoing.state !== 'ringing') await nextTurn();
       supernode.resumeAnswer = 'lost';
       if (state === 'ended') supernode.refusals.set('session.ringing', 'SESSION_UNKNOWN');
       const asked = () => supernode.requests.filter((name) => name === 'session.ringing').length;

@@ -69,12 +69,10 @@ export class SignIn {
         proof,
         lastSequence: sequence.last,
       });
-      return {
-        welcome,
-        resumed: true,
-        recovered: sequence.resumed(recovered, newestSequence),
-        newestSequence: newestSequence ?? 0,
-      };
+      const isComplete = sequence.resumed(recovered, newestSequence);
+      // The newest may be among those that were lost: what is read anew has caught up by itself.
+      const newest = isComplete ? newestSequence : undefined;
+      return { welcome, resumed: true, recovered: isComplete, newestSequence: newest ?? 0 };
     } catch (thrown) {
       if (!hasCode(thrown, 'RESUME_REFUSED')) throw thrown;
       this.#resumeToken = undefined;
