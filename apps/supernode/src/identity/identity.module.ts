@@ -1,10 +1,14 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ClockModule } from '../clock/clock.module.ts';
+import { NODE_ID } from '../cluster/node-identity.ts';
+import type { NodeId } from '../cluster/node-record.ts';
+import { LinksModule } from '../links/links.module.ts';
 import { PrismaAccountStore } from '../persistence/accounts.prisma.ts';
 import { PrismaKeyringStore } from '../persistence/keyring.prisma.ts';
 import { PrismaTenantStore } from '../persistence/tenants.prisma.ts';
 import { PrismaTokenBindings } from '../persistence/token-bindings.prisma.ts';
+import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { AccountAccess } from './account-access.ts';
 import { AccountChanges } from './account-changes.ts';
 import { AccountService } from './account.service.ts';
@@ -25,10 +29,14 @@ import { TokenBinder } from './token-binder.ts';
 import { TokenIssuer } from './token-issuer.ts';
 import { TokenVerifier } from './token-verifier.ts';
 import { WaitingDevices } from './waiting-devices.ts';
+import { SoleWaitingPlaces } from './waiting-places.memory.ts';
+import { WAITING_PLACES, type WaitingPlaces } from './waiting-places.port.ts';
+import { RedisWaitingPlaces } from './waiting-places.redis.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** Accounts, devices, sign-in and access tokens (DESIGN 4, 6.1, 6.2). */
 @Module({
-  imports: [ClockModule],
+  imports: [ClockModule, LinksModule],
   providers: [
     BackgroundTasks,
     { provide: ACCOUNT_STORE, useClass: PrismaAccountStore },
@@ -52,6 +60,13 @@ import { WaitingDevices } from './waiting-devices.ts';
     TokenIssuer,
     TokenVerifier,
     WaitingDevices,
+    WaitingRoom,
+    {
+      provide: WAITING_PLACES,
+      useFactory: (shared: SharedState | null, self: NodeId): WaitingPlaces =>
+        shared ? new RedisWaitingPlaces(shared.connection, shared.keys, self) : new SoleWaitingPlaces(self),
+      inject: [SHARED_STATE, NODE_ID],
+    },
   ],
   exports: [
     AccountChanges,

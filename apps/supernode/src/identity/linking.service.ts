@@ -8,7 +8,7 @@ import type { ConnectionContext } from './connection-context.ts';
 import { DeviceLists, isRepeated } from './device-lists.ts';
 import { DeviceProofs } from './device-proof.ts';
 import { TokenIssuer } from './token-issuer.ts';
-import { WaitingDevices } from './waiting-devices.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** Links a new device: it waits on its own connection, a device of the account adds it (DESIGN 6.2). */
 @Injectable()
@@ -19,7 +19,7 @@ export class LinkingService {
     private readonly account: AccountService,
     private readonly lists: DeviceLists,
     private readonly issuer: TokenIssuer,
-    private readonly waiting: WaitingDevices,
+    private readonly waiting: WaitingRoom,
   ) {}
 
   async open(
@@ -28,14 +28,13 @@ export class LinkingService {
   ): Promise<ResponseOf<'link.open'>> {
     const device = this.proofs.verify(connection, request.proof, 'link', '');
     await this.access.tenant(device.tenant);
-    this.waiting.add(device, connection);
+    await this.waiting.enter(device, connection);
     return { expiresInMs: LIMITS.linkLifetimeMs };
   }
 
   async approve(caller: Caller, request: RequestOf<'link.approve'>): Promise<ResponseOf<'link.approve'>> {
     const account = await this.account.linkedAccount(caller);
-    const found = this.waiting.find(caller.tenant, request.deviceId);
-    if (!found) throw new Refusal('LINK_UNKNOWN');
+    if (!(await this.waiting.has(caller.tenant, request.deviceId))) throw new Refusal('LINK_UNKNOWN');
     const list = isRepeated(request.deviceList, account.latest)
       ? account.latest
       : await this.lists.commitNext(request.deviceList, account, ({ deviceIds }) => {
@@ -44,11 +43,11 @@ export class LinkingService {
           }
         });
     if (!list.deviceIds.has(request.deviceId)) throw new Refusal('DEVICE_LIST_INVALID');
-    const { token } = await this.issuer.issue(caller, found.device);
+    const { token } = await this.issuer.issue(caller, { deviceId: request.deviceId });
     // The newest ones where the chain is longer than an answer: the device reads the rest when it has signed in.
     const since = Math.max(0, list.list.version - LIMITS.maxDeviceListsPerAnswer);
     const { lists } = await this.account.listsOf(caller, since);
-    found.connection.send('link.approved', {
+    const isTold = await this.waiting.letIn(caller.tenant, request.deviceId, {
       tenant: caller.tenant,
       userId: caller.userId,
       handle: account.handle,
@@ -56,7 +55,8 @@ export class LinkingService {
       lists,
       confirmation: request.confirmation,
     });
-    this.waiting.remove(caller.tenant, request.deviceId);
+    // It is on the list by now: asked again, the answer is the same, and the device is told when it waits again.
+    if (!isTold) throw new Refusal('LINK_UNKNOWN');
     return { deviceListVersion: list.list.version };
   }
 }
