@@ -93,6 +93,7 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       clock: systemClock,
       adminKeys: new PrismaAdminKeyRepository(database.prisma),
       presence: ports.presence,
+      cluster: ports.clusterAdmin,
     });
     undo.push(() => closeApplication(admin, config.edge.drainSeconds));
     await admin.get(AdminKeysService).applyBootstrapKey(config.admin.bootstrapKey);

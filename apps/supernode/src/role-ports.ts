@@ -1,4 +1,5 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
+import { CLUSTER_ADMIN, type ClusterAdmin } from './cluster/cluster-admin.ts';
 import { CLUSTER_RUNTIME, type ClusterRuntime } from './cluster/cluster-runtime.ts';
 import { OwnAddresses } from './cluster/own-addresses.ts';
 import { STUN_LISTENERS, type StunListeners } from './nat/stun-listeners.port.ts';
@@ -10,8 +11,9 @@ export class RolePorts {
   constructor(
     @Optional() @Inject(PRESENCE_READER) readonly presence: PresenceReader | undefined,
     @Optional() @Inject(STUN_LISTENERS) readonly stun: StunListeners | undefined,
-    /** Only in a cluster. */
+    /** Both only in a cluster. */
     @Optional() @Inject(CLUSTER_RUNTIME) readonly cluster: ClusterRuntime | undefined,
+    @Optional() @Inject(CLUSTER_ADMIN) readonly clusterAdmin: ClusterAdmin | undefined,
     readonly addresses: OwnAddresses,
   ) {}
 }

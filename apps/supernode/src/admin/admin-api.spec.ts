@@ -80,6 +80,7 @@ beforeAll(async () => {
     clock,
     adminKeys,
     presence,
+    cluster: undefined,
   });
   await app.listen(0, '127.0.0.1');
   base = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
@@ -397,6 +398,13 @@ describe('OpenAPI document', () => {
     expect(Object.keys(paths)).toEqual([
       '/v1/presence',
       '/v1/presence/{userId}',
+      '/v1/supernodes',
+      '/v1/supernodes/{id}/score',
+      '/v1/supernodes/{id}/pin',
+      '/v1/supernodes/{id}/drain',
+      '/v1/election',
+      '/v1/election/freeze',
+      '/v1/explain/assignment',
       '/v1/admin-keys',
       '/v1/admin-keys/{id}',
     ]);

@@ -13,6 +13,7 @@ export async function renderOpenApi(): Promise<string> {
     clock: systemClock,
     adminKeys: new MemoryAdminKeyRepository(),
     presence: undefined,
+    cluster: undefined,
   });
   const { document } = app.get<OpenApiHolder>(OPENAPI_HOLDER);
   await app.close();

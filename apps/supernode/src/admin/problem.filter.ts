@@ -6,7 +6,7 @@ import type { AdminRequest, AdminResponse } from './http-exchange.ts';
 import { ADMIN_PROBLEMS, AdminProblem, problemDocument } from './problem.ts';
 
 /** Prisma's codes for a database that is away (its documentation, P1xxx), and a pool without a free connection. */
-const STORE_AWAY = /^(P1\d{3}|P2024|ECONNREFUSED|ENOENT|ECONNRESET)$/;
+const STORE_AWAY = /^(P1\d{3}|P2024|ECONNREFUSED|ENOENT|ECONNRESET|SN_DB_UNREACHABLE|SN_REDIS_UNREACHABLE)$/;
 
 /** Every error of the admin API as `application/problem+json`. What is not expected is logged and told as internal. */
 @Catch()

@@ -8,6 +8,8 @@ export const ADMIN_PROBLEMS = {
   ADMIN_NOT_FOUND: { status: 404, title: 'There is no such resource' },
   ADMIN_CONFLICT: { status: 409, title: 'The state of the resource does not allow this' },
   ADMIN_NOT_SERVED_HERE: { status: 501, title: 'This supernode does not have the role that serves this' },
+  ADMIN_NO_CLUSTER: { status: 501, title: 'This supernode runs alone: there is no election' },
+  ADMIN_SUPERNODE_UNREACHABLE: { status: 504, title: 'The supernode that this is about does not answer' },
   ADMIN_STORE_UNAVAILABLE: { status: 503, title: 'The database cannot be reached now' },
   ADMIN_INTERNAL: { status: 500, title: 'Something went wrong inside' },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -1,7 +1,14 @@
 import { SetMetadata, type CustomDecorator } from '@nestjs/common';
 
 /** What an admin key may do: `<resource>:read` or `<resource>:write`. */
-export const ADMIN_SCOPES = ['presence:read', 'metrics:read', 'admin-keys:read', 'admin-keys:write'] as const;
+export const ADMIN_SCOPES = [
+  'presence:read',
+  'metrics:read',
+  'admin-keys:read',
+  'admin-keys:write',
+  'cluster:read',
+  'cluster:write',
+] as const;
 export type AdminScope = (typeof ADMIN_SCOPES)[number];
 
 /** Stored for the bootstrap key, so that it also has the scopes of later versions. */

@@ -1,13 +1,16 @@
-import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { ClockModule } from '../clock/clock.module.ts';
 import type { Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { ConnectionAdmission } from '../gateway/connection-admission.ts';
 import { GatewayModule } from '../gateway/gateway.module.ts';
+import { LinksModule } from '../links/links.module.ts';
+import { LINKS, type Links } from '../links/links.port.ts';
 import { NatModule } from '../nat/nat.module.ts';
 import { NatService } from '../nat/nat.service.ts';
 import { LOGGER, type Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { CLUSTER_ADMIN, ClusterAdmin } from './cluster-admin.ts';
 import { ClusterEvents } from './cluster-events.ts';
 import { registerClusterGauges } from './cluster-gauges.ts';
 import type { ClusterOwnership } from './cluster-ownership.ts';
@@ -23,14 +26,14 @@ import {
 } from './membership.port.ts';
 import { CLUSTER_MEMBER, type ClusterMember } from './node-identity.ts';
 import { OwnAddresses } from './own-addresses.ts';
-import { OWNERSHIP } from './ownership.port.ts';
+import { OWNERSHIP, type Ownership } from './ownership.port.ts';
 import { SocketPeerProbe } from './peer-probe.ts';
 import { ROSTER_CHANNEL, type RosterChannel } from './roster-channel.port.ts';
 import { ROSTER_STORE, type RosterStore } from './roster-store.port.ts';
 
 /** What drives the cluster core. Above all concerns, since it measures them; imported in a cluster only. */
 @Module({
-  imports: [ClockModule, GatewayModule, NatModule],
+  imports: [ClockModule, GatewayModule, LinksModule, NatModule],
   providers: [
     {
       provide: LoadMeter,
@@ -91,11 +94,28 @@ import { ROSTER_STORE, type RosterStore } from './roster-store.port.ts';
         Metrics,
       ],
     },
+    {
+      provide: CLUSTER_ADMIN,
+      useFactory: (runtime: ClusterRuntime, ownership: Ownership, rosters: RosterStore, links: Links) =>
+        new ClusterAdmin(runtime, ownership, rosters, links),
+      inject: [CLUSTER_RUNTIME, OWNERSHIP, ROSTER_STORE, LINKS],
+    },
   ],
-  exports: [CLUSTER_RUNTIME],
+  exports: [CLUSTER_RUNTIME, CLUSTER_ADMIN],
 })
-export class ElectionModule implements OnApplicationShutdown {
-  constructor(@Inject(LoadMeter) private readonly load: LoadMeter) {}
+export class ElectionModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    @Inject(LoadMeter) private readonly load: LoadMeter,
+    @Inject(LINKS) private readonly links: Links,
+    @Inject(CLUSTER_RUNTIME) private readonly runtime: ClusterRuntime,
+  ) {}
+
+  onModuleInit(): void {
+    this.links.onRequest('supernode.drain', () => {
+      void this.runtime.drain();
+      return {};
+    });
+  }
 
   onApplicationShutdown(): void {
     this.load.stop();

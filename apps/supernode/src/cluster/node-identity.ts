@@ -6,6 +6,9 @@ import type { NodeId } from './node-record.ts';
 /** The name under which this supernode is known for this run; the operator's, or one that nobody had before. */
 export const NODE_ID = Symbol('NodeId');
 
+/** Names that operators may give. */
+export const NODE_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/;
+
 /** Who this run of the supernode is among those of a cluster. */
 export interface ClusterMember {
   readonly nodeId: NodeId;

@@ -1,4 +1,5 @@
 import { LIMITS } from '@parley/protocol';
+import { NODE_ID_PATTERN } from '../cluster/node-identity.ts';
 import { REDIS_PROTOCOLS } from '../redis/redis-url.ts';
 import { ELECTION_OPTIONS } from './cluster-options.ts';
 import {
@@ -257,7 +258,7 @@ export const CONFIG_SCHEMA = {
     nodeId: optional(
       text({
         type: 'name of letters, digits, dots and hyphens',
-        pattern: /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/,
+        pattern: NODE_ID_PATTERN,
       }),
       {
         env: 'SUPERNODE_NODE_ID',
