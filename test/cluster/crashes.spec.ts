@@ -97,11 +97,16 @@ describeCluster('a cluster that loses supernodes', () => {
   it('drains one that is asked to stop: no flap, nothing lost', async () => {
     const since = people.history.now();
     const flow = people.flow(alice, bob, MESSAGE_EVERY_MS);
+    const returns: unknown[] = [];
+    bob.client.on('state', ({ to, cause, recovered }) => {
+      if (to === 'online') returns.push({ cause, recovered });
+    });
 
     const code = await cluster.node('node-2').terminate();
     await people.untilOnline(bob, undefined, RE_HOME_MS);
 
     expect(code).toBe(0);
+    expect(returns).toEqual([{ cause: 'resumed', recovered: true }]);
     expect(people.homeOf(bob)).not.toBe('node-2');
     await expectAllShown(await flow.stop(), bob);
     await expectHealed(since);
