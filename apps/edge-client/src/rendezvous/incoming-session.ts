@@ -200,7 +200,7 @@ export class IncomingSession implements SessionRequest {
       // Before the answer goes out, so that our relay admits the caller's addresses when its first check comes.
       this.#beginSearch(negotiation);
     }
-    const session = handshake.complete(sessionPathOf(negotiation.path));
+    const session = handshake.complete(sessionPathOf(negotiation));
     this.#established = new EstablishedSession(this.#context, {
       session,
       sessionId: this.sessionId,

@@ -160,7 +160,7 @@ export class OutgoingSession {
     this.#phase = 'connecting';
     this.#keepOnly(leg);
     if (this.#options.call) this.#armTimer(CALL_CONNECT_MS);
-    const session = leg.handshake.complete(sessionPathOf(leg.negotiation.path));
+    const session = leg.handshake.complete(sessionPathOf(leg.negotiation));
     leg.negotiation.begin(checked.value.ice, checked.value.candidates, event);
     leg.negotiation.path.releaseDirect();
     void leg.negotiation.traverse(checked.value);

@@ -94,6 +94,11 @@ export class PathNegotiation {
     return this.#options.path;
   }
 
+  /** Whether the peer can be told something now. */
+  get isOnline(): boolean {
+    return this.#options.isOnline();
+  }
+
   /** What an offer or answer says of our end, with a fresh report of our NAT. Later candidates are trickled. */
   describe(nat?: NatReport): {
     readonly ice: IceOfHalf;

@@ -1,8 +1,9 @@
-import type { IcePath } from '@parley/nat/node';
 import type { DatagramPath, SessionPath } from '../session/datagram-path.ts';
+import type { PathNegotiation } from './path-negotiation.ts';
 
 /** A session's view of an ICE path: no addresses, one listener, bytes that it may keep. */
-export function sessionPathOf(path: IcePath): DatagramPath {
+export function sessionPathOf(negotiation: PathNegotiation): DatagramPath {
+  const { path } = negotiation;
   return {
     get state(): SessionPath {
       return path.current?.kind ?? 'none';
@@ -16,6 +17,12 @@ export function sessionPathOf(path: IcePath): DatagramPath {
       path.onPathLost(() => listener('none'));
     },
     close: () => path.close(),
+    restart: () => {
+      // Unheard by the other end, a restart would only throw away what may still answer.
+      if (!negotiation.isOnline) return false;
+      negotiation.restart();
+      return true;
+    },
     checksSent: () => {
       const { checksSent, predictedChecksSent, guessesSent } = path.stats();
       return checksSent + predictedChecksSent + guessesSent;

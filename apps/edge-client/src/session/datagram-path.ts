@@ -18,6 +18,8 @@ export interface DatagramPath {
   /** Sets the one listener for changes of state; also called when packets can be taken again. */
   onPath(listener: (state: SessionPath) => void): void;
   close(): void;
+  /** Looks for ways anew, from nothing, where there may be others. False: the other end cannot be told of it now. */
+  restart?(): boolean;
   /** Connectivity checks that were sent for it, to whatever port, where it knows. */
   checksSent?(): number;
 }

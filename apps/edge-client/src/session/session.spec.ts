@@ -457,3 +457,32 @@ describe('Session › end', () => {
     expect(closed.filter((session) => session.deref() !== undefined)).toHaveLength(0);
   });
 });
+
+describe('Session › restarting its path', () => {
+  it('asks the path, once there is a session to find one for', async () => {
+    const { caller, callee, callerPath } = pairOf();
+    const asked: string[] = [];
+    callerPath.restart = () => {
+      asked.push('restart');
+      return true;
+    };
+    expect(() => caller.restartPath()).toThrow(expect.objectContaining({ code: 'EDGE_SESSION_NOT_READY' }));
+    await Promise.all([caller.ready, callee.ready]);
+
+    caller.restartPath();
+    // A path that knows of no other one is left as it is.
+    callee.restartPath();
+    expect(asked).toEqual(['restart']);
+
+    await caller.close();
+    expect(() => caller.restartPath()).toThrow(expect.objectContaining({ code: 'EDGE_SESSION_CLOSED' }));
+    expect(asked).toEqual(['restart']);
+  });
+
+  it('says when the other end cannot be told', async () => {
+    const { caller, callerPath } = pairOf();
+    callerPath.restart = () => false;
+    await caller.ready;
+    expect(() => caller.restartPath()).toThrow(expect.objectContaining({ code: 'EDGE_NOT_CONNECTED' }));
+  });
+});

@@ -175,6 +175,19 @@ export class Session {
     return () => this.pathListeners.delete(listener);
   }
 
+  /**
+   * Looks for a path anew, from nothing (ICE restart, RFC 8445 section 9), with the addresses that this device has now. The SDK does
+   * so by itself when no path is left; this is for an app that knows earlier, as when a VPN was switched. Data stays on the old
+   * path until a new one is found.
+   *
+   * @throws EDGE_NOT_CONNECTED while the other end can't be told, EDGE_SESSION_NOT_READY, or what ended the session
+   */
+  restartPath(): void {
+    if (this.failure !== undefined) throw this.failure;
+    if (!this.isVerified) throw edgeError('EDGE_SESSION_NOT_READY');
+    if (this.options.path.restart?.() === false) throw edgeError('EDGE_NOT_CONNECTED');
+  }
+
   stats(): SessionStats {
     const { foreign, blocked } = this.driver.counters;
     const quic = this.engine.stats();

@@ -76,6 +76,9 @@ export class UdpEndpoint {
       onCandidate: (candidate) => {
         this.#announce(candidate);
       },
+      onNetworkChange: () => {
+        this.#carrier.askServers();
+      },
       onSettled: () => {
         this.#gathered();
       },

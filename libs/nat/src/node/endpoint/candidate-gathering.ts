@@ -19,6 +19,7 @@ import { after, earliest, type Instant } from '../../time/instant.ts';
 import type { EndpointServers, GatherReport, RelayReport } from './endpoint-types.ts';
 import { hostAddresses, type HostAddress } from './host-addresses.ts';
 import { isReachableClaim } from './mapped-address.ts';
+import { NetworkWatch } from './network-watch.ts';
 import type { AllocatedRelay } from './relay-transports.ts';
 import { ServerQuery } from './server-query.ts';
 import type { EndpointSocket } from './endpoint-socket.ts';
@@ -33,6 +34,8 @@ export interface GatheringOptions {
   readonly includeLoopback: boolean;
   readonly maxHostCandidates: number;
   onCandidate(candidate: LocalCandidate): void;
+  /** The host has other addresses than before. */
+  onNetworkChange(): void;
   /** Every server answered or gave up its first attempt. */
   onSettled(): void;
 }
@@ -51,10 +54,17 @@ export class CandidateGathering {
   #isRelayAwaited = false;
   #isStarted = false;
   #askedAt: Instant | undefined;
+  readonly #network: NetworkWatch;
 
   constructor(sockets: ReadonlyMap<AddressFamily, EndpointSocket>, options: GatheringOptions) {
     this.#sockets = sockets;
     this.#options = options;
+    this.#network = new NetworkWatch(
+      () => this.#hosts().map(({ address }) => address),
+      () => {
+        options.onNetworkChange();
+      },
+    );
   }
 
   get candidates(): readonly LocalCandidate[] {
@@ -122,6 +132,7 @@ export class CandidateGathering {
   start(now: Instant): void {
     this.#isStarted = true;
     this.#askedAt = now;
+    this.#network.start(now);
     for (const { address, localPreference } of this.#hosts()) {
       const socket = this.#sockets.get(address.family);
       if (socket !== undefined) this.#add('host', address, socket.base, localPreference, address.address);
@@ -178,10 +189,12 @@ export class CandidateGathering {
 
   handleTimeout(now: Instant): void {
     for (const query of this.#queries) query.handleTimeout(now);
+    const lookAt = this.#network.nextTimeoutAt();
+    if (lookAt !== undefined && lookAt <= now) this.#network.handleTimeout(now);
   }
 
   nextTimeoutAt(): Instant | undefined {
-    return earliest(...this.#queries.map((query) => query.nextTimeoutAt()));
+    return earliest(this.#network.nextTimeoutAt(), ...this.#queries.map((query) => query.nextTimeoutAt()));
   }
 
   #settle(): void {

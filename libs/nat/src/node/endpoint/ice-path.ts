@@ -160,6 +160,8 @@ export class IcePath {
   /** New credentials to signal; data stays on the old path until a new one is valid. Then {@link setRemote} with the peer's new ones. */
   restart(): IceCredentials {
     this.#input({ kind: 'restart' });
+    // It is often for another network that a session begins anew.
+    this.#carrier.askServers();
     return this.#agent.localCredentials;
   }
 
