@@ -40,6 +40,13 @@ describeRedis('RedisConnection', (lab) => {
   it('says at the start that there is no Redis', async () => {
     const opening = openRedis('redis://127.0.0.1:1', { scheduler: { after: (ms, task) => soon(ms, task) } });
     await expect(opening).rejects.toMatchObject(UNREACHABLE);
+    await expect(opening).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  it('says at the start that the password is wrong', async () => {
+    const url = lab.server.url.replace('//', '//nobody:wrong@');
+    const opening = openRedis(url, { scheduler: { after: (ms, task) => soon(ms, task) } });
+    await expect(opening).rejects.toThrow(/WRONGPASS/);
   });
 
   it('tells what Redis refuses for good from what it can not do now', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
-import { SupernodeError } from '../errors.ts';
+import { messageOf, SupernodeError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { openBackend, type RedisBackend } from './redis-backend.redis.ts';
@@ -49,6 +49,7 @@ export class RedisConnection implements RedisCommands {
   private isUpNow = false;
   /** Since when nothing was answered, by the monotonic clock. */
   private silentSince: number | undefined;
+  private lastFailure: unknown;
   private cancelProbe: (() => void) | undefined;
   private isProbing = false;
   private isClosed = false;
@@ -144,7 +145,8 @@ export class RedisConnection implements RedisCommands {
     const isThere = new Promise<void>((resolve, reject) => {
       this.onStateChange((isUp) => isUp && resolve());
       cancel = this.options.scheduler.after(FIRST_CONNECT_MS, () => {
-        reject(new SupernodeError('SN_REDIS_UNREACHABLE', 'Redis does not answer at REDIS_URL.'));
+        const message = `Redis does not answer at REDIS_URL: ${messageOf(this.lastFailure ?? 'no word from it')}`;
+        reject(new SupernodeError('SN_REDIS_UNREACHABLE', message, { cause: this.lastFailure }));
       });
     });
     this.connect();
@@ -172,7 +174,9 @@ export class RedisConnection implements RedisCommands {
   private newBackend(): RedisBackend {
     const backend = openBackend(this.place, {
       onError: (error) => {
-        if (backend === this.backend && !backend.isReady) this.setUp(false, error);
+        if (backend !== this.backend || backend.isReady) return;
+        this.lastFailure = error;
+        this.setUp(false, error);
       },
       onReady: () => {
         if (backend === this.backend) void this.probe();
@@ -202,6 +206,7 @@ export class RedisConnection implements RedisCommands {
       const isEmptied = this.mark !== undefined && set !== this.mark;
       this.mark = typeof set === 'string' ? set : fresh;
       this.silentSince = undefined;
+      this.lastFailure = undefined;
       this.setUp(true);
       if (isEmptied) this.wasEmptied();
       await this.subscribeMissing();
@@ -220,6 +225,7 @@ export class RedisConnection implements RedisCommands {
 
   private wentSilent(error: unknown): void {
     if (this.isClosed) return;
+    this.lastFailure ??= error;
     const now = this.options.clock.monotonic();
     this.silentSince ??= now;
     this.setUp(false, error);
@@ -279,7 +285,8 @@ export class RedisConnection implements RedisCommands {
     return new Promise((resolve, reject) => {
       const cancel = this.options.scheduler.after(this.options.deadlineMs ?? DEADLINE_MS, () => {
         const late = new SupernodeError('SN_REDIS_UNREACHABLE', 'Redis did not answer in time.');
-        this.wentSilent(late);
+        // Of a Redis Cluster one server may hang while the others serve: that is for the probe to judge.
+        if (this.place.kind === 'single') this.wentSilent(late);
         reject(late);
       });
       work.finally(cancel).then(resolve, reject);
