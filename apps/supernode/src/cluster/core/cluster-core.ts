@@ -406,9 +406,10 @@ export class ClusterCore implements ClusterCoreApi {
     );
     if (made !== undefined) {
       for (const [code, detail] of made.alerts) this.alert(code, detail);
-      const { roster } = made;
+      const { roster, decisions } = made;
+      const expectedEpoch = this.roster.epoch;
       if (roster !== undefined) {
-        this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch: this.roster.epoch });
+        this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch, decisions });
       }
     }
     const isCoordinator = this.coordinator.isInformed(now);

@@ -105,6 +105,8 @@ export type ClusterOutput =
       readonly sentAt: Instant;
       readonly roster: Roster;
       readonly expectedEpoch: number;
+      /** What led to it; kept together with it. */
+      readonly decisions: readonly Decision[];
     }
   | {
       readonly kind: 'probe';
@@ -142,7 +144,7 @@ export type ClusterOutput =
   | { readonly kind: 'coordination-changed'; readonly isCoordinator: boolean }
   | { readonly kind: 'alert-raised'; readonly code: ClusterAlert; readonly detail: string }
   | { readonly kind: 'alert-cleared'; readonly code: ClusterAlert }
-  /** Made by this supernode as coordinator. */
+  /** Made by this supernode as coordinator, and in effect. */
   | { readonly kind: 'decision'; readonly decision: Decision }
   /** Nothing is left to hand over: the process may end once its clients are gone. */
   | { readonly kind: 'drained' };

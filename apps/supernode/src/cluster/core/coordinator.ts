@@ -108,7 +108,8 @@ export class Coordinator {
   /** The decisions that took effect with this roster, where it is one of this supernode's own. */
   rosterAdopted(previous: Roster, next: Roster, now: Instant): readonly Decision[] {
     this.memory.rosterAdopted(previous, next, now);
-    this.hurry(now);
+    // Not with the same outputs: what was decided is told before the next thing is.
+    this.evaluateAt = after(now, 1);
     const proposal = this.proposal;
     this.proposal = undefined;
     if (proposal?.roster.epoch !== next.epoch || next.coordinator !== this.self) return [];

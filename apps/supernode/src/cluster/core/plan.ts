@@ -82,11 +82,12 @@ function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
     const uptimeMs = assessment.nodes.get(seat.nodeId)?.member.record.uptimeMs ?? 0;
     return seat.weight === 1 && uptimeMs >= input.settings.slowStartMs;
   });
+  const startWeight = isWarm && input.settings.slowStartMs > 0 ? input.settings.slowStartWeight : 1;
   const added = changes.flatMap(({ action, nodeId }): Seat[] => {
     const record = action === 'promote' ? assessment.nodes.get(nodeId)?.member.record : undefined;
     if (record === undefined) return [];
     const { incarnation, region, addresses } = record;
-    return [{ nodeId, incarnation, region, addresses, weight: isWarm ? input.settings.slowStartWeight : 1 }];
+    return [{ nodeId, incarnation, region, addresses, weight: startWeight }];
   });
   return [...kept, ...added];
 }

@@ -1,0 +1,136 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Instant } from '@parley/nat';
+import type { NodeId, NodeRecord } from '../node-record.ts';
+import { EMPTY_ROSTER, type Roster } from '../roster.ts';
+import { assessed, memberOf, mutuallyReached, recordOf } from './testing/assessed-nodes.ts';
+
+function rosterOf(...records: readonly NodeRecord[]): Roster {
+  return {
+    ...EMPTY_ROSTER,
+    epoch: 1,
+    seats: records.map(({ nodeId, incarnation, region, addresses }) => ({
+      nodeId,
+      incarnation,
+      region,
+      addresses,
+      weight: 1,
+    })),
+  };
+}
+
+const gone = { absentSince: -10_000 as Instant };
+
+describe('verification from outside', () => {
+  const [a, b, c] = [recordOf('a'), recordOf('b'), recordOf('c')];
+
+  it('admits the unverified only while nobody is active', () => {
+    const members = [memberOf(a), memberOf(b)];
+
+    expect(assessed(members, EMPTY_ROSTER).nodes.get('b')?.objections).toEqual([]);
+    expect(assessed(members, rosterOf(a)).nodes.get('b')?.objections).toEqual(['unverified']);
+  });
+
+  it('takes the word of active supernodes, and of others only about the only active one', () => {
+    const vouching = (by: NodeRecord, ...nodes: readonly NodeId[]) => memberOf({ ...by, reached: nodes });
+    const members = [vouching(a, 'b'), vouching(b, 'a', 'c'), vouching(c)];
+    const { nodes } = assessed(members, rosterOf(a));
+
+    expect([...nodes.values()].map((node) => node.reachability)).toEqual([
+      'verified',
+      'verified',
+      'unverified',
+    ]);
+  });
+
+  it('has no candidate in whom others can not reach', () => {
+    const members = [memberOf({ ...a, unreachable: ['b'] }), memberOf(b)];
+
+    expect(assessed(members, rosterOf(a)).nodes.get('b')).toMatchObject({
+      reachability: 'unreachable',
+      verdict: 'suspect',
+      objections: ['unreachable'],
+    });
+  });
+
+  it('names everything that speaks against a candidate', () => {
+    const relay = recordOf('b', { roles: ['relay'], state: 'draining', databaseReachable: false });
+    const controls = { isFrozen: false, pins: { b: 'standby' as const } };
+
+    expect(
+      assessed([memberOf(a), memberOf(relay)], rosterOf(a), { controls }).nodes.get('b')?.objections,
+    ).toEqual(['no-index-role', 'draining', 'pinned-standby', 'no-database', 'unverified']);
+  });
+});
+
+describe('loss of a supernode', () => {
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const records = mutuallyReached(ids.map((id) => recordOf(id)));
+  const roster = rosterOf(...records);
+  const lossesIn = (assessment: ReturnType<typeof assessed>) =>
+    [...assessment.nodes.values()].flatMap((node) => (node.loss ? [node.member.record.nodeId] : []));
+
+  it('takes two readings without a lease, or one and failing probes', () => {
+    const members = (absentSince: number) =>
+      records.map((record) =>
+        memberOf(record, record.nodeId === 'a' ? { absentSince: absentSince as Instant } : {}),
+      );
+    const silent = { isFailing: (id: NodeId) => id === 'a', answers: () => false };
+
+    expect(lossesIn(assessed(members(-100), roster))).toEqual([]);
+    expect(lossesIn(assessed(members(-600), roster))).toEqual(['a']);
+    expect(lossesIn(assessed(members(-100), roster, { probes: silent }))).toEqual(['a']);
+    expect(lossesIn(assessed(members(-600), roster, { isUnsettled: true }))).toEqual([]);
+  });
+
+  it('of more than 30% and at least three at once is not believed of those who answer', () => {
+    const absent = (count: number) =>
+      records.map((record, index) => memberOf(record, index < count ? gone : {}));
+
+    expect(assessed(absent(2), roster)).toMatchObject({ isMassLeaseLoss: false });
+    expect(lossesIn(assessed(absent(2), roster))).toEqual(['a', 'b']);
+    const mass = assessed(absent(3), roster);
+    expect(mass.isMassLeaseLoss).toBe(true);
+    expect(lossesIn(mass)).toEqual([]);
+  });
+
+  it('is believed, however many they are, of those who do not answer', () => {
+    const members = records.map((record, index) =>
+      memberOf({ ...record, reached: record.reached.filter((id) => id > 'e') }, index < 5 ? gone : {}),
+    );
+    const assessment = assessed(members, roster);
+
+    expect(assessment.isMassLeaseLoss).toBe(false);
+    expect(lossesIn(assessment)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('by the word of peers takes most of them, and three at least where there are so many', () => {
+    const accused = (votes: number) =>
+      records.map((record, index) =>
+        memberOf(index > 0 && index <= votes ? { ...record, unreachable: ['a'], reached: [] } : record),
+      );
+
+    expect(lossesIn(assessed(accused(3), roster))).toEqual([]);
+    expect(assessed(accused(4), roster).nodes.get('a')).toMatchObject({
+      loss: 'unreachable-for-peers',
+      verdict: 'down',
+    });
+  });
+
+  it('is not decided by one peer about the other where there are only two', () => {
+    const [a, b] = mutuallyReached([recordOf('a'), recordOf('b')]);
+    const members = [memberOf({ ...a!, unreachable: ['b'] }), memberOf(b!)];
+
+    expect(lossesIn(assessed(members, rosterOf(a!, b!)))).toEqual([]);
+  });
+
+  it('is a new run of the same supernode, and the wish to leave', () => {
+    const members = [
+      memberOf({ ...records[0]!, incarnation: 2 }),
+      memberOf({ ...records[1]!, state: 'draining' }),
+    ];
+    const { nodes } = assessed(members, roster);
+
+    expect(nodes.get('a')).toMatchObject({ loss: 'restarted', verdict: 'alive', seat: undefined });
+    expect(nodes.get('b')).toMatchObject({ loss: 'draining', verdict: 'alive' });
+  });
+});
