@@ -135,7 +135,8 @@ function result(storms: readonly Storm[], joined: readonly Joined[], clients: nu
       'connections lost': lost,
       resumed: sum(reports.map((report) => report.resumed)),
       recovered: sum(reports.map((report) => report.recovered)),
-      'refused for now': sum(reports.flatMap(({ refusals }) => Object.values(refusals))),
+      'lost again': sum(reports.map((report) => report.lostAgain)),
+      refused: describeRefusals(reports),
     })),
     notes: [
       `${clients} light clients in ${PROCESSES} processes, driven by the SDK's own connection core; each watches two others; ${describeShares(joined)}`,
@@ -162,6 +163,13 @@ function describeShares(joined: readonly Joined[]): string {
   for (const { perSupernode } of joined)
     for (const [url, count] of Object.entries(perSupernode)) shares.set(url, (shares.get(url) ?? 0) + count);
   return `${[...shares.values()].join(', ')} at the supernodes before the first storm`;
+}
+
+function describeRefusals(reports: readonly StormReport[]): string {
+  const counts = new Map<string, number>();
+  for (const { refusals } of reports)
+    for (const [code, count] of Object.entries(refusals)) counts.set(code, (counts.get(code) ?? 0) + count);
+  return [...counts].map(([code, count]) => `${code} ${count}`).join(', ');
 }
 
 function sum(values: readonly number[]): number {

@@ -3,6 +3,7 @@ import type { Presence, UserId } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
+import { patiently } from '../storm/patient.ts';
 import { StormUser, type StormObserver } from '../storm/storm-user.ts';
 import type { PresenceCommands } from './presence-commands.ts';
 
@@ -48,9 +49,9 @@ export class PresenceCrowd {
       await inTurn(this.#watchers, async (watcher, at) => {
         const publisher = this.#publishers[at % publishers];
         if (!publisher) throw new TypeError('there are no publishers');
-        await watcher.ask(publisher.userId);
-        await publisher.accept(watcher.userId);
-        await watcher.watch([publisher.userId]);
+        await patiently(watcher, () => watcher.ask(publisher.userId));
+        await patiently(publisher, () => publisher.accept(watcher.userId));
+        await patiently(watcher, () => watcher.watch([publisher.userId]));
       });
       return null;
     },

@@ -15,8 +15,10 @@ export interface Joined {
 
 /** Instants are by the clock of the machine, in milliseconds. */
 export interface StormReport {
-  /** Every connection that was lost and is back; not those that were asked to move. */
+  /** The first connection of each user that was lost and is back; not those that were asked to move. */
   readonly reHomed: readonly { readonly lostAt: number; readonly onlineAt: number }[];
+  /** Connections that were lost again, as when a slot moves once more. */
+  readonly lostAgain: number;
   /** Every sign-in and resume that succeeded. */
   readonly signInsAt: readonly number[];
   readonly resumed: number;

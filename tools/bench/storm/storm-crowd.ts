@@ -1,6 +1,8 @@
+import type { UserId } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
+import { patiently } from './patient.ts';
 import type { StormCommands, StormReport } from './storm-commands.ts';
 import { StormUser, type StormObserver } from './storm-user.ts';
 
@@ -25,9 +27,11 @@ export class StormCrowd implements StormObserver {
         user.connect();
         await until('the first sign-in', () => user.isOnline || undefined, JOIN_DEADLINE_MS);
       });
-      await this.#each((user, at) => user.ask(this.#user(at + 1).userId));
-      await this.#each((user, at) => user.accept(this.#user(at - 1).userId));
-      await this.#each((user, at) => user.watch([this.#user(at - 1).userId, this.#user(at + 1).userId]));
+      const before = (at: number): UserId => this.#user(at - 1).userId;
+      const after = (at: number): UserId => this.#user(at + 1).userId;
+      await this.#each((user, at) => patiently(user, () => user.ask(after(at))));
+      await this.#each((user, at) => patiently(user, () => user.accept(before(at))));
+      await this.#each((user, at) => patiently(user, () => user.watch([before(at), after(at)])));
       await this.#untilSettled(JOIN_DEADLINE_MS);
       const perSupernode: Record<string, number> = {};
       for (const { url = 'none' } of this.#users) perSupernode[url] = (perSupernode[url] ?? 0) + 1;
@@ -50,8 +54,10 @@ export class StormCrowd implements StormObserver {
     if (how === 'recovered') this.#log.recovered += 1;
   }
 
-  reHomed(lostAt: number, onlineAt: number): void {
-    this.#log.reHomed.push({ lostAt, onlineAt });
+  reHomed(userId: string, lostAt: number, onlineAt: number): void {
+    const { reHomed } = this.#log;
+    if (reHomed.has(userId)) this.#log.lostAgain += 1;
+    else reHomed.set(userId, { lostAt, onlineAt });
   }
 
   refused(code: string): void {
@@ -90,7 +96,9 @@ export class StormCrowd implements StormObserver {
 }
 
 class StormLog {
-  readonly reHomed: { lostAt: number; onlineAt: number }[] = [];
+  /** The first time of each user. */
+  readonly reHomed = new Map<string, { lostAt: number; onlineAt: number }>();
+  lostAgain = 0;
   readonly signInsAt: number[] = [];
   readonly refusals: Record<string, number> = {};
   resumed = 0;
@@ -98,7 +106,10 @@ class StormLog {
   flaps = 0;
 
   get report(): Omit<StormReport, 'missing'> {
-    const { reHomed, signInsAt, refusals, resumed, recovered, flaps } = this;
-    return { reHomed, signInsAt, refusals, resumed, recovered, flaps };
+    const { signInsAt, refusals, resumed, recovered, flaps, lostAgain } = this;
+    return {
+      ...{ signInsAt, refusals, resumed, recovered, flaps, lostAgain },
+      reHomed: [...this.reHomed.values()],
+    };
   }
 }

@@ -10,7 +10,7 @@ type Welcome = ResponseOf<'authenticate'>;
 /** What a user tells about itself. */
 export interface StormObserver {
   signedIn(how: 'resumed' | 'recovered' | 'anew'): void;
-  reHomed(lostAt: number, onlineAt: number): void;
+  reHomed(userId: UserId, lostAt: number, onlineAt: number): void;
   refused(code: string): void;
   sawOffline(): void;
   /** What came of a watched user. */
@@ -86,7 +86,7 @@ export class StormUser {
   }
 
   async watch(userIds: readonly UserId[]): Promise<void> {
-    this.#neighbours.push(...userIds);
+    for (const userId of userIds) if (!this.#neighbours.includes(userId)) this.#neighbours.push(userId);
     await this.#subscribe(this.#connected());
   }
 
@@ -104,7 +104,7 @@ export class StormUser {
   }
 
   #connected(): BareConnection {
-    if (!this.#connection) throw new TypeError('the user is not online');
+    if (!this.#connection || !this.isOnline) throw new RefusedError('CLOSED', undefined);
     return this.#connection;
   }
 
@@ -168,7 +168,7 @@ export class StormUser {
       if (this.#connection !== connection) return;
       this.#observer.signedIn(how);
       const onlineAt = machineClockMs();
-      if (this.#lostAt !== undefined) this.#observer.reHomed(this.#lostAt, onlineAt);
+      if (this.#lostAt !== undefined) this.#observer.reHomed(this.userId, this.#lostAt, onlineAt);
       this.#lostAt = undefined;
       this.#feed({ kind: 'signed-in', resumed: how !== 'anew', recovered: how === 'recovered' });
     } catch (thrown) {

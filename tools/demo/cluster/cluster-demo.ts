@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, redisAvailability, type ObservedRoster } from '@parley/test/cluster';
 import { machineClockMs } from '../../bench/machine-clock.ts';
 import type { Narrator } from '../narrator.ts';
-import { judgeBlow, judgeMessages, relayedAt } from './cluster-judgement.ts';
+import { BACK_WITHIN_MS, judgeBlow, judgeMessages, relayedAt } from './cluster-judgement.ts';
 import { ClusterPeople } from './cluster-people.ts';
 import type { BlowResult, ClusterDemoResult } from './cluster-result.ts';
 
@@ -184,6 +184,11 @@ export class ClusterDemo {
       const broken = some.filter((one) => one.broken !== null);
       for (const one of broken)
         this.#narrator.say(`the ${one.kind} of ${one.name} broke: ${one.broken ?? ''}`);
+      for (const { name, kind, path, longestGapMs } of some)
+        if (longestGapMs > BACK_WITHIN_MS)
+          this.#narrator.say(
+            `the ${kind} of ${name} heard nothing for ${longestGapMs.toFixed(0)} ms; it ${isLost ? 'may have run' : 'did not run'} through the lost relay, and is ${path} now`,
+          );
       const longestGapMs = Math.max(0, ...some.map((one) => one.longestGapMs));
       return { count: some.length, broken: broken.length, longestGapMs };
     };

@@ -3,16 +3,18 @@ import type { Pair } from './cluster-people.ts';
 import type { BlowResult, ClusterDemoResult } from './cluster-result.ts';
 
 /** A conversation that is silent for longer was interrupted. */
-const BACK_WITHIN_MS = 1_000;
+export const BACK_WITHIN_MS = 1_000;
 
 /**
- * Names of both ends of each relayed conversation whose relay is at a supernode: the home of the callee, where the offer was
- * made. `users`: those who are at home there.
+ * Names of both ends of each relayed conversation that may have its relay at a supernode: that is the home of one of the two.
+ * `users`: those who are at home there.
  */
 export function relayedAt(pairs: readonly Pair[], users: ReadonlySet<string>): ReadonlySet<string> {
   return new Set(
     pairs
-      .filter(({ relayed, callee }) => relayed && users.has(callee.userId))
+      .filter(
+        ({ relayed, caller, callee }) => relayed && (users.has(caller.userId) || users.has(callee.userId)),
+      )
       .flatMap(({ caller, callee }) => [caller.name, callee.name]),
   );
 }
