@@ -1,6 +1,7 @@
 import { systemClock } from '../clock/system-clock.ts';
 import { systemScheduler } from '../clock/system-scheduler.ts';
 import type { Observability } from '../observability/observability.module.ts';
+import { warnOfEviction } from './eviction-warning.ts';
 import { RedisConnection } from './redis-connection.redis.ts';
 import { RedisKeys } from './redis-keys.ts';
 import type { SharedState } from './redis.module.ts';
@@ -25,6 +26,7 @@ export async function openSharedState(
     logger,
     metrics,
   });
+  await warnOfEviction(connection, keys.birthmark, logger);
   health.register({ name: 'redis', check: () => connection.check() });
   return { connection, keys };
 }
