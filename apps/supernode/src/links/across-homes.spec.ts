@@ -335,14 +335,39 @@ describe('users whose store is away › presence', () => {
     shared.contacts.befriend(alice.tenant, alice.userId, dave.userId);
     await a.signIn(dave);
     await a.watching.subscribe(dave, { userIds: [alice.userId] });
-    const { put, read } = shared.store;
+    const { store, watches } = shared;
+    const { put, read } = store;
+    const { watchersOf } = watches;
     const away = () => Promise.reject(Object.assign(new TypeError('away'), { code: 'ECONNREFUSED' }));
-    Object.assign(shared.store, { put: away, read: away });
+    Object.assign(store, { put: away, read: away });
+    Object.assign(watches, { watchersOf: away });
     await a.presence.set(alice, { state: 'busy' });
     expect(a.notifier.take(dave, 'presence.changed')).toMatchObject([{ state: 'busy' }]);
-    Object.assign(shared.store, { put, read });
-    expect(await shared.store.devicesOf(alice.tenant, alice.userId)).toMatchObject([{ state: 'online' }]);
+    Object.assign(store, { put, read });
+    Object.assign(watches, { watchersOf });
+    expect(await store.devicesOf(alice.tenant, alice.userId)).toMatchObject([{ state: 'online' }]);
     await elapse(1500);
-    expect(await shared.store.devicesOf(alice.tenant, alice.userId)).toMatchObject([{ state: 'busy' }]);
+    expect(await store.devicesOf(alice.tenant, alice.userId)).toMatchObject([{ state: 'busy' }]);
+  });
+
+  it('is stored and told again where the store came back empty', async () => {
+    const { a, b, c, shared, quiet, elapse } = await threeHomes();
+    await b.watching.subscribe(bob, { userIds: [alice.userId] });
+    const { store, watches } = shared;
+    for (const device of [alice, bob, bobTablet, carol]) {
+      await store.remove(device);
+      await watches.unwatchAll(device);
+    }
+    await a.presence.set(alice, { state: 'busy' });
+    await quiet();
+    expect(b.notifier.take(bob, 'presence.changed')).toEqual([]);
+
+    for (const home of [a, b, c]) home.storeEmptied();
+    await elapse(5000);
+    expect(b.notifier.take(bob, 'presence.changed')).toMatchObject([{ state: 'busy' }]);
+    expect(await store.devicesOf(bob.tenant, bob.userId)).toHaveLength(2);
+    await a.presence.set(alice, { state: 'online' });
+    await quiet();
+    expect(b.notifier.take(bob, 'presence.changed')).toMatchObject([{ state: 'online' }]);
   });
 });

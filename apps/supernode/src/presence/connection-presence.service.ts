@@ -7,7 +7,8 @@ import { DeviceTimers } from './device-timers.ts';
 import { LimitedStates } from './limited-states.ts';
 import { PresenceChanges } from './presence-changes.service.ts';
 import { PRESENCE_PROFILES, type PresenceProfiles } from './presence-profile.port.ts';
-import { WATCH_STORE, type DevicePresence, type WatchStore } from './presence-store.port.ts';
+import { HomeWatches } from './home-watches.service.ts';
+import type { DevicePresence } from './presence-store.port.ts';
 
 /** How long a lost connection goes unnoticed by watchers, in milliseconds. */
 export const PRESENCE_GRACE_MS = Symbol('PresenceGraceMs');
@@ -23,7 +24,7 @@ export class ConnectionPresence implements ConnectionObserver {
     private readonly changes: PresenceChanges,
     private readonly timers: DeviceTimers,
     private readonly limits: LimitedStates,
-    @Inject(WATCH_STORE) private readonly watches: WatchStore,
+    private readonly watches: HomeWatches,
     @Inject(PRESENCE_PROFILES) private readonly profiles: PresenceProfiles,
     @Inject(PRESENCE_GRACE_MS) private readonly graceMs: number,
   ) {}
@@ -33,6 +34,7 @@ export class ConnectionPresence implements ConnectionObserver {
       this.timers.stop('grace', device);
       this.timers.stop('return', device);
       if (how === 'signed-in') await this.watches.unwatchAll(device);
+      else await this.watches.resumed(device);
       const settings = (await this.devices.find(device)) ?? (await this.chosen(device));
       await this.devices.write({ ...settings, device, present: true, reachable: true, resumableUntil: null });
     });
@@ -49,7 +51,8 @@ export class ConnectionPresence implements ConnectionObserver {
   }
 
   /** The next home waits for it. */
-  deviceMoved(device: DeviceAddress): void {
+  async deviceMoved(device: DeviceAddress): Promise<void> {
+    await this.watches.moved(device);
     for (const timer of ['grace', 'expiry', 'return'] as const) this.timers.stop(timer, device);
   }
 

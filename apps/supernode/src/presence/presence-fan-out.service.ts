@@ -6,7 +6,7 @@ import { HomeLinks } from '../links/home-links.ts';
 import type { LinkTellOf } from '../links/link-messages.ts';
 import { LINKS, type Links } from '../links/links.port.ts';
 import { Metrics } from '../observability/metrics.ts';
-import { WATCH_STORE, type WatchStore } from './presence-store.port.ts';
+import { HomeWatches } from './home-watches.service.ts';
 import { PresenceViews } from './presence-views.service.ts';
 
 /** Whom an update concerns: all who may see it, the user's own devices, or one user whatever that one may see. */
@@ -35,7 +35,7 @@ export class PresenceFanOut implements OnModuleInit {
   private readonly told;
 
   constructor(
-    @Inject(WATCH_STORE) private readonly watches: Pick<WatchStore, 'watchersOf'>,
+    private readonly watches: HomeWatches,
     private readonly views: PresenceViews,
     @Inject(NOTIFIER) private readonly notifier: Pick<Notifier, 'notifyDevice'>,
     private readonly homes: HomeLinks,

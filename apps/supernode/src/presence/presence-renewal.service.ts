@@ -2,13 +2,8 @@ import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@ne
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { DevicePresences } from './device-presences.ts';
-import {
-  PRESENCE_STORE,
-  WATCH_STORE,
-  type PresenceStore,
-  type StoredUser,
-  type WatchStore,
-} from './presence-store.port.ts';
+import { HomeWatches } from './home-watches.service.ts';
+import { PRESENCE_STORE, type PresenceStore, type StoredUser } from './presence-store.port.ts';
 
 /** Far below the life of what is stored, so that several rounds may fail. */
 const ROUND_MS = 3600_000;
@@ -20,36 +15,61 @@ const BATCH_PAUSE_MS = 100;
 @Injectable()
 export class PresenceRenewal implements OnModuleInit, OnModuleDestroy {
   private cancel: (() => void) | undefined;
+  private readonly pauses = new Set<() => void>();
+  private isClosed = false;
 
   constructor(
     private readonly devices: DevicePresences,
     @Inject(PRESENCE_STORE) private readonly store: Pick<PresenceStore, 'renew'>,
-    @Inject(WATCH_STORE) private readonly watches: Pick<WatchStore, 'renew'>,
+    private readonly watches: HomeWatches,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly background: BackgroundTasks,
   ) {}
 
   onModuleInit(): void {
-    this.cancel = this.scheduler.after(ROUND_MS, () => void this.round(this.devices.owned()));
+    this.cancel = this.scheduler.after(ROUND_MS, () => {
+      void this.background
+        .attempt('renewing presence', () => this.renewAll())
+        .then(() => {
+          if (!this.isClosed) this.onModuleInit();
+        });
+    });
   }
 
   onModuleDestroy(): void {
+    this.isClosed = true;
     this.cancel?.();
+    for (const end of this.pauses) end();
   }
 
-  private async round(users: readonly StoredUser[]): Promise<void> {
-    const batch = users.slice(0, BATCH);
-    await this.background.attempt('renewing presence', () =>
-      Promise.all(batch.map((user) => this.renew(user))),
-    );
-    const rest = users.slice(batch.length);
-    if (rest.length === 0) this.onModuleInit();
-    else this.cancel = this.scheduler.after(BATCH_PAUSE_MS, () => void this.round(rest));
+  async renewAll(): Promise<void> {
+    await this.forEach((user) => this.renew(user));
+  }
+
+  /** Visits all users here, a few at a time. */
+  async forEach(visit: (user: StoredUser) => Promise<void>): Promise<void> {
+    const users = this.devices.owned();
+    for (let at = 0; at < users.length && !this.isClosed; at += BATCH) {
+      if (at > 0) await this.pause();
+      const here = users.slice(at, at + BATCH).filter((user) => this.devices.isOwn(user.tenant, user.userId));
+      await Promise.all(here.map(visit));
+    }
   }
 
   private async renew({ tenant, userId }: StoredUser): Promise<void> {
-    if (!this.devices.isOwn(tenant, userId)) return;
     await this.store.renew(tenant, userId);
     for (const { device } of await this.devices.of(tenant, userId)) await this.watches.renew(device);
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.scheduler.after(BATCH_PAUSE_MS, () => end());
+      const end = (): void => {
+        cancel();
+        this.pauses.delete(end);
+        resolve();
+      };
+      this.pauses.add(end);
+    });
   }
 }

@@ -75,6 +75,7 @@ export interface WatchStore {
   watch(watcher: DeviceAddress, watched: readonly UserId[], limit: number): Promise<boolean>;
   unwatch(watcher: DeviceAddress, watched: readonly UserId[]): Promise<void>;
   unwatchAll(watcher: DeviceAddress): Promise<void>;
+  watchedBy(watcher: DeviceAddress): Promise<readonly UserId[]>;
   watchersOf(tenant: TenantId, watched: UserId): Promise<readonly { userId: UserId; deviceId: DeviceId }[]>;
   /** Keeps the watches of a device that stays; without it they go some days after the last one was added. */
   renew(watcher: DeviceAddress): Promise<void>;

@@ -16,11 +16,13 @@ import { PresenceRenewal } from './presence-renewal.service.ts';
 import { PresenceTakeover } from './presence-takeover.service.ts';
 import { DevicePresences } from './device-presences.ts';
 import { DeviceTimers } from './device-timers.ts';
+import { HomeWatches } from './home-watches.service.ts';
 import { LimitedStates } from './limited-states.ts';
 import { PRESENCE_READER } from './presence-reader.port.ts';
 import { StoredPresenceReader } from './presence-reader.service.ts';
 import { PresenceHistory } from './presence-history.service.ts';
 import { RelationPresence } from './relation-presence.service.ts';
+import { StoreLosses } from './store-losses.service.ts';
 import { WatchingService } from './watching.service.ts';
 import { PresenceStoresModule } from './presence-stores.module.ts';
 import { PresenceViews } from './presence-views.service.ts';
@@ -37,6 +39,7 @@ const UPDATE_BURST = 10;
     ConnectionPresence,
     DevicePresences,
     DeviceTimers,
+    HomeWatches,
     LimitedStates,
     PresenceChanges,
     PresenceFanOut,
@@ -46,6 +49,7 @@ const UPDATE_BURST = 10;
     PresenceTakeover,
     PresenceViews,
     RelationPresence,
+    StoreLosses,
     WatchingService,
     { provide: PRESENCE_PROFILES, useClass: PrismaPresenceProfiles },
     { provide: PRESENCE_READER, useClass: StoredPresenceReader },

@@ -59,7 +59,7 @@ export class RedisWatchStore implements WatchStore {
     await this.addTo(await this.watchedBy(watcher), watcher);
   }
 
-  private async watchedBy(watcher: DeviceAddress): Promise<readonly UserId[]> {
+  async watchedBy(watcher: DeviceAddress): Promise<readonly UserId[]> {
     const watched = textsOf(await this.write(WATCHED, watcher, [String(STORED_MS)]));
     return watched.map((userId) => userIdSchema.parse(userId));
   }

@@ -1,15 +1,15 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { LIMITS, type RequestOf, type ResponseOf } from '@parley/protocol';
 import type { Caller } from '../identity/caller.ts';
 import { Refusal } from '../refusal.ts';
-import { WATCH_STORE, type WatchStore } from './presence-store.port.ts';
+import { HomeWatches } from './home-watches.service.ts';
 import { PresenceViews } from './presence-views.service.ts';
 
 /** The users whose presence a device wants to be told. */
 @Injectable()
 export class WatchingService {
   constructor(
-    @Inject(WATCH_STORE) private readonly watches: WatchStore,
+    private readonly watches: HomeWatches,
     private readonly views: PresenceViews,
   ) {}
 

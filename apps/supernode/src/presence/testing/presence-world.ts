@@ -12,19 +12,23 @@ import { HomeLinks } from '../../links/home-links.ts';
 import type { Links } from '../../links/links.port.ts';
 import { SoleLinks } from '../../links/sole-links.ts';
 import { Metrics } from '../../observability/metrics.ts';
+import type { SharedState } from '../../redis/redis.module.ts';
 import { ConnectionPresence } from '../connection-presence.service.ts';
 import { PresenceChanges } from '../presence-changes.service.ts';
 import { PresenceFanOut } from '../presence-fan-out.service.ts';
 import { PresenceHistory } from '../presence-history.service.ts';
 import type { PresencePaceSettings } from '../presence-pace.ts';
 import type { PresenceStore, WatchStore } from '../presence-store.port.ts';
+import { PresenceRenewal } from '../presence-renewal.service.ts';
 import { PresenceTakeover } from '../presence-takeover.service.ts';
 import { DevicePresences } from '../device-presences.ts';
 import { DeviceTimers } from '../device-timers.ts';
+import { HomeWatches } from '../home-watches.service.ts';
 import { LimitedStates } from '../limited-states.ts';
 import { RelationPresence } from '../relation-presence.service.ts';
 import { WatchingService } from '../watching.service.ts';
 import { MemoryPresenceStore } from '../presence-store.memory.ts';
+import { StoreLosses } from '../store-losses.service.ts';
 import { PresenceViews } from '../presence-views.service.ts';
 import { PresenceService } from '../presence.service.ts';
 import { MemoryWatchStore } from '../watch-store.memory.ts';
@@ -60,8 +64,10 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
     contacts = new MemoryContactBook(),
     profiles = new MemoryPresenceProfiles(),
     store = new MemoryPresenceStore(ownership),
-    watches = new MemoryWatchStore(),
+    watches: watchStore = new MemoryWatchStore(),
   } = parts.shared ?? {};
+  // Only whether there is one matters: nothing here uses its connection.
+  const watches = new HomeWatches(watchStore, parts.shared ? ({} as SharedState) : null, background);
   const metrics = new Metrics({ withProcess: false });
   const homes = new HomeLinks(ownership, links, time, time, metrics);
   const notifier = new RecordingNotifier((local) => {
@@ -95,6 +101,15 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
     GRACE_MS,
   );
   takeover.onModuleInit();
+  const renewal = new PresenceRenewal(devices, store, watches, time, background);
+  /** The shared store lost everything, and is back. */
+  const losses: (() => void)[] = [];
+  const connection = { onEmptied: (listener: () => void) => void losses.push(listener) };
+  const shared = { connection } as unknown as SharedState;
+  new StoreLosses(shared, devices, renewal, changes, background, time).onModuleInit();
+  const storeEmptied = (): void => {
+    for (const tell of losses) tell();
+  };
 
   const signIn = async (caller: Caller): Promise<void> => {
     notifier.connect(caller);
@@ -118,5 +133,6 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
     links,
     metrics,
     signIn,
+    storeEmptied,
   };
 }

@@ -18,6 +18,14 @@ export function watchStoreContract(make: () => WatchStore): void {
     ]);
   });
 
+  it('knows whom a device watches', async () => {
+    const store = make();
+    await store.watch(bob, [alice.userId, carol.userId], 10);
+    await store.unwatch(bob, [carol.userId]);
+    expect(await store.watchedBy(bob)).toEqual([alice.userId]);
+    expect(await store.watchedBy(carol)).toEqual([]);
+  });
+
   it('counts a user once however often it is watched', async () => {
     const store = make();
     expect(await store.watch(bob, [alice.userId], 1)).toBe(true);
