@@ -232,7 +232,7 @@ describe('GET /v1/election', () => {
       detail: '812 of 1,000 connections',
       movedSlots: 2048,
     };
-    await rosters.record([{ ...decision, nodeId: 'node-a' }, decision]);
+    await rosters.replace(rosterOf(4, 'node-a', 'node-b'), 0, [{ ...decision, nodeId: 'node-a' }, decision]);
 
     const { body } = await call('GET', '/v1/election?decisions=1', undefined, 'cluster:read');
 

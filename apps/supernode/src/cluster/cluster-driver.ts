@@ -2,7 +2,6 @@ import { instant, type Instant } from '@parley/nat';
 import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
 import type { ClusterCoreApi, ClusterInput, ClusterOutput, FailedRequest } from './core/cluster-io.ts';
-import type { Decision } from './core/decision.ts';
 import type { CoordinatorLease, MembershipStore } from './membership.port.ts';
 import type { LoadVector, NodeAddresses } from './node-record.ts';
 import type { PeerProbe } from './peer-probe.ts';
@@ -102,10 +101,7 @@ export class ClusterDriver {
   }
 
   private perform(outputs: readonly ClusterOutput[]): void {
-    const decisions = outputs.flatMap((output) => (output.kind === 'decision' ? [output.decision] : []));
-    const isWriting = outputs.some(({ kind }) => kind === 'write-roster');
-    for (const output of outputs) this.carryOut(output, decisions);
-    if (!isWriting && decisions.length > 0) this.record(decisions);
+    for (const output of outputs) this.carryOut(output);
     this.arm();
   }
 
@@ -117,7 +113,7 @@ export class ClusterDriver {
     this.cancelTimer = this.parts.scheduler.after(Math.max(0, at - this.now()), () => this.wake());
   }
 
-  private carryOut(output: ClusterOutput, decisions: readonly Decision[]): void {
+  private carryOut(output: ClusterOutput): void {
     const { membership, coordinatorLease, rosters, channel, self, core } = this.parts;
     switch (output.kind) {
       case 'renew-lease': {
@@ -151,7 +147,7 @@ export class ClusterDriver {
         return;
       }
       case 'write-roster': {
-        this.run(output.kind, this.write(output, decisions));
+        this.run(output.kind, this.write(output));
         return;
       }
       case 'probe': {
@@ -194,10 +190,12 @@ export class ClusterDriver {
     );
   }
 
-  private async write(
-    { sentAt, roster: planned, expectedEpoch }: OutputOf<'write-roster'>,
-    decisions: readonly Decision[],
-  ): Promise<void> {
+  private async write({
+    sentAt,
+    roster: planned,
+    expectedEpoch,
+    decisions,
+  }: OutputOf<'write-roster'>): Promise<void> {
     const at = this.parts.clock.now();
     const roster: Roster = { ...planned, writtenAt: at };
     const recorded = decisions.map((decision) => ({ ...decision, at }));
@@ -209,11 +207,6 @@ export class ClusterDriver {
       this.parts.onFailure('write-roster', error);
       this.feed({ kind: 'roster-write-ended', sentAt, roster, outcome: 'failed' });
     }
-  }
-
-  private record(decisions: readonly Decision[]): void {
-    const at = this.parts.clock.now();
-    this.run('decision', this.parts.rosters.record(decisions.map((decision) => ({ ...decision, at }))));
   }
 
   private async probe({ sentAt, nodeId, addresses, timeoutMs }: OutputOf<'probe'>): Promise<void> {

@@ -31,16 +31,12 @@ export class MemoryRosterStore implements RosterStore {
     expectedEpoch: number,
     decisions: readonly RecordedDecision[] = [],
   ): Promise<boolean> {
+    await Promise.resolve();
     requireHigherEpoch(roster, expectedEpoch);
     if (this.roster.epoch !== expectedEpoch) return false;
     this.roster = roster;
-    await this.record(decisions);
-    return true;
-  }
-
-  record(decisions: readonly RecordedDecision[]): Promise<void> {
     this.history = [...decisions.toReversed(), ...this.history].slice(0, KEPT_DECISIONS);
-    return Promise.resolve();
+    return true;
   }
 
   decisions(limit: number): Promise<readonly RecordedDecision[]> {

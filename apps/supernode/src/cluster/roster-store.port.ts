@@ -39,7 +39,6 @@ export interface RosterStore {
    * another one.
    */
   replace(roster: Roster, expectedEpoch: number, decisions?: readonly RecordedDecision[]): Promise<boolean>;
-  record(decisions: readonly RecordedDecision[]): Promise<void>;
   /** The newest first. */
   decisions(limit: number): Promise<readonly RecordedDecision[]>;
   controls(): Promise<ElectionControls>;

@@ -78,10 +78,6 @@ const REPLACE = {
   forgotten AS (${FORGET} AND EXISTS (SELECT FROM written))
   SELECT count(*)::integer AS rows FROM written`,
 };
-const RECORD = {
-  name: 'decisions-record',
-  text: `WITH told AS (INSERT INTO election_decision (${DECISION_COLUMNS}) ${TOLD}) ${FORGET}`,
-};
 const DECISIONS = {
   name: 'decisions-read',
   text: `SELECT at, epoch, coordinator, action, node_id AS "nodeId", region, reason, score, terms, detail,
@@ -144,11 +140,6 @@ export class PrismaRosterStore implements RosterStore {
       Buffer.from(slotEpochs),
     ]);
     return outcome?.rows === 1;
-  }
-
-  async record(decisions: readonly RecordedDecision[]): Promise<void> {
-    if (decisions.length === 0) return;
-    await this.statements.run(RECORD, [JSON.stringify(decisions), KEPT_DECISIONS]);
   }
 
   async decisions(limit: number): Promise<readonly RecordedDecision[]> {

@@ -131,13 +131,13 @@ export function rosterStoreContract(open: () => Promise<RosterSubject>): void {
       await expect(store.replace(rosterOf(3, 'node-a'), 3)).rejects.toMatchObject({ code: 'SN_INVARIANT' });
     });
 
-    it('keeps decisions, those of a roster and others, the newest first', async () => {
+    it('keeps what led to each roster, the newest first', async () => {
       const { store } = await open();
       const [first, second, third] = [decision(1, 'node-b'), decision(1, 'node-c'), decision(1, 'node-x')];
 
       await store.replace(rosterOf(1, 'node-a'), 0, [first, second]);
-      await store.record([third]);
-      await store.record([]);
+      await store.replace(rosterOf(2, 'node-a'), 1, [third]);
+      await store.replace(rosterOf(3, 'node-a'), 2);
 
       expect(await store.decisions(10)).toEqual([third, second, first]);
       expect(await store.decisions(1)).toEqual([third]);
@@ -146,10 +146,10 @@ export function rosterStoreContract(open: () => Promise<RosterSubject>): void {
     it('forgets the oldest decisions beyond its bound', async () => {
       const { store } = await open();
       const many = Array.from({ length: KEPT_DECISIONS }, (_, index) => decision(index + 1, 'node-b'));
-      await store.record([decision(0, 'oldest')]);
+      await store.replace(rosterOf(1, 'node-a'), 0, [decision(0, 'oldest')]);
 
-      await store.record(many);
-      await store.record([decision(KEPT_DECISIONS + 1, 'newest')]);
+      await store.replace(rosterOf(2, 'node-a'), 1, many);
+      await store.replace(rosterOf(3, 'node-a'), 2, [decision(KEPT_DECISIONS + 1, 'newest')]);
 
       const kept = await store.decisions(KEPT_DECISIONS * 2);
       expect(kept[0]?.nodeId).toBe('newest');
