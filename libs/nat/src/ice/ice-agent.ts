@@ -37,7 +37,7 @@ import {
   removeBase,
   visibleCandidates,
 } from './pairing.ts';
-import { checkRelayFirst, choosePath, losePath, warmRelay } from './path-choice.ts';
+import { checkRelayFirst, choosePath, losePath, warmRelays } from './path-choice.ts';
 import {
   keepUp,
   leaveOutlived,
@@ -146,8 +146,8 @@ export class IceAgent implements Core<IceInput, IceOutput> {
       current.provisionalUntil === undefined ? current.pair.isValid(now) : now < current.provisionalUntil;
     if (!isUsable) return [];
     const route = { base: current.pair.base, to: current.pair.remote.address };
-    const relay = liveness.isSuspect ? warmRelay(this.#agent, now) : undefined;
-    return relay === undefined ? [route] : [route, { base: relay.base, to: relay.remote.address }];
+    const relays = liveness.isSuspect ? warmRelays(this.#agent, now) : [];
+    return [route, ...relays.map(({ base, remote }) => ({ base, to: remote.address }))];
   }
 
   /** Data that asks for an answer was sent. */

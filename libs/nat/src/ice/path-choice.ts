@@ -10,6 +10,8 @@ import type { CandidatePair } from './candidate-pair.ts';
 import type { PathLossCause } from './ice-io.ts';
 import { sendCheck, sendUrgentCheck } from './outgoing-checks.ts';
 
+/** Beside a relayed path: each side has a relay and a backup, so one of four carries data. */
+const MAX_WARM_RELAYS = 3;
 /** A round trip counts as better from this difference on. */
 const MIN_GAIN_MS = 10;
 const MIN_GAIN_SHARE = 0.2;
@@ -80,11 +82,16 @@ export function nominateByPeer(agent: AgentContext, pair: CandidatePair, value: 
   if (isOverruled) agent.nominated = { pair, value };
 }
 
-/** Kept valid beside the path in use, to fall back on at once. */
-export function warmRelay(agent: AgentContext, now: Instant): CandidatePair | undefined {
-  return agent.checklist.pairs.find(
-    (pair) => pair !== agent.current?.pair && pair.isRelayed && pair.isValid(now),
+/**
+ * Kept valid beside the path in use, to fall back on at once. One where that is direct. Where it is relayed, several: a
+ * supernode that dies takes every pair with it that has an end there, and nobody knows which ones these are.
+ */
+export function warmRelays(agent: AgentContext, now: Instant): readonly CandidatePair[] {
+  const current = agent.current?.pair;
+  const relays = agent.checklist.pairs.filter(
+    (pair) => pair !== current && pair.isRelayed && pair.isValid(now),
   );
+  return relays.slice(0, current?.isRelayed === true ? MAX_WARM_RELAYS : 1);
 }
 
 /** Another valid path than the one in use. */

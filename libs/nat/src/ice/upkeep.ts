@@ -6,7 +6,7 @@ import { nextProbeAt } from './hard-nat/probing.ts';
 import type { IceFailureCause } from './ice-io.ts';
 import { handleDueTransaction, nextPacedCheckAt, sendCheck } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
-import { hasAlternative, losePath, warmRelay } from './path-choice.ts';
+import { hasAlternative, losePath, warmRelays } from './path-choice.ts';
 
 /** A path that just died is tried again soon. */
 const SEEK_AFTER_DEATH_MS = 1000;
@@ -26,7 +26,7 @@ export function seek(agent: AgentContext, now: Instant): void {
     agent.seekAt = undefined;
     return;
   }
-  const needsRelay = agent.current?.pair.isRelayed === false && warmRelay(agent, now) === undefined;
+  const needsRelay = warmRelays(agent, now).length === 0;
   const candidates = agent.checklist.pairs.filter(
     (pair) =>
       pair.state === 'failed' &&
@@ -106,7 +106,12 @@ function probeSuspect(agent: AgentContext, now: Instant): void {
     leave(agent, pair, now);
     return;
   }
-  if (!liveness.isSuspect) agent.emit({ kind: 'suspect', base: pair.base });
+  if (liveness.isSuspect && pair.isRelayed && leaveDeadRelay(agent, pair, now)) return;
+  if (!liveness.isSuspect) {
+    agent.emit({ kind: 'suspect', base: pair.base });
+    // Which of the other relays lives is asked at once.
+    if (pair.isRelayed) for (const relay of warmRelays(agent, now)) sendCheck(agent, relay, 'consent', now);
+  }
   liveness.suspect(now);
   liveness.probeSent(now, pair.roundTripMs);
   if (agent.checklist.has(pair)) sendCheck(agent, pair, 'consent', now);
@@ -121,6 +126,21 @@ export function leaveOutlived(agent: AgentContext, now: Instant): void {
     (pair) => pair !== suspect && !pair.isRelayed && pair.isValid(now) && (pair.answeredAt ?? since) > since,
   );
   if (outlived) leave(agent, suspect, now);
+}
+
+/**
+ * A relayed path whose first probe got no answer, while another relay answered: its supernode is gone, and with it whatever
+ * else has an end there. False: nothing else answers either.
+ */
+function leaveDeadRelay(agent: AgentContext, suspect: CandidatePair, now: Instant): boolean {
+  const since = agent.liveness.suspectSince;
+  if (since === undefined) return false;
+  const relays = warmRelays(agent, now);
+  const isAlive = (pair: CandidatePair): boolean => pair.answeredAt !== undefined && pair.answeredAt >= since;
+  if (!relays.some(isAlive)) return false;
+  for (const relay of relays) if (!isAlive(relay)) failPair(agent, relay, 'path-dead');
+  leave(agent, suspect, now);
+  return true;
 }
 
 function leave(agent: AgentContext, pair: CandidatePair, now: Instant): void {
@@ -148,11 +168,8 @@ export function scheduleConsent(agent: AgentContext, now: Instant): void {
 
 function keptPairs(agent: AgentContext, now: Instant): readonly CandidatePair[] {
   const current = agent.current?.pair;
-  const relay = warmRelay(agent, now);
-  const kept: CandidatePair[] = [];
-  if (current?.isValid(now) === true && agent.checklist.has(current)) kept.push(current);
-  if (relay !== undefined) kept.push(relay);
-  return kept;
+  const isCurrentKept = current?.isValid(now) === true && agent.checklist.has(current);
+  return [...(isCurrentKept ? [current] : []), ...warmRelays(agent, now)];
 }
 
 function isWanted(agent: AgentContext, pair: CandidatePair): boolean {

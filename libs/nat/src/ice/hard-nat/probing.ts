@@ -14,6 +14,7 @@ import { peerReflexivePriority } from '../candidate-priority.ts';
 import { encodeCheck } from '../connectivity-check.ts';
 import { sendUrgentCheck } from '../outgoing-checks.ts';
 import { failPair } from '../pairing.ts';
+import { considerBlockedPeer } from './blocked-peer.ts';
 import {
   closeAllExtraSockets,
   closeUnmetSockets,
@@ -60,6 +61,7 @@ export function probe(agent: AgentContext, now: Instant): void {
   if (!agent.isActive || hasDirectPath(agent, now)) {
     endAttempt(agent);
   } else {
+    considerBlockedPeer(agent);
     if (probing.attempt !== undefined && probing.attempt.endsAt <= now) giveUp(agent, probing.attempt);
     probing.attempt ??= startAttempt(agent, now);
     if (probing.attempt !== undefined) proceed(agent, probing.attempt, now);
