@@ -56,6 +56,9 @@ export async function withClient<Result>(
   client.on('security-alert', ({ userId, error }) => {
     context.output.note(`Warning: a device list of ${userId} was refused: ${error.message} (${error.code})`);
   });
+  client.on('cluster-alert', ({ error }) => {
+    context.output.note(`Warning: ${error.message} (${error.code})`);
+  });
   client.on('recovery-code', ({ code }) => {
     context.output.note(`Recovery code, shown this once: ${code}`);
   });

@@ -24,7 +24,12 @@ export type ConnectionInput =
   | { readonly kind: 'transport-failed' }
   | { readonly kind: 'transport-lost' }
   | { readonly kind: 'signed-in'; readonly resumed: boolean; readonly recovered: boolean }
-  | ({ readonly kind: 'sign-in-failed'; readonly retryable: boolean } & RetryHints)
+  /** `isHostsFault`: another supernode may serve the client all the same. */
+  | ({
+      readonly kind: 'sign-in-failed';
+      readonly retryable: boolean;
+      readonly isHostsFault?: boolean;
+    } & RetryHints)
   /** The user's home is another supernode. */
   | ({ readonly kind: 'not-home' } & RetryHints)
   | ({ readonly kind: 'homes' } & HomesHint)
@@ -108,7 +113,7 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
       case 'signed-in':
         return this.#signedIn(input.resumed, input.recovered, now);
       case 'sign-in-failed':
-        return this.#signInFailed(input.retryable, input, now);
+        return input.retryable ? this.#signInFailed(input, now) : this.#refused(input.isHostsFault, now);
       case 'not-home':
         return this.#notHome(input, now);
       case 'homes':
@@ -190,9 +195,15 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
     return resumed ? this.#move('online', 'resumed', { recovered }) : this.#move('online', 'signed-in');
   }
 
-  #signInFailed(retryable: boolean, hints: RetryHints, now: Instant): readonly ConnectionOutput[] {
+  #refused(isHostsFault = false, now: Instant): readonly ConnectionOutput[] {
     if (this.#state !== 'authenticating') return [];
-    if (!retryable) return this.#stop('disconnected', 'sign-in-refused');
+    if (!isHostsFault || !this.#hosts.exclude(this.#url))
+      return this.#stop('disconnected', 'sign-in-refused');
+    return [...this.#failed('sign-in-failed', now), { kind: 'close-transport' }];
+  }
+
+  #signInFailed(hints: RetryHints, now: Instant): readonly ConnectionOutput[] {
+    if (this.#state !== 'authenticating') return [];
     const wait = this.#namedWait(hints);
     if (wait === undefined) {
       this.#hosts.advise(hints.alternates ?? []);
@@ -217,7 +228,7 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
     this.#hosts.reached(this.#url);
     const home = this.#hosts.advise(hints.alternates ?? []).find((url) => url !== this.#url);
     // A home that was just found dead is not asked again before its turn: the cluster may not know yet.
-    const isWorthwhile = home !== undefined && !this.#hosts.hasFailedInThisRound(home);
+    const isWorthwhile = home !== undefined && !this.#hosts.isKnownUseless(home);
     if (!isWorthwhile || this.#redirectsLeft === 0) {
       this.#redirectsLeft = 1;
       return [...this.#retry('redirected', now, this.#namedWait(hints)), { kind: 'close-transport' }];

@@ -19,6 +19,7 @@ type Behaviour =
   | { readonly kind: 'elsewhere'; readonly alternates: readonly string[] }
   | { readonly kind: 'busy'; readonly retryAfterMs: number; readonly windowMs: number }
   | { readonly kind: 'broken' }
+  | { readonly kind: 'stranger' }
   | { readonly kind: 'home'; readonly stays?: number; readonly sendsTo?: readonly string[] };
 
 interface Attempt {
@@ -112,6 +113,10 @@ class World {
         return { at: this.now + behaviour.afterMs, inputs: [{ kind: 'transport-failed' }] };
       case 'broken':
         return { at, inputs: [open, { kind: 'sign-in-failed', retryable: true }] };
+      case 'stranger': {
+        const refusal = { retryable: false, isHostsFault: true };
+        return { at, inputs: [open, { kind: 'sign-in-failed', ...refusal }] };
+      }
       case 'busy':
         return { at, inputs: [open, { ...behaviour, kind: 'sign-in-failed', retryable: true }] };
       case 'elsewhere':
@@ -140,10 +145,13 @@ const url = (name: string): string => `https://${name}.example`;
 const NAMES = ['a', 'b', 'c', 'd', 'e'].map(url);
 const [A = '', B = '', C = '', D = '', E = ''] = NAMES;
 
+const isStranger = (behaviour: unknown) => (behaviour as Behaviour).kind === 'stranger';
+
 const turnsAway: fc.Arbitrary<Behaviour> = fc.oneof(
   fc.record({ kind: fc.constant('dead' as const), afterMs: fc.nat(3000) }),
   fc.constant({ kind: 'silent' as const }),
   fc.constant({ kind: 'broken' as const }),
+  fc.constant({ kind: 'stranger' as const }),
   fc.record({
     kind: fc.constant('elsewhere' as const),
     alternates: fc.array(fc.constantFrom(...NAMES, url('stranger')), { maxLength: 4 }),
@@ -176,7 +184,11 @@ describe('ConnectionCore › many hosts', () => {
         expect(world.overlaps).toBe(0);
         for (let from = 0; from + ROUND <= world.attempts.length; from += ROUND) {
           const tried = new Set(world.attempts.slice(from, from + ROUND).map((attempt) => attempt.url));
-          expect(NAMES.filter((name) => !tried.has(name))).toEqual([]);
+          const missed = NAMES.filter((name) => !tried.has(name));
+          // Who is of another cluster is asked once.
+          expect(from === 0 ? missed : missed.filter((name) => !isStranger(world.hosts.get(name)))).toEqual(
+            [],
+          );
         }
       }),
       { numRuns: 100 },
@@ -255,6 +267,20 @@ describe('ConnectionCore › many hosts', () => {
 
     expect(world.onlineAt.length).toBeGreaterThan(30);
     expect(world.now).toBeGreaterThan(60_000);
+  });
+
+  it('passes over hosts of another cluster, and stops where there are no others', () => {
+    const stranger: Behaviour = { kind: 'stranger' };
+    const strangers = NAMES.map((name): [string, Behaviour] => [name, stranger]);
+    const world = new World(new Map([...strangers, [E, { kind: 'home' }]]), [D, E], [A, B, C]);
+    world.run(100);
+    expect(world.attempts.map((attempt) => attempt.url)).toEqual(NAMES);
+    expect(world.onlineAt).toEqual([E]);
+
+    const lost = new World(new Map(strangers), [D, E], [A, B, C]);
+    lost.run(100);
+    expect(lost.attempts.map((attempt) => attempt.url)).toEqual(NAMES);
+    expect(lost.core.state).toBe('disconnected');
   });
 
   it('waits ever longer for a supernode that lets it in and drops it', () => {

@@ -36,6 +36,8 @@ export class HostList {
   readonly #health = new Map<string, Health>();
   readonly #tried = new Set<string>();
   readonly #failed = new Set<string>();
+  /** Until the next restart. */
+  readonly #excluded = new Set<string>();
   /** Alternates that were tried in this round. */
   #advised = 0;
   #rounds = 0;
@@ -53,6 +55,7 @@ export class HostList {
 
   restart(): void {
     this.#rounds = 0;
+    this.#excluded.clear();
     this.#begin();
   }
 
@@ -120,13 +123,20 @@ export class HostList {
     this.#healthOf(url).restsUntil = after(now, REST_MS);
   }
 
+  /** The host is of no use at all, as one of another cluster. Returns whether any is left. */
+  exclude(url: string): boolean {
+    this.#excluded.add(url);
+    return this.#all().some((other) => !this.#excluded.has(other));
+  }
+
   /** How often in a row the host gave no answer at all. */
   timeoutsOf(url: string): number {
     return this.#health.get(url)?.timeouts ?? 0;
   }
 
-  hasFailedInThisRound(url: string): boolean {
-    return this.#failed.has(url);
+  /** Whether the host came to nothing already in this round, or is of no use. */
+  isKnownUseless(url: string): boolean {
+    return this.#failed.has(url) || this.#excluded.has(url);
   }
 
   #begin(): void {
@@ -154,7 +164,7 @@ export class HostList {
       ...this.#configured,
       ...this.#homes,
     ];
-    return [...new Set(ordered)];
+    return [...new Set(ordered)].filter((url) => !this.#excluded.has(url));
   }
 
   #all(): readonly string[] {

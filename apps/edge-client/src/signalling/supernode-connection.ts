@@ -10,7 +10,7 @@ import {
 import type { ClientClock } from '../client/client-clock.ts';
 import { DropCounter } from '../client/drop-counter.ts';
 import { TypedEvents } from '../client/typed-events.ts';
-import { asEdgeError, edgeError, EdgeClientError } from '../errors.ts';
+import { asEdgeError, edgeError, EdgeClientError, type ErrorCode } from '../errors.ts';
 import {
   ConnectionCore,
   LONGEST_ATTEMPT_MS,
@@ -55,6 +55,13 @@ export interface SignedIn {
 const VERIFY_TIMEOUT_MS = 2000;
 /** Events that wait for the answer to a resume; a supernode sends none before it. */
 const MAX_WAITING_EVENTS = LIMITS.maxResumeEvents;
+
+/** What a supernode says or does that another one need not: an address of the cache may belong to somebody else by now. */
+const HOSTS_FAULTS: ReadonlySet<ErrorCode> = new Set([
+  'EDGE_CLUSTER_MISMATCH',
+  'EDGE_PROTOCOL_VIOLATION',
+  'UNSUPPORTED_VERSION',
+]);
 
 /** Performs what {@link ConnectionCore} decides: owns the channel and one timer, and passes validated events on. */
 export class SupernodeConnection implements Signalling {
@@ -290,7 +297,11 @@ export class SupernodeConnection implements Signalling {
           const error = asEdgeError(thrown, 'EDGE_PROTOCOL_VIOLATION');
           this.#lastError = error;
           if (error.code === 'NOT_HOME') this.#feed({ kind: 'not-home', ...hintsOf(error) });
-          else this.#feed({ kind: 'sign-in-failed', retryable: error.retryable, ...hintsOf(error) });
+          else {
+            const isHostsFault = HOSTS_FAULTS.has(error.code);
+            const { retryable } = error;
+            this.#feed({ kind: 'sign-in-failed', retryable, isHostsFault, ...hintsOf(error) });
+          }
         }),
     );
   }
