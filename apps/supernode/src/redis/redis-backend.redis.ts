@@ -1,4 +1,4 @@
-import { createClient, createCluster } from 'redis';
+import { createClient, createCluster, createSentinel } from 'redis';
 import type { RedisPlace } from './redis-url.ts';
 
 /** One server or a Redis Cluster, as far as a connection cares. */
@@ -25,6 +25,8 @@ export interface BackendEvents {
 const CONNECT_TIMEOUT_MS = 3_000;
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
+/** Between questions to sentinels. */
+const SCAN_MS = 1_000;
 
 /** Grows to two seconds, and at random, so that all supernodes do not come back in the same moment. */
 export function reconnectDelay(retries: number, random: () => number): number {
@@ -33,7 +35,8 @@ export function reconnectDelay(retries: number, random: () => number): number {
 }
 
 export function openBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
-  return place.kind === 'cluster' ? clusterBackend(place, events) : singleBackend(place, events);
+  if (place.kind === 'cluster') return clusterBackend(place, events);
+  return place.kind === 'sentinel' ? sentinelBackend(place, events) : singleBackend(place, events);
 }
 
 function clientOptions(place: RedisPlace) {
@@ -54,7 +57,8 @@ function clientOptions(place: RedisPlace) {
 }
 
 function singleBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
-  const client = createClient({ ...clientOptions(place), url: place.servers[0] });
+  const { socket, ...options } = clientOptions(place);
+  const client = createClient({ ...options, socket: { ...socket, ...place.servers[0] } });
   client.on('error', events.onError);
   client.on('ready', events.onReady);
   return {
@@ -74,7 +78,7 @@ function singleBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
 
 function clusterBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
   const cluster = createCluster({
-    rootNodes: place.servers.map((url) => ({ url })),
+    rootNodes: place.servers.map((socket) => ({ socket })),
     defaults: clientOptions(place),
   });
   cluster.on('error', events.onError);
@@ -93,5 +97,37 @@ function clusterBackend(place: RedisPlace, events: BackendEvents): RedisBackend 
     subscribe: (channel, listener) => cluster.sSubscribe(channel, listener),
     unsubscribe: (channel) => cluster.sUnsubscribe(channel),
     destroy: () => cluster.destroy(),
+  };
+}
+
+/** The one server that takes writes, as the sentinels name it; they tell when it is another one. */
+function sentinelBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
+  const sentinel = createSentinel({
+    name: place.watched ?? '',
+    sentinelRootNodes: [...place.servers],
+    nodeClientOptions: clientOptions(place),
+    sentinelClientOptions: { socket: clientOptions(place).socket },
+    // A command is sent once: that another server is in charge now, sentinels tell, and are asked.
+    maxCommandRediscovers: 0,
+    scanInterval: SCAN_MS,
+    passthroughClientErrorEvents: true,
+  });
+  sentinel.on('error', events.onError);
+  sentinel.on('client-error', ({ error }: { readonly error: Error }) => events.onError(error));
+  sentinel.on('ready', events.onReady);
+  return {
+    get isReady() {
+      return sentinel.isReady;
+    },
+    connect: async () => {
+      await sentinel.connect();
+    },
+    send: (_key, command) => sentinel.sendCommand(false, [...command]),
+    publish: (channel, message) => sentinel.publish(channel, message),
+    subscribe: (channel, listener) => sentinel.subscribe(channel, listener),
+    unsubscribe: (channel) => sentinel.unsubscribe(channel),
+    destroy: () => {
+      sentinel.destroy().catch(events.onError);
+    },
   };
 }

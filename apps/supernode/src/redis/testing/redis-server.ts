@@ -14,7 +14,7 @@ export function hasRedisServer(): boolean {
 }
 
 /** Nobody's port at this moment, that is not above what a Redis Cluster can count on with its second port. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
