@@ -5,7 +5,9 @@ import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { CLUSTER_MEMBER, NODE_ID, type ClusterMember } from '../cluster/node-identity.ts';
 import type { NodeId } from '../cluster/node-record.ts';
+import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { closeWithSeats } from './close-with-seats.ts';
 import { HomeLinks } from './home-links.ts';
 import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { LinkMetrics } from './link-metrics.ts';
@@ -63,18 +65,23 @@ export const LINK_PEERING = Symbol('LinkPeering');
   exports: [HomeLinks, LINKS],
 })
 export class LinksModule implements OnModuleInit, OnApplicationShutdown {
+  private endListening: () => void = () => undefined;
+
   constructor(
     @Inject(LINKS) private readonly links: Links,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'activeNodes' | 'onChange'>,
   ) {}
 
   async onModuleInit(): Promise<void> {
     this.links.onRequest('ping', () => ({ at: this.clock.now() }));
+    this.endListening = closeWithSeats(this.links, this.ownership);
     if (this.links instanceof ClusterLinks) await this.links.open();
   }
 
   /** After the gateway: until then its devices are told what others have to say. */
   async onApplicationShutdown(): Promise<void> {
+    this.endListening();
     if (this.links instanceof ClusterLinks) await this.links.shutDown();
   }
 }
