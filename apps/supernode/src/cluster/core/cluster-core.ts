@@ -3,7 +3,6 @@
  * others, follows the roster, knows for which slots it may act, and coordinates when it is elected (docs/architecture/cluster.md).
  */
 import { earliest, type Instant } from '@parley/nat';
-import { SupernodeError } from '../../errors.ts';
 import type { NodeId, NodeRecord, NodeState } from '../node-record.ts';
 import { EMPTY_ROSTER, type Roster, type Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
@@ -21,12 +20,12 @@ import type {
   OwnNode,
   SlotExplanation,
   Standing,
-  StandingCause,
 } from './cluster-io.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { Coordinator } from './coordinator.ts';
 import { DatabaseLosses } from './database-losses.ts';
 import type { Decision } from './decision.ts';
+import { Drain } from './drain.ts';
 import { explainSlot, homesOfSlot, nodeViews } from './explanation.ts';
 import { Handover } from './handover.ts';
 import { MembershipView } from './membership-view.ts';
@@ -34,7 +33,7 @@ import type { LifecycleCause } from './node-lifecycle.ts';
 import { OwnNodeState } from './own-node-state.ts';
 import { PeerProbes } from './peer-probes.ts';
 import { Rights } from './rights.ts';
-import { standingTransition } from './standing.ts';
+import { StandingWatch } from './standing.ts';
 import { StoreRequests } from './store-requests.ts';
 
 export interface ClusterCoreOptions {
@@ -58,14 +57,13 @@ export class ClusterCore implements ClusterCoreApi {
   private readonly requests: StoreRequests;
   private readonly databaseLosses = new DatabaseLosses();
   private readonly alertBook = new Alerts();
-  private currentStanding: Standing = 'suspended';
+  private readonly standingWatch = new StandingWatch();
+  private readonly drain = new Drain();
   /** The highest epoch that anybody named. */
   private highestEpoch = 0;
   private rosterReadAt: Instant | undefined;
   /** What others were told that they should hear at once when it changes. */
   private publishedNews = '';
-  private drainingSince: Instant | undefined;
-  private hasDrained = false;
   private wasCoordinator = false;
   /** After leaving, or when a later run of this node id took over. */
   private isOver = false;
@@ -102,7 +100,7 @@ export class ClusterCore implements ClusterCoreApi {
       this.probes.nextAt(),
       this.handover.nextAt(),
       this.coordinator.nextAt(),
-      this.currentStanding === 'acting' ? this.rights.until : undefined,
+      this.standingWatch.current === 'acting' ? this.rights.until : undefined,
     );
   }
 
@@ -205,7 +203,7 @@ export class ClusterCore implements ClusterCoreApi {
         if (this.probes.isFailing(input.nodeId)) this.coordinator.hurry(now);
         break;
       case 'drain':
-        this.drainingSince ??= now;
+        this.drain.begin(now);
         this.move('drain', now);
         break;
       case 'leave':
@@ -360,28 +358,11 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private updateStanding(now: Instant): void {
-    const from = this.currentStanding;
-    const to = this.rights.standing(now);
-    if (from !== to) this.changeStanding(from, to);
+    const change = this.standingWatch.update(this.rights, now);
+    if (change !== undefined) this.push({ kind: 'standing-changed', ...change });
     if (!this.rights.isSuperseded) return;
     this.alert('SUPERSEDED', `${this.own.node.nodeId} runs again elsewhere`);
     this.isOver = true;
-  }
-
-  private changeStanding(from: Standing, to: Standing): void {
-    const cause = this.standingCause(from, to);
-    if (standingTransition(from, cause) !== to) {
-      throw new SupernodeError('SN_INVARIANT', `The standing goes from ${from} to ${to} by ${cause}.`);
-    }
-    this.currentStanding = to;
-    this.push({ kind: 'standing-changed', from, to, cause });
-  }
-
-  private standingCause(from: Standing, to: Standing): StandingCause {
-    if (to === 'acting') return 'confirmed';
-    if (this.rights.isSuperseded) return 'superseded';
-    if (to === 'connected-only') return 'store-away';
-    return from === 'connected-only' ? 'store-back' : this.rights.endsWith;
   }
 
   private updateOwnership(now: Instant): void {
@@ -421,7 +402,7 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private canCoordinate(now: Instant): boolean {
-    return !this.hasDrained && this.rights.database.hasAnsweredWithin(this.settings.rosterTtlMs, now);
+    return !this.drain.hasEnded && this.rights.database.hasAnsweredWithin(this.settings.rosterTtlMs, now);
   }
 
   private updateAlerts(now: Instant): void {
@@ -430,21 +411,10 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private updateDrain(now: Instant): void {
-    if (this.drainingSince === undefined || this.hasDrained) return;
-    const hasGivenUp = this.rosterReadAt !== undefined && !this.own.hasSeatIn(this.roster);
-    if (!hasGivenUp && !this.isAlone(this.drainingSince)) return;
-    this.hasDrained = true;
+    const hasSeat = this.rosterReadAt === undefined ? undefined : this.own.hasSeatIn(this.roster);
+    if (!this.drain.end(hasSeat, this.own.node.nodeId, this.view)) return;
     this.updateCoordination(now);
     this.push({ kind: 'drained' });
-  }
-
-  /** Nobody with a lease could take over the slots, by a reading after `since`. */
-  private isAlone(since: Instant): boolean {
-    const { lastReadAt } = this.view;
-    if (lastReadAt === undefined || lastReadAt < since) return false;
-    const isSuccessor = ({ nodeId, state, roles }: NodeRecord) =>
-      nodeId !== this.own.node.nodeId && state !== 'draining' && roles.includes('index');
-    return !this.view.listed().some(({ record }) => isSuccessor(record));
   }
 
   private request(now: Instant): void {

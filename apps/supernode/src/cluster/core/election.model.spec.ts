@@ -34,75 +34,113 @@ describe('coordinators (model)', () => {
     fc.record({ kind: fc.constant('coup' as const), who: fc.nat(2) }),
   );
 
-  function run(steps: readonly { readonly kind: string; readonly who: number }[], compares: boolean) {
-    let now = 10_000 as Instant;
-    let holder: { readonly who: number; readonly until: number } | undefined;
-    let stored: Roster = EMPTY_ROSTER;
-    const accepted: Roster[] = [];
-    const writes: {
+  type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+
+  class Model {
+    readonly accepted: Roster[] = [];
+    private now = 10_000 as Instant;
+    private holder: { readonly who: number; readonly until: number } | undefined;
+    private stored: Roster = EMPTY_ROSTER;
+    private readonly alive = new Set(['n0', 'n1', 'n2', 'n3']);
+    private readonly writes: {
       readonly who: number;
       readonly sentAt: Instant;
       readonly roster: Roster;
       readonly expected: number;
     }[] = [];
-    const actors = [0, 1, 2].map((who) => ({
+    private readonly actors = [0, 1, 2].map((who) => ({
       coordinator: new Coordinator(`n${who}`, SETTINGS, 0 as Instant),
       roster: EMPTY_ROSTER,
       readAt: undefined as Instant | undefined,
     }));
-    const alive = new Set(['n0', 'n1', 'n2', 'n3']);
-    for (const { kind, who } of steps) {
-      const actor = actors[who % 3]!;
-      now = (now + 1) as Instant;
-      if (kind === 'wait') now = (now + who) as Instant;
-      const isCoup = kind === 'coup';
-      if (kind === 'lose-lease' || isCoup) holder = undefined;
-      if (
-        (kind === 'hold' || isCoup) &&
-        (holder === undefined || holder.until <= now || holder.who === who)
-      ) {
-        holder = { who, until: now + SETTINGS.coordinatorTtlMs };
-        actor.coordinator.held(now, now);
-      }
-      if (kind === 'read' || isCoup) {
-        actor.readAt = now;
-        if (stored.epoch > actor.roster.epoch) {
-          actor.coordinator.rosterAdopted(actor.roster, stored, now);
-          actor.roster = stored;
-        }
-      }
-      // Somebody dies or returns, so that there is something to plan.
-      if (kind === 'fail' && !alive.delete(`n${who + 1}`)) alive.add(`n${who + 1}`);
-      if (kind === 'plan' || isCoup) {
-        const members = mutuallyReached([...alive].map((id) => recordOf(id))).map((record) =>
-          memberOf(record),
-        );
-        actor.coordinator.hurry(now);
-        const made = actor.coordinator.evaluate(
-          {
-            roster: actor.roster,
-            controls: NO_CONTROLS,
-            rosterReadAt: actor.readAt,
-            leasesReadAt: now,
-            assess: () => assessed(members, actor.roster, { settings: SETTINGS, now }),
-          },
-          now,
-        );
-        if (made?.roster !== undefined) {
-          writes.push({ who, sentAt: now, roster: made.roster, expected: actor.roster.epoch });
-        }
-      }
-      if (kind === 'deliver-write' && writes.length > 0) {
-        const [write] = writes.splice(who % writes.length, 1);
-        const isWritten = !compares || stored.epoch === write!.expected;
-        if (isWritten) {
-          stored = write!.roster;
-          accepted.push(stored);
-        }
-        actors[write!.who]!.coordinator.writeEnded(write!.sentAt, isWritten ? 'written' : 'conflict', now);
+
+    constructor(private readonly compares: boolean) {}
+
+    step({ kind, who }: Step): void {
+      this.now = (this.now + 1) as Instant;
+      switch (kind) {
+        case 'wait':
+          this.now = (this.now + who) as Instant;
+          break;
+        case 'lose-lease':
+          this.holder = undefined;
+          break;
+        case 'hold':
+          this.hold(who);
+          break;
+        case 'read':
+          this.read(who);
+          break;
+        case 'plan':
+          this.plan(who);
+          break;
+        case 'deliver-write':
+          this.deliver(who);
+          break;
+        case 'fail':
+          // Somebody dies or returns, so that there is something to plan.
+          if (!this.alive.delete(`n${who + 1}`)) this.alive.add(`n${who + 1}`);
+          break;
+        case 'coup':
+          this.holder = undefined;
+          this.hold(who);
+          this.read(who);
+          this.plan(who);
+          break;
       }
     }
-    return accepted;
+
+    private hold(who: number): void {
+      const { holder } = this;
+      if (holder !== undefined && holder.until > this.now && holder.who !== who) return;
+      this.holder = { who, until: this.now + SETTINGS.coordinatorTtlMs };
+      this.actors[who]!.coordinator.held(this.now, this.now);
+    }
+
+    private read(who: number): void {
+      const actor = this.actors[who]!;
+      actor.readAt = this.now;
+      if (this.stored.epoch <= actor.roster.epoch) return;
+      actor.coordinator.rosterAdopted(actor.roster, this.stored, this.now);
+      actor.roster = this.stored;
+    }
+
+    private plan(who: number): void {
+      const { roster, readAt, coordinator } = this.actors[who]!;
+      const { now } = this;
+      const members = mutuallyReached([...this.alive].map((id) => recordOf(id))).map((record) =>
+        memberOf(record),
+      );
+      coordinator.hurry(now);
+      const facts = {
+        roster,
+        controls: NO_CONTROLS,
+        rosterReadAt: readAt,
+        leasesReadAt: now,
+        assess: () => assessed(members, roster, { settings: SETTINGS, now }),
+      };
+      const made = coordinator.evaluate(facts, now);
+      if (made?.roster === undefined) return;
+      this.writes.push({ who, sentAt: now, roster: made.roster, expected: roster.epoch });
+    }
+
+    private deliver(which: number): void {
+      const [write] = this.writes.splice(which % Math.max(1, this.writes.length), 1);
+      if (write === undefined) return;
+      const isWritten = !this.compares || this.stored.epoch === write.expected;
+      if (isWritten) {
+        this.stored = write.roster;
+        this.accepted.push(write.roster);
+      }
+      const outcome = isWritten ? 'written' : 'conflict';
+      this.actors[write.who]!.coordinator.writeEnded(write.sentAt, outcome, this.now);
+    }
+  }
+
+  function run(steps: readonly Step[], compares: boolean): readonly Roster[] {
+    const model = new Model(compares);
+    for (const one of steps) model.step(one);
+    return model.accepted;
   }
 
   const holds = (accepted: readonly Roster[]) => {

@@ -22,12 +22,33 @@ const FAULTS = [
 ] as const;
 type Fault = (typeof FAULTS)[number];
 
+/** Those that separate supernodes from the stores, one after the other: what leases and roster prove is put to the test. */
+const STORE_FAULTS = [
+  'kill',
+  'cut-from-leases',
+  'cut-from-leases',
+  'cut-from-database',
+  'cut-from-database',
+  'cut-from-database',
+  'cut-from-both',
+  'leases-away',
+  'leases-lose-writes',
+  'one-way',
+  'pause',
+] as const satisfies readonly Fault[];
+
 /** Faults at random moments for `durationMs`; afterwards some of them still last. */
 export function unleashChaos(simulation: ClusterSimulation, durationMs: number): void {
   const { random, clock } = simulation;
-  for (let at = random.nextInteger(0, 4_000); at < durationMs; at += random.nextInteger(200, 5_000)) {
+  const faults = random.nextFraction() < 0.5 ? FAULTS : STORE_FAULTS;
+  const longestBreakMs = faults === FAULTS ? 5_000 : 2_000;
+  for (
+    let at = random.nextInteger(0, 4_000);
+    at < durationMs;
+    at += random.nextInteger(200, longestBreakMs)
+  ) {
     clock.schedule(at, () => {
-      if (!simulation.isHealed) strike(simulation, pick(simulation, FAULTS));
+      if (!simulation.isHealed) strike(simulation, pick(simulation, faults));
     });
   }
 }
