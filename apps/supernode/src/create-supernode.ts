@@ -28,6 +28,7 @@ import { PrismaAdminKeyRepository } from './persistence/admin-key.prisma.ts';
 import { openDatabase, type Database, type DatabaseOptions } from './persistence/database.ts';
 import { ensureDefaultTenant } from './persistence/default-tenant.ts';
 import { PrismaKeyringStore } from './persistence/keyring.prisma.ts';
+import { outrankSoleTenures } from './persistence/presence-epoch.prisma.ts';
 import { PrismaRosterStore } from './persistence/roster-store.prisma.ts';
 import { openSharedState } from './redis/open-shared-state.ts';
 import { RolePorts } from './role-ports.ts';
@@ -155,6 +156,7 @@ async function prepareMembership(
   const clusterId = await clusterIdOf(new PrismaKeyringStore(prisma));
   const shared = await openSharedState(storage.redisUrl, clusterId, observability);
   try {
+    await outrankSoleTenures(prisma);
     const incarnation = await new PrismaRosterStore(prisma).nextIncarnation();
     return { nodeId, membership: { member: { nodeId, incarnation, clusterId }, shared } };
   } catch (error) {

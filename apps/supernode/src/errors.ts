@@ -29,6 +29,10 @@ export const SUPERNODE_ERRORS = {
     ...OPERATOR,
     doc: 'A backup or restore would overwrite something, or has nothing to work on.',
   },
+  SN_TRANSFER_REFUSED: {
+    ...OPERATOR,
+    doc: 'An export or import has nothing to work on, or would meet data that is there.',
+  },
   SN_DB_VERSION_MISMATCH: {
     ...OPERATOR,
     doc: 'The embedded database was written by another major version of PostgreSQL.',

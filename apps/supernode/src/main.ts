@@ -7,6 +7,8 @@ import { SupernodeError } from './errors.ts';
 const USAGE = `parley-supernode                        start a supernode; settings are environment variables
 parley-supernode backup <folder>        copy the data folder of a stopped supernode
 parley-supernode restore <folder>       make the data folder (it must be new) from such a copy
+parley-supernode export <file>          write all data of a stopped supernode to a new file
+parley-supernode import <file>          fill the empty database of DATABASE_URL from such a file
 parley-supernode config check           say whether the settings are right
 parley-supernode config print-defaults  print every setting with its default
 parley-supernode config docs [folder]   print the reference of settings, or write all references into a checkout
@@ -27,6 +29,8 @@ async function main(args: readonly string[]): Promise<number> {
   const [folder] = rest;
   if ((command === 'backup' || command === 'restore') && folder !== undefined)
     return copyData(command, folder);
+  if ((command === 'export' || command === 'import') && folder !== undefined)
+    return transferData(command, folder);
   const isHelp = command === '--help' || command === 'help';
   (isHelp ? process.stdout : process.stderr).write(USAGE);
   return isHelp ? 0 : EX_USAGE;
@@ -44,6 +48,14 @@ async function copyData(command: 'backup' | 'restore', folder: string): Promise<
   if (command === 'backup') await backUpDataFolder(dataDir, folder);
   else await restoreDataFolder(folder, dataDir);
   process.stdout.write(`${JSON.stringify({ event: command, dataDir, folder })}\n`);
+  return 0;
+}
+
+async function transferData(command: 'export' | 'import', file: string): Promise<number> {
+  const { storage } = loadProcessConfig();
+  const { exportToFile, importFromFile } = await import('./persistence/transfer/transfer-file.ts');
+  const rows = await (command === 'export' ? exportToFile(storage, file) : importFromFile(storage, file));
+  process.stdout.write(`${JSON.stringify({ event: command, file, rows })}\n`);
   return 0;
 }
 
