@@ -88,6 +88,37 @@ describeCluster('an election', () => {
     await cluster.untilSeats(3);
   }, 60_000);
 
+  it('shows operators the same of every supernode, and drains one by way of another', async () => {
+    const { seats, coordinator } = await cluster.roster();
+    const states = async (nodeId: string) => {
+      const { items } = (await cluster.node(nodeId).admin('/v1/supernodes')) as {
+        items: { nodeId: string; state: string; isCoordinator: boolean; slots: number }[];
+      };
+      return items;
+    };
+    for (const { nodeId } of seats) {
+      const items = await states(nodeId);
+      expect(items.map((item) => [item.nodeId, item.state, item.isCoordinator])).toEqual(
+        ['node-1', 'node-2', 'node-3'].map((name) => [name, 'active', name === coordinator]),
+      );
+      expect(items.reduce((sum, { slots }) => sum + slots, 0)).toBe(SLOT_COUNT);
+      expect(await cluster.node(nodeId).admin('/v1/election')).toMatchObject({ coordinator });
+    }
+    const [asked, drained] = seats.map(({ nodeId }) => nodeId);
+
+    await cluster.node(asked ?? '').admin(`/v1/supernodes/${drained ?? ''}/drain`, 'POST');
+    await cluster.untilRoster(
+      'a roster without it',
+      (roster) => !roster.seats.some(({ nodeId }) => nodeId === drained),
+    );
+    const after = (await states(asked ?? '')).find(({ nodeId }) => nodeId === drained);
+    expect(after).toMatchObject({ state: 'draining', slots: 0 });
+
+    expect(await cluster.node(drained ?? '').terminate()).toBe(0);
+    await cluster.node(drained ?? '').start();
+    await cluster.untilSeats(3);
+  }, 60_000);
+
   it('leaves no slot without an owner when one is asked to stop', async () => {
     const before = await cluster.roster();
     const [leaving] = before.seats;

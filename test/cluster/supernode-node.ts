@@ -90,10 +90,11 @@ export class SupernodeNode {
   }
 
   /** What the admin API says. */
-  async admin(path: string): Promise<unknown> {
-    const response = await this.#fetchAdmin(path);
+  async admin(path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {
+    const response = await this.#fetchAdmin(path, method);
     if (!response.ok) throw new ClusterError('START_FAILED', `${path}: ${response.status}`);
-    return response.json();
+    const text = await response.text();
+    return text === '' ? undefined : JSON.parse(text);
   }
 
   /** A metric of the given name and labels, added up over all others; 0 where there is none. */
@@ -117,9 +118,9 @@ export class SupernodeNode {
     return this.#log.text();
   }
 
-  #fetchAdmin(path: string): Promise<Response> {
+  #fetchAdmin(path: string, method = 'GET'): Promise<Response> {
     const url = new URL(path, `http://${LOOPBACK}:${this.#ports[1]}`);
-    return fetch(url, { headers: { authorization: `Bearer ${this.#adminKey}` } });
+    return fetch(url, { method, headers: { authorization: `Bearer ${this.#adminKey}` } });
   }
 
   #environment(): NodeJS.ProcessEnv {

@@ -61,6 +61,8 @@ async function measureSupernode(crowd: Crowd): Promise<Measured> {
       SUPERNODE_LOG_LEVEL: 'error',
       SUPERNODE_MAX_CONNECTIONS_PER_SOURCE: '100000',
       SUPERNODE_ACCESS_TOKEN_SECONDS: '86400',
+      // What it can do, not what it lets in.
+      SUPERNODE_SIGN_INS_PER_SECOND: '100000',
     },
   });
   try {

@@ -3,7 +3,7 @@ import type { Presence, UserId } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
-import { patiently } from '../storm/patient.ts';
+import { patiently, retried } from '../storm/patient.ts';
 import { StormUser, type StormObserver } from '../storm/storm-user.ts';
 import type { PresenceCommands } from './presence-commands.ts';
 
@@ -42,7 +42,7 @@ export class PresenceCrowd {
       this.#publishers = Array.from({ length: publishers }, (_, at) => open('publisher', at));
       this.#watchers = Array.from({ length: publishers * watchersEach }, (_, at) => open('watcher', at));
       await inTurn([...this.#publishers, ...this.#watchers], async (user) => {
-        await user.register();
+        await retried(() => user.register());
         user.connect();
         await until('a sign-in', () => user.isOnline || undefined, JOIN_DEADLINE_MS);
       });

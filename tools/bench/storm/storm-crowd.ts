@@ -2,7 +2,7 @@ import type { UserId } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
-import { patiently } from './patient.ts';
+import { patiently, retried } from './patient.ts';
 import type { StormCommands, StormReport } from './storm-commands.ts';
 import { StormUser, type StormObserver } from './storm-user.ts';
 
@@ -23,7 +23,7 @@ export class StormCrowd implements StormObserver {
         return new StormUser([first, ...others], `${handle}${at}`, this);
       });
       await this.#each(async (user) => {
-        await user.register();
+        await retried(() => user.register());
         user.connect();
         await until('the first sign-in', () => user.isOnline || undefined, JOIN_DEADLINE_MS);
       });
