@@ -34,6 +34,7 @@ let arrivals = [];
 let pathLog = [];
 let isBulkWanted = false;
 let closure = null;
+let states = [];
 let call;
 let callChanges = [];
 const watchers = new Set();
@@ -124,6 +125,10 @@ const commands = {
     claimed = claims;
     const bind = port ? { bind: { ipv4: { port } } } : {};
     client = await EdgeClient.open({ url, dataDir, udp: { portMapping, ...bind } });
+    client.on('state', ({ to }) => {
+      states.push([to, now()]);
+      for (const watcher of watchers) watcher();
+    });
     client.on('session', (event) => {
       incoming.push(event.session);
       for (const watcher of watchers) watcher();
@@ -177,6 +182,8 @@ const commands = {
       () => (paths.length > 0 && paths.every(({ current }) => current?.kind === 'direct') ? null : undefined),
       ms,
     ),
+  /** When the client came online, at or after `since`. */
+  online: ({ since, ms }) => when(() => states.find(([to, at]) => to === 'online' && at >= since)?.[1], ms),
   gateway: async () => (await client.netcheck()).portMapping,
   portMappingDrops: async () => client.drops().portMapping,
   state: async () => ({
@@ -265,6 +272,10 @@ const commands = {
       hash.update(chunk);
     }
     return { bytes, sha256: hash.digest('hex'), buckets: [...buckets] };
+  },
+  async restartPath() {
+    session.restartPath();
+    return null;
   },
   async close() {
     await session?.close();

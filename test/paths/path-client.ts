@@ -57,6 +57,7 @@ interface Commands {
     };
     result: string;
   };
+  online: { params: { since: number; ms: number }; result: number };
   gateway: { params?: undefined; result: GatewayCheck };
   portMappingDrops: { params?: undefined; result: Readonly<Record<string, number>> };
   request: { params: { userId: string }; result: null };
@@ -88,6 +89,7 @@ interface Commands {
   callPaths: { params?: undefined; result: readonly string[] };
   hangUp: { params?: undefined; result: null };
   pathsDirect: { params: { ms: number }; result: null };
+  restartPath: { params?: undefined; result: null };
   close: { params?: undefined; result: null };
   leave: { params?: undefined; result: null };
 }

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { describePaths } from './describe-paths.ts';
-import { machineClockMs, type PathClient } from './path-client.ts';
-import { openBetween, PathLab, untilDirect, untilHeard } from './path-lab.ts';
+import { machineClockMs, type Arrival, type PathClient } from './path-client.ts';
+import { openBetween, PathLab, pathsOf, untilDirect, untilHeard } from './path-lab.ts';
 
 const HOME = { behaviour: 'endpoint-independent/address-and-port-dependent', clients: 1 } as const;
 
@@ -100,6 +100,24 @@ describePaths('sessions that survive', () => {
     await expectSameSession();
   });
 
+  it.each(['caller', 'callee'] as const)('an ICE restart that the %s asks for', async (who) => {
+    const asks = pair[who === 'caller' ? 0 : 1];
+    const ufrags = () => Promise.all(pair.map((client) => client.run('ufrags')));
+    const before = await ufrags();
+
+    const askedAt = machineClockMs();
+    await asks.run('restartPath');
+    await Promise.all(pair.map((client) => client.run('heard', { since: askedAt + 3_000, ms: 30_000 })));
+    await paths.directPackets(['a', 'b'], 20);
+
+    const after = await ufrags();
+    for (const at of [0, 1]) expect(after[at]!.at(-1)).not.toBe(before[at]!.at(-1));
+    const arrivals = await Promise.all(pair.map((client) => client.run('arrivals')));
+    for (const arrived of arrivals) expect(gapsIn(arrived)).toEqual([]);
+    expect(await pathsOf(pair)).toEqual(['direct', 'direct']);
+    await expectSameSession();
+  });
+
   it.each(EVENTS)('$name', async ({ happen, undo, sides, withinMs }) => {
     const changes = [[happen, sides], ...(undo ? [[undo, ['a', 'b']] as const] : [])] as const;
     for (const [change, where] of changes) {
@@ -111,5 +129,35 @@ describePaths('sessions that survive', () => {
       for (const at of heardAt) expect(at - doneAt).toBeLessThan(withinMs);
     }
     await expectSameSession();
+  });
+});
+
+/** Numbers that are missing between the first and the last that arrived. */
+function gapsIn(arrivals: readonly Arrival[]): number[] {
+  const arrived = new Set(arrivals.map(([sequence]) => sequence));
+  const [first, last] = [Math.min(...arrived), Math.max(...arrived)];
+  return Array.from({ length: last - first }, (_, at) => first + at).filter((number) => !arrived.has(number));
+}
+
+describePaths('a client without a session', () => {
+  /** Two seconds to see it, two for a request that gets no answer, a new connection; the next sign of life of the flow would take 20 s. */
+  const WITHIN_MS = 10_000;
+
+  it('is online in another network soon after it moved there', async () => {
+    const paths = await PathLab.open({ sides: [HOME, HOME, HOME] });
+    try {
+      const [alice, bob] = await paths.pair('a1', 'b1');
+
+      const movedAt = machineClockMs();
+      await paths.lab.move('a1', 'c');
+      const onlineAt = await alice.run('online', { since: movedAt, ms: 90_000 });
+
+      expect(onlineAt - movedAt).toBeLessThan(WITHIN_MS);
+      await openBetween(bob, alice);
+      await untilDirect([alice, bob], movedAt);
+      await alice.run('close');
+    } finally {
+      await paths.close();
+    }
   });
 });
