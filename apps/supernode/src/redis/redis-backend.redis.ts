@@ -39,6 +39,8 @@ export function openBackend(place: RedisPlace, events: BackendEvents): RedisBack
   return place.kind === 'sentinel' ? sentinelBackend(place, events) : singleBackend(place, events);
 }
 
+const NO_TIMEOUT = { timeout: 0 };
+
 function clientOptions(place: RedisPlace) {
   const socket = {
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -48,6 +50,8 @@ function clientOptions(place: RedisPlace) {
     // A command that waits for a connection would be executed when nobody wants it any more.
     disableOfflineQueue: true,
     disableClientInfo: true,
+    // A connection has deadlines of its own, which also hold while a command waits for its answer.
+    commandOptions: NO_TIMEOUT,
     maintNotifications: 'disabled' as const,
     socket: place.isTls ? { ...socket, tls: true as const } : socket,
     ...(place.username !== undefined && { username: place.username }),
@@ -80,6 +84,7 @@ function clusterBackend(place: RedisPlace, events: BackendEvents): RedisBackend 
   const cluster = createCluster({
     rootNodes: place.servers.map((socket) => ({ socket })),
     defaults: clientOptions(place),
+    commandOptions: NO_TIMEOUT,
   });
   cluster.on('error', events.onError);
   cluster.on('node-error', events.onError);
@@ -109,6 +114,7 @@ function sentinelBackend(place: RedisPlace, events: BackendEvents): RedisBackend
     sentinelClientOptions: { socket: clientOptions(place).socket },
     // A command is sent once: that another server is in charge now, sentinels tell, and are asked.
     maxCommandRediscovers: 0,
+    commandOptions: NO_TIMEOUT,
     scanInterval: SCAN_MS,
     passthroughClientErrorEvents: true,
   });
