@@ -7,6 +7,7 @@ import { RedisConnection, type RedisConnectionOptions } from '../redis-connectio
 import { RedisKeys } from '../redis-keys.ts';
 import { hasRedisServer, RedisServer } from './redis-server.ts';
 
+const START_MS = 60_000;
 const SILENT = { info: () => undefined, warn: () => undefined };
 
 export function openRedis(
@@ -20,6 +21,8 @@ export function openRedis(
     scheduler: systemScheduler,
     logger: SILENT,
     metrics: new Metrics({ withProcess: false }),
+    // Suites run on machines that are busy with others.
+    deadlineMs: 10_000,
     ...options,
   });
 }
@@ -52,7 +55,7 @@ export function describeRedis(name: string, suite: (lab: RedisLab) => void): voi
       server = await RedisServer.start();
       connection = await openRedis(server.url);
       isOpen = true;
-    });
+    }, START_MS);
     afterAll(async () => {
       if (isOpen) connection.close();
       await server.stop();

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const START_LIMIT_MS = 10_000;
+const START_LIMIT_MS = 30_000;
 
 /** Whether suites that need a real Redis can run on this machine. */
 export function hasRedisServer(): boolean {
