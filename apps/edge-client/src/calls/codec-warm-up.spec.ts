@@ -55,7 +55,13 @@ describe('warmUp', () => {
 describe('Calls', () => {
   function callsWith(codec: OpusCodec): Calls {
     const nothing = () => () => undefined;
-    const signalling = { hasCaughtUp: true, onEvent: nothing, onCaughtUp: nothing, onSignedInAnew: nothing };
+    const signalling = {
+      hasCaughtUp: true,
+      onEvent: nothing,
+      onCaughtUp: nothing,
+      onSignedInAnew: nothing,
+      onEventsLost: nothing,
+    };
     return new Calls({
       signalling: signalling as unknown as CallsOptions['signalling'],
       sessions: { on: nothing } as unknown as Sessions,
