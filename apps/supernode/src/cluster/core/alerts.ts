@@ -1,5 +1,8 @@
 import type { ClusterAlert, ClusterOutput } from './cluster-io.ts';
 
+/** What only a coordinator judges. */
+export const PLAN_ALERTS = ['MASS_LEASE_LOSS', 'NETWORK_SPLIT', 'NO_CANDIDATE', 'NO_SPARE'] as const;
+
 /** What operators should know now. Says each thing when it begins and when it ends. */
 export class Alerts {
   private readonly active = new Map<ClusterAlert, string>();

@@ -110,10 +110,11 @@ describe('loss of a supernode', () => {
       );
 
     expect(lossesIn(assessed(accused(3), roster))).toEqual([]);
-    expect(assessed(accused(4), roster).nodes.get('a')).toMatchObject({
-      loss: 'unreachable-for-peers',
-      verdict: 'down',
-    });
+    const lost = { loss: 'unreachable-for-peers', verdict: 'down' };
+    const since = (ms: number) => ({ accusedSince: new Map([['a', -ms as Instant]]) });
+    expect(assessed(accused(4), roster, since(2_500)).nodes.get('a')).toMatchObject({ verdict: 'suspect' });
+    expect(assessed(accused(4), roster, since(2_600)).nodes.get('a')).toMatchObject(lost);
+    expect(assessed(accused(7), roster).nodes.get('a')).toMatchObject(lost);
   });
 
   it('is not decided by one peer about the other where there are only two', () => {

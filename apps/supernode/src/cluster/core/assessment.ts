@@ -109,6 +109,8 @@ export interface AssessmentInput {
   readonly isUnsettled: boolean;
   /** Since when each supernode says that it has no database; none where this one has none either. */
   readonly databaseLostSince: ReadonlyMap<NodeId, Instant>;
+  /** Since when enough peers can't reach a supernode ({@link accusedNodes}). */
+  readonly accusedSince: ReadonlyMap<NodeId, Instant>;
   readonly settings: ClusterSettings;
   /** Who judges: never itself by its lease. */
   readonly self: NodeId;
@@ -117,11 +119,19 @@ export interface AssessmentInput {
   readonly now: Instant;
 }
 
+/** Those that enough of their peers can't reach. */
+export function accusedNodes(members: readonly Member[], settings: ClusterSettings): NodeId[] {
+  const present = members.filter((member) => member.absentSince === undefined);
+  return members
+    .filter((member) => isAccused(opinionsOf(member, present), settings))
+    .map((member) => member.record.nodeId);
+}
+
 export function assess(input: AssessmentInput): Assessment {
   const { members, settings } = input;
   const present = members.filter((member) => member.absentSince === undefined);
   const votes = new Map(members.map((member) => [member.record.nodeId, opinionsOf(member, present)]));
-  const split = members.filter((member) => isVotedDown(votes.get(member.record.nodeId), settings));
+  const split = members.filter((member) => isAccused(votes.get(member.record.nodeId), settings));
   const isNetworkSplit = isMass(split.length, members.length, settings);
   const spared = members.filter(
     (member) =>
@@ -140,11 +150,18 @@ export function assess(input: AssessmentInput): Assessment {
     const loss = lossOf(member);
     return loss === 'lease-gone' || loss === 'unreachable-for-peers';
   };
+  // All at once is proof enough. Else it takes a round of probes to see whether it is this one or the network.
+  const provenMs = settings.probeIntervalMs + 2 * settings.probeTimeoutMs;
+  const isProven = ({ record }: Member) => {
+    const { against, observers } = votes.get(record.nodeId) ?? NO_OPINIONS;
+    const since = input.accusedSince.get(record.nodeId) ?? input.now;
+    return against.length === observers || input.now - since >= provenMs;
+  };
   const lossOf = (member: Member): Loss | undefined => {
     const { nodeId, incarnation } = member.record;
     const seat = seats.get(nodeId);
     if (isLeaseGone(member, input) && !(isMassLeaseLoss && spared.includes(member))) return 'lease-gone';
-    if (!isNetworkSplit && split.includes(member)) return 'unreachable-for-peers';
+    if (!isNetworkSplit && split.includes(member) && isProven(member)) return 'unreachable-for-peers';
     if (seat !== undefined && seat.incarnation < incarnation) return 'restarted';
     if (member.record.state === 'draining') return 'draining';
     return isDatabaseLossJudged && withoutDatabase.includes(member) ? 'database-lost' : undefined;
@@ -200,7 +217,7 @@ function opinionsOf(member: Member, present: readonly Member[]): Opinions {
 }
 
 /** Enough of the others, and most of them: at least two, since of two supernodes either may be the one that is cut off. */
-function isVotedDown(opinions: Opinions | undefined, settings: ClusterSettings): boolean {
+function isAccused(opinions: Opinions | undefined, settings: ClusterSettings): boolean {
   const { against, observers } = opinions ?? NO_OPINIONS;
   const needed = Math.max(2, Math.min(settings.unreachableVotes, observers));
   return against.length >= needed && against.length * 2 > observers;

@@ -7,8 +7,8 @@ import type { NodeId, NodeRecord, NodeState } from '../node-record.ts';
 import { EMPTY_ROSTER, type Roster, type Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { Slot } from '../slot.ts';
-import { Alerts } from './alerts.ts';
-import { assess, type Assessment } from './assessment.ts';
+import { Alerts, PLAN_ALERTS } from './alerts.ts';
+import { accusedNodes, assess, type Assessment } from './assessment.ts';
 import type {
   ClusterAlert,
   ClusterCoreApi,
@@ -23,11 +23,11 @@ import type {
 } from './cluster-io.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { Coordinator } from './coordinator.ts';
-import { DatabaseLosses } from './database-losses.ts';
 import type { Decision } from './decision.ts';
 import { Drain } from './drain.ts';
 import { explainSlot, homesOfSlot, nodeViews } from './explanation.ts';
 import { Handover } from './handover.ts';
+import { HeldSince } from './held-since.ts';
 import { MembershipView } from './membership-view.ts';
 import type { LifecycleCause } from './node-lifecycle.ts';
 import { OwnNodeState } from './own-node-state.ts';
@@ -46,7 +46,7 @@ export interface ClusterCoreOptions {
 export class ClusterCore implements ClusterCoreApi {
   roster: Roster = EMPTY_ROSTER;
   controls: ElectionControls = { isFrozen: false, pins: {} };
-  readonly decisions: Decision[] = [];
+  decisions: readonly Decision[] = [];
   private readonly settings: ClusterSettings;
   private readonly own: OwnNodeState;
   private readonly rights: Rights;
@@ -55,7 +55,8 @@ export class ClusterCore implements ClusterCoreApi {
   private readonly view: MembershipView;
   private readonly coordinator: Coordinator;
   private readonly requests: StoreRequests;
-  private readonly databaseLosses = new DatabaseLosses();
+  private readonly withoutDatabase = new HeldSince();
+  private readonly accused = new HeldSince();
   private readonly alertBook = new Alerts();
   private readonly standingWatch = new StandingWatch();
   private readonly drain = new Drain();
@@ -199,7 +200,7 @@ export class ClusterCore implements ClusterCoreApi {
         break;
       }
       case 'probe-failed':
-        this.probes.failed(input.nodeId, input.sentAt);
+        this.probes.failed(input.nodeId, input.sentAt, now);
         if (this.probes.isFailing(input.nodeId)) this.coordinator.hurry(now);
         break;
       case 'drain':
@@ -213,9 +214,8 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private takeRenewal(sentAt: Instant, now: Instant): void {
-    this.requests.ended('renew-lease', sentAt, now);
     this.rights.leaseRenewed(sentAt);
-    const epoch = this.requests.published(sentAt);
+    const epoch = this.requests.renewed(sentAt, now);
     if (epoch !== undefined) this.handover.published(epoch, now);
   }
 
@@ -231,7 +231,15 @@ export class ClusterCore implements ClusterCoreApi {
     this.rights.leasesConfirmed(sentAt);
     const others = this.view.others();
     this.probes.watch(new Map(others.map(({ record }) => [record.nodeId, record.incarnation])), now);
-    this.databaseLosses.note(this.isDatabaseReachable(now) ? records : [], now);
+    // Who has no database itself may not judge who else has none.
+    const lacking = this.isDatabaseReachable(now)
+      ? records.filter((record) => !record.databaseReachable)
+      : [];
+    this.withoutDatabase.note(
+      lacking.map((record) => record.nodeId),
+      now,
+    );
+    this.accused.note(accusedNodes(this.view.all(), this.settings), now);
     this.judgeSelf(now);
     this.coordinator.hurry(now);
   }
@@ -287,11 +295,9 @@ export class ClusterCore implements ClusterCoreApi {
     this.rights.isBehind = this.highestEpoch > roster.epoch;
     this.handover.adopt(previous, roster, now);
     this.push({ kind: 'roster-adopted', roster, previousEpoch: previous.epoch });
-    for (const decision of this.coordinator.rosterAdopted(previous, roster, now)) {
-      this.decisions.push(decision);
-      this.push({ kind: 'decision', decision });
-    }
-    this.decisions.splice(0, this.decisions.length - this.settings.maxDecisions);
+    const decisions = this.coordinator.rosterAdopted(previous, roster, now);
+    for (const decision of decisions) this.push({ kind: 'decision', decision });
+    this.decisions = [...this.decisions, ...decisions].slice(-this.settings.maxDecisions);
     for (const { record } of this.view.others()) {
       // What was heard before this roster was known may confirm it already.
       this.handover.confirmed(record.nodeId, record.incarnation, record.rosterEpoch);
@@ -321,7 +327,8 @@ export class ClusterCore implements ClusterCoreApi {
       controls: this.controls,
       probes: this.probes,
       isUnsettled: this.view.isUnsettled(now),
-      databaseLostSince: this.databaseLosses.since,
+      databaseLostSince: this.withoutDatabase.since,
+      accusedSince: this.accused.since,
       settings: this.settings,
       self: this.own.node.nodeId,
       readAt: this.view.lastReadAt ?? now,
@@ -333,9 +340,7 @@ export class ClusterCore implements ClusterCoreApi {
     const expected = this.nextTimeoutAt();
     if (expected === undefined || now - expected <= this.settings.lateTimerMs) return;
     this.probes.observerWasLate();
-    for (const request of ['renew-lease', 'read-leases', 'read-roster'] as const) {
-      this.requests.hurry(request, now);
-    }
+    this.requests.hurryAll(now);
   }
 
   /** Everything that follows from time or from what was taken in, in the order in which it matters. */
@@ -406,8 +411,9 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private updateAlerts(now: Instant): void {
-    this.alert('LEASE_STORE_AWAY', this.rights.isLeaseStoreAway(now) ? 'it did not answer' : undefined);
-    this.alert('DATABASE_AWAY', this.rights.isDatabaseAway(now) ? 'it did not answer' : undefined);
+    const silence = 'it did not answer';
+    this.alert('LEASE_STORE_AWAY', this.rights.isLeaseStoreAway(now) ? silence : undefined);
+    this.alert('DATABASE_AWAY', this.rights.isDatabaseAway(now) ? silence : undefined);
   }
 
   private updateDrain(now: Instant): void {
@@ -433,7 +439,7 @@ export class ClusterCore implements ClusterCoreApi {
       this.publishedNews = news;
       return this.own.record({ reached, unreachable }, this.roster.epoch, databaseReachable);
     };
-    const isListUrgent = this.handover.isWaiting || this.view.hasAbsent;
+    const isListUrgent = this.handover.isWaiting || this.view.hasAbsent || this.probes.hasFailing;
     const canCoordinate = this.canCoordinate(now);
     this.outputs.push(...this.requests.takeDue({ record, isListUrgent, canCoordinate }, now));
   }
@@ -460,4 +466,3 @@ export class ClusterCore implements ClusterCoreApi {
 }
 
 const NO_SLOTS: ReadonlyMap<Slot, number> = new Map();
-const PLAN_ALERTS = ['MASS_LEASE_LOSS', 'NETWORK_SPLIT', 'NO_CANDIDATE', 'NO_SPARE'] as const;

@@ -156,9 +156,9 @@ describe('coordinators (model)', () => {
         written += accepted.length;
         expect(holds(accepted)).toBe(true);
       }),
-      { numRuns: 500, seed: 7 },
+      { numRuns: 300, seed: 7 },
     );
-    expect(written).toBeGreaterThan(500);
+    expect(written).toBeGreaterThan(300);
   });
 
   it('would be, were a roster written without comparing: the model notices', () => {
@@ -227,7 +227,7 @@ describe('noise on the load (model)', () => {
           expect(run(900, 1_200, 0.2)).toBe(0);
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
   });
 });

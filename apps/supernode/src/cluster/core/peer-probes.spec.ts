@@ -33,12 +33,24 @@ describe('probes of peers', () => {
       probes.answered('b', 1, at(sentAt), true);
       probes.answered('c', 1, at(sentAt), true);
       if (answers) probes.answered('a', 1, at(sentAt), true);
-      else probes.failed('a', at(sentAt));
+      else probes.failed('a', at(sentAt), at(sentAt + 800));
     }
 
     expect(probes.unreachable()).toEqual(['a']);
     expect(probes.reached()).toEqual(['b', 'c']);
     expect([probes.answers('a'), probes.answers('b')]).toEqual([false, true]);
+  });
+
+  it('ask again soon who refused, and in the usual rhythm who was silent', () => {
+    const probes = probesOf('a', 'b');
+    probes.takeDue(at(0));
+    probes.failed('a', at(0), at(2));
+    probes.failed('b', at(0), at(800));
+
+    expect(probes.takeDue(at(251))).toEqual([]);
+    expect(probes.takeDue(at(252))).toEqual(['a']);
+    probes.failed('a', at(252), at(253));
+    expect([probes.isFailing('a'), probes.isFailing('b'), probes.hasFailing]).toEqual([true, false, true]);
   });
 
   it('count a probe without any answer as failed', () => {
@@ -74,7 +86,7 @@ describe('probes of peers', () => {
     const probes = probesOf('a', 'b', 'c');
     const failAll = (sentAt: number) => {
       probes.takeDue(at(sentAt));
-      for (const id of ['a', 'b', 'c']) probes.failed(id, at(sentAt));
+      for (const id of ['a', 'b', 'c']) probes.failed(id, at(sentAt), at(sentAt + 800));
     };
     failAll(0);
     failAll(1_000);
@@ -96,7 +108,7 @@ describe('probes of peers', () => {
     const probes = probesOf('a');
     for (const sentAt of [0, 1_000]) {
       probes.takeDue(at(sentAt));
-      probes.failed('a', at(sentAt));
+      probes.failed('a', at(sentAt), at(sentAt + 800));
     }
     expect(probes.unreachable()).toEqual(['a']);
 

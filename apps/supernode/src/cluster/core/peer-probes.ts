@@ -55,7 +55,7 @@ export class PeerProbes {
     for (const [nodeId, peer] of this.peers) {
       // The driver answers after the time-out at the latest; an answer that never came is a failure of the probe all the same.
       if (peer.sentAt !== undefined && now >= after(peer.sentAt, 2 * this.settings.probeTimeoutMs)) {
-        this.failed(nodeId, peer.sentAt);
+        this.failed(nodeId, peer.sentAt, now);
       }
       if (peer.sentAt !== undefined || now < peer.nextAt) continue;
       peer.sentAt = now;
@@ -79,9 +79,13 @@ export class PeerProbes {
     this.round.answered += 1;
   }
 
-  failed(nodeId: NodeId, sentAt: Instant): void {
+  failed(nodeId: NodeId, sentAt: Instant, now: Instant): void {
     const peer = this.peers.get(nodeId);
     if (peer?.sentAt !== sentAt) return;
+    if (now - sentAt < this.settings.probeTimeoutMs / 2) {
+      // Refused, and not just late: a process that is gone. No need to wait long before asking again.
+      peer.nextAt = earlier(peer.nextAt, after(now, this.settings.probeIntervalMs / QUICKER));
+    }
     this.lists = undefined;
     peer.sentAt = undefined;
     peer.failures += 1;
@@ -93,6 +97,12 @@ export class PeerProbes {
     this.health.doubt();
     this.lists = undefined;
     for (const peer of this.peers.values()) peer.failures = 0;
+  }
+
+  /** Somebody fails to answer now: what others think of it matters. */
+  get hasFailing(): boolean {
+    for (const peer of this.peers.values()) if (peer.failures >= this.settings.probeFailures) return true;
+    return false;
   }
 
   isFailing(nodeId: NodeId): boolean {
@@ -146,4 +156,11 @@ export class PeerProbes {
     this.round = { answered: 0, failed: 0 };
     this.roundEndsAt = after(now, this.settings.probeIntervalMs);
   }
+}
+
+/** How much sooner a refused probe is repeated. */
+const QUICKER = 4;
+
+function earlier(a: Instant, b: Instant): Instant {
+  return a < b ? a : b;
 }

@@ -43,8 +43,14 @@ export class StoreRequests {
     this.polls[request].hurry(now);
   }
 
+  /** After a pause: what was read before says nothing any more. */
+  hurryAll(now: Instant): void {
+    for (const request of REQUESTS) this.hurry(request, now);
+  }
+
   /** The epoch that the acknowledged lease named; undefined where another one was acknowledged since. */
-  published(sentAt: Instant): number | undefined {
+  renewed(sentAt: Instant, now: Instant): number | undefined {
+    this.ended('renew-lease', sentAt, now);
     const epoch = this.publishing.get(sentAt);
     for (const at of this.publishing.keys()) if (at <= sentAt) this.publishing.delete(at);
     return epoch;

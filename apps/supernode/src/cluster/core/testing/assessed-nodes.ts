@@ -58,6 +58,7 @@ export function assessed(
     readonly controls?: ElectionControls;
     readonly settings?: ClusterSettings;
     readonly isUnsettled?: boolean;
+    readonly accusedSince?: ReadonlyMap<NodeId, Instant>;
     readonly now?: number;
   } = {},
 ): Assessment {
@@ -69,6 +70,7 @@ export function assessed(
     probes: others.probes ?? NO_PROBES,
     isUnsettled: others.isUnsettled ?? false,
     databaseLostSince: new Map(),
+    accusedSince: others.accusedSince ?? new Map<NodeId, Instant>(),
     settings: others.settings ?? DEFAULT_CLUSTER_SETTINGS,
     self: 'self',
     readAt: now,

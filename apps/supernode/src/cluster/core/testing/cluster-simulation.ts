@@ -277,7 +277,15 @@ export class ClusterSimulation {
     });
     this.send(node.nodeId, nodeId, () => {
       const target = this.nodes.get(nodeId);
-      if (target?.isAlive !== true || target.isPaused) return;
+      if (target?.isPaused === true) return;
+      if (target?.isAlive !== true) {
+        // The host of a dead process refuses the connection.
+        this.send(nodeId, node.nodeId, () => {
+          if (!isAnswered) node.handle({ kind: 'probe-failed', nodeId, sentAt });
+          isAnswered = true;
+        });
+        return;
+      }
       const { identity } = target.core;
       this.send(nodeId, node.nodeId, () => {
         if (!isAnswered) {
