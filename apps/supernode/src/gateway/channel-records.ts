@@ -17,7 +17,7 @@ export class ChannelRecords {
   ) {}
 
   keep(channel: DeviceChannel, event: ResumeEvent): void {
-    channel.storing(this.append(channel, event));
+    channel.storing(event, this.append(channel, event));
   }
 
   async link({ device, tenure }: DeviceChannel): Promise<void> {

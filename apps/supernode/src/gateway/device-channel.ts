@@ -15,7 +15,9 @@ export class DeviceChannel {
   private pinged = 0;
   private isUnknown = false;
   private written: Promise<void> = Promise.resolve();
-  private isTorn = false;
+  /** The newest event that is not in the store, and the newest that the device has received. */
+  private torn = 0;
+  private received = 0;
 
   constructor(
     readonly device: DeviceAddress,
@@ -54,7 +56,8 @@ export class DeviceChannel {
     this.stateNow = 'opening';
     this.isUnknown = false;
     this.heldBack = [];
-    this.pinged = this.sequence;
+    // The answer to a ping from before says nothing of what goes out now.
+    this.pinged = 0;
   }
 
   detach(): void {
@@ -80,16 +83,16 @@ export class DeviceChannel {
   }
 
   /** An event is on its way to the store; the write never rejects, and says whether it is there. */
-  storing(write: Promise<boolean>): void {
+  storing({ sequence }: ResumeEvent, write: Promise<boolean>): void {
     this.written = write.then((isStored) => {
-      this.isTorn ||= !isStored;
+      if (!isStored) this.torn = Math.max(this.torn, sequence);
     });
   }
 
-  /** Resolves when nothing is on its way to the store any more; false when something of it is missing there. */
+  /** Resolves when nothing is on its way to the store any more; false when something is missing there that the device may need. */
   async isStored(): Promise<boolean> {
     await this.written;
-    return !this.isTorn;
+    return this.torn <= this.received;
   }
 
   private holdBack(event: ResumeEvent): void {
@@ -116,6 +119,7 @@ export class DeviceChannel {
 
   /** The answer to the last ping came: the device has received everything up to the returned event. */
   pongReceived(): number {
+    this.received = Math.max(this.received, this.pinged);
     return this.pinged;
   }
 }

@@ -261,6 +261,22 @@ describe('a resume at another supernode', () => {
     expect((await second.resume(resumeToken, 0)).resumed?.recovered).toBe(false);
   });
 
+  it('forgets what was missing in a record once the device has received it', async () => {
+    const { store, roster, first, second } = setUp();
+    const { resumeToken, connection } = await first.signIn();
+    store.isAway = true;
+    first.notify();
+    await settled();
+    store.isAway = false;
+    first.notify();
+    first.channels.pingSent(connection);
+    await first.channels.pongReceived(connection);
+    roster.move([laptop], second.ownership);
+    await settled();
+
+    expect((await second.resume(resumeToken, 2)).resumed?.recovered).toBe(true);
+  });
+
   it('goes there and back again without a loss', async () => {
     const { roster, first, second } = setUp();
     const { resumeToken } = await first.signIn();
@@ -348,6 +364,22 @@ describe('a device that another supernode left behind', () => {
 
     expect(second.channels.counts.known).toBe(1);
     expect(asked).toBe(afterwards);
+  });
+});
+
+describe('a heartbeat', () => {
+  it('proves nothing of what goes out after a resume, when its ping was sent before', async () => {
+    const { first } = setUp();
+    const before = await first.signIn();
+    await first.channels.lost(before.connection);
+    first.notify(2);
+    const { connection } = first.connect(laptop);
+
+    await first.channels.resume(connection, laptop, before.resumeToken, 0);
+    await first.channels.pongReceived(connection);
+    await first.channels.lost(connection);
+
+    expect((await first.resume(before.resumeToken, 0)).resumed?.recovered).toBe(true);
   });
 });
 
