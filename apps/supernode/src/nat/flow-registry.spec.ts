@@ -44,6 +44,19 @@ function relayed() {
 }
 
 describe('FlowRegistry', () => {
+  it('opens no relay with a device whose flow went to another supernode since it was minted', () => {
+    const { flows, signIn, observe, kinds } = registry();
+    for (const device of [alice, bob]) {
+      signIn(device);
+      observe(device, '203.0.113.1');
+    }
+    const id = flows.mintRelay(alice, bob, 1000)!;
+    flows.close(bob);
+    kinds();
+    flows.openRelay(id, alice, bob);
+    expect(kinds()).toEqual([]);
+  });
+
   it('gives every sign-in fresh keys and a resume the ones that it has', () => {
     const { signIn, kinds } = registry();
     const first = signIn(alice);
