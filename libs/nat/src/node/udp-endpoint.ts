@@ -31,12 +31,15 @@ import { Listeners } from './endpoint/listeners.ts';
 import { PeerAdmissions } from './endpoint/peer-admissions.ts';
 import type { EndpointFlow } from './endpoint/registered-flow.ts';
 import { sumTraffic } from './endpoint/traffic-count.ts';
+import { RelaySet, type RelayPurpose } from './endpoint/relay-set.ts';
 import { RelayTransports } from './endpoint/relay-transports.ts';
 import { openSockets } from './endpoint/open-sockets.ts';
 import type { EndpointSocket } from './endpoint/endpoint-socket.ts';
 
 const GATHER_TIMEOUT_MS = 3000;
 const MAX_HOST_CANDIDATES = 8;
+/** Most paths that are going to be direct are so by then. */
+const BACKUP_AFTER_MS = 1500;
 
 /**
  * One UDP socket per address family for everything of an edge client (DESIGN 6.3): STUN, the relay, all sessions. It
@@ -55,8 +58,11 @@ export class UdpEndpoint {
   /** Of paths that are closed. */
   #formerTraffic = sumTraffic([]);
   readonly #flow: FlowLink;
-  #relay: RelayTransports | undefined;
-  #isRelayStarted = false;
+  readonly #relays: RelaySet;
+  #relayCount = 0;
+  #renewCredential: EndpointServers['renewCredential'];
+  /** A path is relayed: when the backup is asked for, if it still is. */
+  #startBackupAt: Instant | undefined;
   readonly #waiters = new GatherWaiters();
   readonly #timer: EndpointTimer;
   #isClosed = false;
@@ -69,6 +75,17 @@ export class UdpEndpoint {
         this.#handleTimeout();
       },
     );
+    this.#relays = new RelaySet({
+      create: (turn, purposeNow) => this.#newRelay(turn, purposeNow),
+      isUsed: (bases) => [...this.#paths.values()].some((path) => path.isOn(bases)),
+      admitted: () => this.#admissions.peers(),
+      closed: (bases) => {
+        for (const base of bases) {
+          this.#loseRelayBase(base);
+          this.#gathering.removeBase(base);
+        }
+      },
+    });
     this.#gathering = new CandidateGathering(this.#sockets, {
       crypto: options.crypto,
       includeLoopback: options.includeLoopback ?? false,
@@ -89,8 +106,8 @@ export class UdpEndpoint {
     this.#flow = new FlowLink(this.#sockets, options.crypto, {
       registered: () => {
         this.#log('flow-registered');
-        this.#relay?.udpAnswered(this.#now());
-        if (!this.#isRelayStarted) this.#gathering.relayUnneeded();
+        this.#relays.main?.udpAnswered(this.#now());
+        if (!this.#relays.isMainStarted) this.#gathering.relayUnneeded();
       },
       silent: () => {
         this.#log('flow-silent');
@@ -120,14 +137,17 @@ export class UdpEndpoint {
         this.#transmit(base, to, bytes);
       },
       permit: (path, peer) => {
-        if (this.#admissions.add(peer, path)) this.#relay?.permit(peer, this.#now());
+        if (this.#admissions.add(peer, path)) this.#relays.permit(peer, this.#now());
       },
       askServers: () => {
         this.#gathering.askAgain(this.#now());
         this.#flow.refresh(this.#now());
-        this.#relay?.verify(this.#now());
+        this.#relays.verify(this.#now());
       },
-      bindChannel: (peer) => this.#relay?.bindChannel(peer, this.#now()),
+      bindChannel: (peer) => this.#relays.bindChannel(peer, this.#now()),
+      relayed: () => {
+        this.#startBackupAt ??= after(this.#now(), BACKUP_AFTER_MS);
+      },
       addNativeRelay: (path, id) => this.#flow.addRelay(path, id),
       rearm: (at) => {
         if (at === undefined || this.#timer.isAfter(at)) this.#rearm();
@@ -155,13 +175,13 @@ export class UdpEndpoint {
     this.#requireOpen();
     this.#gathering.setServers(servers);
     this.#hardNat.setServers(servers.stun);
-    const { turn } = servers;
-    if (turn !== undefined && this.#relay?.isAt(turn) === true) {
-      this.#relay.replaceCredential(turn, this.#now());
-    } else {
-      this.#closeRelay();
-      if (turn !== undefined) this.#relay = this.#newRelay(turn, servers);
-    }
+    const { turn, backup } = servers;
+    this.#renewCredential = servers.renewCredential;
+    this.#relays.set(
+      { main: turn, backup: turn && backup && { ...turn, server: backup, streams: [] } },
+      this.#now(),
+    );
+    this.#watchRelayed();
     this.#rearm();
   }
 
@@ -202,7 +222,7 @@ export class UdpEndpoint {
     if (!this.#flow.isHopeful) this.#startRelay();
     else if (!this.#flow.isRegistered) {
       this.#gathering.relayAwaited();
-      this.#relay?.prepare(now);
+      this.#relays.main?.prepare(now);
     }
     this.#gathering.start(now);
     this.#hardNat.start(this.#gathering.candidates);
@@ -249,7 +269,7 @@ export class UdpEndpoint {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     for (const path of [...this.#paths.values()]) path.close();
-    this.#closeRelay();
+    this.#relays.close(this.#now());
     this.#isClosed = true;
     this.#timer.close();
     this.#waiters.resolve(this.#gathering.report);
@@ -278,8 +298,8 @@ export class UdpEndpoint {
       if (this.#flow.receive(bytes, from, this.#now())) this.#rearm();
       return;
     }
-    if (this.#relay?.receive(bytes, from, this.#now()) === true) {
-      this.#timer.armAt(this.#relay.nextTimeoutAt());
+    if (this.#relays.receive(bytes, from, this.#now())) {
+      this.#timer.armAt(this.#relays.nextTimeoutAt());
       return;
     }
     this.#dispatch(base, from, bytes);
@@ -334,36 +354,53 @@ export class UdpEndpoint {
     if (this.#isClosed || this.#hardNat.transmit(base, to, bytes)) return;
     if (base.kind === 'socket') this.#sockets.get(base.family)?.send(bytes, to);
     else if (base.isNative === true) this.#flow.transmit(base, bytes);
-    else if (this.#relay?.transmit(base, to, bytes) !== true) this.#drop('relay-gone');
+    else if (!this.#relays.transmit(base, to, bytes)) this.#drop('relay-gone');
   }
 
   #remove(path: IcePath): void {
     this.#flow.removePath(path);
     this.#formerTraffic = sumTraffic([this.#formerTraffic, path.stats()]);
     this.#paths.delete(path.dataKey);
-    for (const peer of this.#admissions.removePath(path)) this.#relay?.release(peer, this.#now());
+    for (const peer of this.#admissions.removePath(path)) this.#relays.release(peer, this.#now());
   }
 
   #startRelay(): void {
-    if (this.#relay === undefined) this.#gathering.relayUnneeded();
-    if (this.#relay === undefined || this.#isRelayStarted) return;
-    this.#isRelayStarted = true;
-    this.#gathering.relayAwaited();
-    this.#relay.start(this.#now());
+    if (this.#relays.main === undefined) this.#gathering.relayUnneeded();
+    if (this.#relays.isMainStarted) return;
+    if (this.#relays.main !== undefined) this.#gathering.relayAwaited();
+    this.#relays.start('main', this.#now());
   }
 
-  #newRelay(turn: TurnServer, { renewCredential }: EndpointServers): RelayTransports {
+  /** Direct by now, or relayed for good: then another supernode should know us before this one dies. */
+  #startBackup(): void {
+    this.#startBackupAt = undefined;
+    if (this.#isAnyRelayed()) this.#relays.start('backup', this.#now());
+  }
+
+  #watchRelayed(): void {
+    if (this.#isAnyRelayed()) this.#startBackupAt ??= after(this.#now(), BACKUP_AFTER_MS);
+  }
+
+  #isAnyRelayed(): boolean {
+    return [...this.#paths.values()].some(({ current }) => current?.kind === 'relayed');
+  }
+
+  #newRelay(turn: TurnServer, purposeNow: () => RelayPurpose): RelayTransports {
+    this.#relayCount += 1;
     return new RelayTransports({
+      name: `relay-${this.#relayCount}`,
       turn,
       crypto: this.#options.crypto,
-      renewCredential,
+      renewCredential: this.#renewCredential,
       events: {
         sendUdp: (server, bytes) => {
           this.#sockets.get(server.family)?.send(bytes, server);
         },
         allocated: (relay) => {
           this.#log('relay-allocated', { transport: relay.transport });
-          this.#gathering.relayAllocated(relay);
+          // An allocation that was lost and is there again knows nobody any more.
+          for (const peer of this.#admissions.peers()) this.#relays.permit(peer, this.#now());
+          this.#gathering.relayAllocated(relay, purposeNow());
         },
         lost: (base, server, code) => {
           this.#log('relay-lost', { code });
@@ -390,22 +427,9 @@ export class UdpEndpoint {
     });
   }
 
-  #closeRelay(): void {
-    const relay = this.#relay;
-    if (relay === undefined) return;
-    const { bases } = relay;
-    relay.close(this.#now());
-    this.#relay = undefined;
-    this.#isRelayStarted = false;
-    for (const base of bases) {
-      this.#loseRelayBase(base);
-      this.#gathering.removeBase(base);
-    }
-  }
-
   #loseRelayBase(base: CandidateBase | undefined): void {
     if (base === undefined) return;
-    if ((this.#relay?.bases ?? []).length === 0) this.#admissions.clear();
+    if (this.#relays.bases.length === 0) this.#admissions.clear();
     for (const path of this.#paths.values()) path.baseLost(base);
   }
 
@@ -425,20 +449,21 @@ export class UdpEndpoint {
 
   /** Everything that waits for a time. */
   #timed() {
-    return [this.#gathering, this.#hardNat, this.#flow, this.#relay, ...this.#paths.values()];
+    return [this.#gathering, this.#hardNat, this.#flow, this.#relays, ...this.#paths.values()];
   }
 
   #handleTimeout(): void {
     const now = this.#now();
-    for (const core of this.#timed()) if (isDue(core?.nextTimeoutAt(), now)) core?.handleTimeout(now);
+    for (const core of this.#timed()) if (isDue(core.nextTimeoutAt(), now)) core.handleTimeout(now);
+    if (isDue(this.#startBackupAt, now)) this.#startBackup();
     if (isDue(this.#waiters.nextDeadline, now)) this.#gathered();
     this.#rearm();
   }
 
   #rearm(): void {
     if (this.#isClosed) return;
-    const dueAt = this.#timed().map((core) => core?.nextTimeoutAt());
-    this.#timer.armAt(earliest(this.#waiters.nextDeadline, ...dueAt));
+    const dueAt = this.#timed().map((core) => core.nextTimeoutAt());
+    this.#timer.armAt(earliest(this.#waiters.nextDeadline, this.#startBackupAt, ...dueAt));
   }
 
   #now(): Instant {

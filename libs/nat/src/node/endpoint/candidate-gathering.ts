@@ -20,6 +20,7 @@ import type { EndpointServers, GatherReport, RelayReport } from './endpoint-type
 import { hostAddresses, type HostAddress } from './host-addresses.ts';
 import { isReachableClaim } from './mapped-address.ts';
 import { NetworkWatch } from './network-watch.ts';
+import type { RelayPurpose } from './relay-set.ts';
 import type { AllocatedRelay } from './relay-transports.ts';
 import { ServerQuery } from './server-query.ts';
 import type { EndpointSocket } from './endpoint-socket.ts';
@@ -28,6 +29,8 @@ import type { EndpointSocket } from './endpoint-socket.ts';
 const ASK_GAP_MS = 2000;
 /** Through a stream data waits behind what was lost before it: the last of all candidates. */
 const STREAM_RELAY_PREFERENCE = MAX_LOCAL_PREFERENCE >> 1;
+/** Only for when the supernode of the others dies: two relays are on the way then. */
+const BACKUP_RELAY_PREFERENCE = 0;
 
 export interface GatheringOptions {
   readonly crypto: NatCrypto;
@@ -157,10 +160,17 @@ export class CandidateGathering {
     this.#settle();
   }
 
-  relayAllocated({ base, server, transport, relayed, reflexive, rttMs }: AllocatedRelay): void {
+  relayAllocated(
+    { base, server, transport, relayed, reflexive, rttMs }: AllocatedRelay,
+    purpose: RelayPurpose = 'main',
+  ): void {
     const socket = this.#sockets.get(server.family);
     if (socket !== undefined && reflexive !== undefined) this.#addReflexive(socket, server, reflexive);
     const localPreference = transport === 'udp' ? MAX_LOCAL_PREFERENCE : STREAM_RELAY_PREFERENCE;
+    if (purpose !== 'main') {
+      this.#add('relayed', relayed, base, BACKUP_RELAY_PREFERENCE, base.id, server);
+      return;
+    }
     this.#add('relayed', relayed, base, localPreference, base.id, server);
     this.#relayReport = { server, transport, address: relayed, rttMs };
     this.#isRelayAwaited = false;

@@ -29,6 +29,8 @@ export interface PathCarrier {
   /** Nothing comes back: mappings and allocation may be gone. */
   askServers(): void;
   bindChannel(peer: TransportAddress): void;
+  /** Data of a path goes through a relay from now on. */
+  relayed(): void;
   /** `undefined` where the path has this relay already. */
   addNativeRelay(path: IcePath, id: Uint8Array): CandidateBase | undefined;
   /** Something may be due earlier than before; where it is known, at `at`. */
@@ -231,6 +233,11 @@ export class IcePath {
     return this.#agent.answersTo(ufrag);
   }
 
+  /** @internal For the endpoint. Whether data goes out through one of these now. */
+  isOn(bases: readonly CandidateBase[]): boolean {
+    return this.#agent.routes(this.#carrier.now()).some(({ base }) => bases.some(({ id }) => id === base.id));
+  }
+
   /** @internal For the endpoint. */
   ownsTransaction(transactionId: Uint8Array): boolean {
     return this.#agent.ownsTransaction(transactionId);
@@ -326,6 +333,7 @@ export class IcePath {
           break;
         case 'path':
           this.#bindChannel();
+          if (output.path.kind === 'relayed') this.#carrier.relayed();
           this.#pathListeners.notify(output.path);
           break;
         case 'state':

@@ -19,6 +19,11 @@ export class PeerAdmissions {
     return known === undefined;
   }
 
+  /** Everybody who is admitted now. */
+  peers(): readonly TransportAddress[] {
+    return [...this.#admissions.values()].map(({ peer }) => peer);
+  }
+
   /** The peers that nobody needs any more. */
   removePath(path: IcePath): readonly TransportAddress[] {
     const released: TransportAddress[] = [];

@@ -13,6 +13,7 @@ function newTransports() {
   const sent: Uint8Array[] = [];
   const allocated: AllocatedRelay[] = [];
   const transports = new RelayTransports({
+    name: 'relay',
     turn: { server: turn.listener, streams: STREAMS, ...turn.credential() },
     crypto: nodeCrypto,
     renewCredential: undefined,

@@ -28,6 +28,8 @@ export interface RelayTransportsEvents extends Omit<TurnRelayEvents, 'send' | 'a
 }
 
 export interface RelayTransportsOptions {
+  /** Begins the ids of its bases: every relay of an endpoint has another one. */
+  readonly name: string;
   readonly turn: TurnServer;
   readonly crypto: NatCrypto;
   readonly renewCredential: (() => Promise<RenewedCredential>) | undefined;
@@ -206,6 +208,7 @@ export class RelayTransports {
   #newUdp(server: TransportAddress): TurnRelay {
     const { turn, crypto, renewCredential, events } = this.#options;
     const relay = new TurnRelay({
+      name: this.#options.name,
       turn: { ...turn, server },
       crypto,
       renewCredential,
@@ -235,6 +238,7 @@ export class RelayTransports {
     const { streams = [], ca } = turn;
     if (streams.length === 0 || this.#stream !== undefined) return;
     this.#stream = new StreamRelay({
+      name: this.#options.name,
       servers: streams,
       ca,
       credential: () => this.#credential,

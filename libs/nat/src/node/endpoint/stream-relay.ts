@@ -19,6 +19,8 @@ export interface StreamRelayEvents extends Omit<TurnRelayEvents, 'send' | 'alloc
 }
 
 export interface StreamRelayOptions {
+  /** Begins the ids of its bases. */
+  readonly name: string;
   /** Tried in turn. */
   readonly servers: readonly TurnStreamServer[];
   readonly ca: readonly string[] | undefined;
@@ -116,7 +118,7 @@ export class StreamRelay {
       crypto,
       renewCredential,
       isReliable: true,
-      name: `relay-${transport}-${this.#attempts}`,
+      name: `${this.#options.name}-${transport}-${this.#attempts}`,
       events: {
         ...this.#events,
         send: (bytes) => {

@@ -28,8 +28,8 @@ export interface TurnRelayOptions {
   readonly turn: RenewedCredential & { readonly server: TransportAddress };
   /** Over a stream: a request is sent once (RFC 8489 section 6.2.2). @default false */
   readonly isReliable?: boolean;
-  /** Begins the ids of the bases. @default 'relay' */
-  readonly name?: string;
+  /** Begins the ids of the bases. */
+  readonly name: string;
   readonly crypto: NatCrypto;
   readonly renewCredential: (() => Promise<RenewedCredential>) | undefined;
   readonly events: TurnRelayEvents;
@@ -236,7 +236,7 @@ export class TurnRelay {
     this.#retryMs = RETRY_MIN_MS;
     this.#refusals = 0;
     this.#base = {
-      id: `${this.#options.name ?? 'relay'}-${this.#generation}`,
+      id: `${this.#options.name}-${this.#generation}`,
       kind: 'relay',
       family: relayed.family,
     };
