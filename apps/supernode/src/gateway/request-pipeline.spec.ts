@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { DEFAULT_TENANT, userIdSchema, type Acknowledgement, type ClientRequestName } from '@parley/protocol';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import { SigningDevice } from '../identity/testing/signing-device.ts';
+import { SupernodeError } from '../errors.ts';
 import { Refusal } from '../refusal.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Connection } from './connection.ts';
@@ -70,6 +71,41 @@ describe('RequestPipeline', () => {
     );
 
     expect(log).toEqual([{ ok: true, data: 'welcome' }, 'afterwards']);
+  });
+
+  it('serves the devices of its own users, and says to others where their home is', async () => {
+    const { connection, log, serve, roster } = setUp();
+    const there = roster.join('there');
+    connection.device = { caller, hasAccount: true };
+    await serve('contacts.list', {}, () => 'served');
+    roster.move([caller], there);
+    await serve('contacts.list', {}, () => 'served');
+
+    expect(log).toEqual([
+      { ok: true, data: 'served' },
+      {
+        ok: false,
+        error: expect.objectContaining({ code: 'NOT_HOME', alternates: ['http://there.example.net'] }),
+      },
+    ]);
+  });
+
+  it('names the home where a store found out during a request that the user has another one', async () => {
+    const { connection, log, serve, roster } = setUp();
+    const there = roster.join('there');
+    connection.device = { caller, hasAccount: true };
+
+    await serve('contacts.list', {}, () => {
+      roster.move([caller], there);
+      return Promise.reject(new SupernodeError('SN_NOT_OWNER', 'outranked'));
+    });
+
+    expect(log).toEqual([
+      {
+        ok: false,
+        error: expect.objectContaining({ code: 'NOT_HOME', alternates: ['http://there.example.net'] }),
+      },
+    ]);
   });
 
   it('lets nobody in who is not of the audience, whatever the payload', async () => {

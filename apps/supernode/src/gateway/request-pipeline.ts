@@ -57,7 +57,7 @@ export class RequestPipeline {
       this.requests.inc({ event, outcome: 'ok' });
       reply.afterwards();
     } catch (error) {
-      acknowledge(this.answerTo(error, event));
+      acknowledge(this.answerTo(this.withHome(error, connection), event));
     } finally {
       connection.requestEnds();
     }
@@ -91,6 +91,12 @@ export class RequestPipeline {
       throw new Refusal(device.hasAccount ? 'DEVICE_NOT_LINKED' : 'ACCOUNT_REQUIRED');
     }
     this.homes.require(device.caller);
+  }
+
+  /** A store that knows a later owner says only that this supernode is none: the roster says where to go. */
+  private withHome(error: unknown, { device }: Connection): unknown {
+    const isMoved = error instanceof SupernodeError && error.code === 'SN_NOT_OWNER';
+    return isMoved && device ? this.homes.refusal(device.caller) : error;
   }
 
   private answerTo(error: unknown, event: ClientRequestName): Acknowledgement<never> {
