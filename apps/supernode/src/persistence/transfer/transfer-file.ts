@@ -66,10 +66,15 @@ export async function importFromFile(
   const client = new pg.Client(target);
   await client.connect();
   try {
-    return await importLines(client, createInterface({ input: createReadStream(file), crlfDelay: Infinity }));
+    return await importLines(client, linesOf(file));
   } finally {
     await client.end();
   }
+}
+
+/** The file is opened with the first line that is asked for: what a reader emits before anybody listens is lost. */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity });
 }
 
 async function writeLines(

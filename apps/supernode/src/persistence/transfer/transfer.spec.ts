@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { openDatabase } from '../database.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../embedded/embedded-postgres.ts';
 import { migrate } from '../migrator.ts';
 import { nextPresenceEpoch } from '../presence-epoch.prisma.ts';
@@ -160,6 +161,9 @@ describe('files of an export', () => {
     const dataDir = path.join(root, 'standalone');
     const file = path.join(root, 'all.jsonl');
     await seedDataFolder(dataDir);
+    const opened = await openDatabase({ dataFolder: dataDir, isDurable: false });
+    await nextPresenceEpoch(opened.prisma);
+    await opened.close();
 
     const rows = await exportToFile({ dataDir, databaseUrl: undefined }, file);
 
@@ -167,6 +171,13 @@ describe('files of an export', () => {
     expect(lines).toHaveLength(rows + 2);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     await expect(exportToFile({ dataDir, databaseUrl: undefined }, file)).rejects.toMatchObject(REFUSED);
+
+    const target = await emptyTarget();
+    const { user, password, port, host } = server.superuser;
+    const databaseUrl = `postgresql://${user}:${password}@localhost:${port}/${target.database ?? ''}?host=${encodeURIComponent(host)}`;
+    expect(await importFromFile({ databaseUrl }, file)).toBe(rows);
+    expect(await rowsIn(target)).toBe(rows);
+    await target.end();
   });
 
   it('are not made of a folder without a database, nor read where no database is named', async () => {
