@@ -10,8 +10,8 @@ import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from 
 const CROWD_ENTRY = fileURLToPath(new URL('./connections/connection-process.js', import.meta.url));
 const SOCKET_IO_ENTRY = fileURLToPath(new URL('./connections/socket-io-process.js', import.meta.url));
 const CONNECTIONS = 2_000;
-/** What is compiled and grown once is there before the first measurement. */
-const WARM_UP = 200;
+/** Connected before the first measurement, and left so: what is compiled and grown once is there by then. */
+const WARM_UP_SHARE = 0.25;
 const YARDSTICK = 'socket.io alone';
 const AIM_BYTES = 20_000;
 
@@ -23,21 +23,23 @@ interface Measured {
   readonly heapBytes: number;
 }
 
-async function run(): Promise<BenchmarkResult> {
+async function run(words: readonly string[]): Promise<BenchmarkResult> {
+  const given = words.find((word) => word.startsWith('--connections='))?.split('=')[1];
+  const count = Number(given ?? CONNECTIONS);
   if (process.platform !== 'linux')
     throw new BenchmarkUnavailableError('memory of other processes is read from /proc');
   const child = fork(CROWD_ENTRY, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   child.stdout?.pipe(process.stderr);
   const crowd: Crowd = new RemoteProcess<ConnectionCommands>('clients', child);
   try {
-    const bare = await measureSocketIo(crowd);
-    return result(await measureSupernode(crowd), bare);
+    const bare = await measureSocketIo(crowd, count);
+    return result(await measureSupernode(crowd, count), bare, count);
   } finally {
     await crowd.stop();
   }
 }
 
-async function measureSocketIo(crowd: Crowd): Promise<Measured> {
+async function measureSocketIo(crowd: Crowd, total: number): Promise<Measured> {
   const inspector = await freePort();
   const server = fork(SOCKET_IO_ENTRY, {
     execArgv: [`--inspect=127.0.0.1:${inspector}`],
@@ -45,14 +47,15 @@ async function measureSocketIo(crowd: Crowd): Promise<Measured> {
   });
   try {
     const [{ url }] = (await once(server, 'message')) as [{ url: string }];
-    const connect = (count: number): Promise<{ ms: number }> => crowd.run('connect', { url, count });
-    return await measure(crowd, connect, () => memoryOf(pidOf(server), inspector));
+    const connect = (_from: number, count: number): Promise<{ ms: number }> =>
+      crowd.run('connect', { url, count });
+    return await measure(crowd, total, connect, () => memoryOf(pidOf(server), inspector));
   } finally {
     server.kill('SIGKILL');
   }
 }
 
-async function measureSupernode(crowd: Crowd): Promise<Measured> {
+async function measureSupernode(crowd: Crowd, total: number): Promise<Measured> {
   const inspector = await freePort();
   const cluster = await Cluster.start({
     supernodes: 1,
@@ -69,13 +72,14 @@ async function measureSupernode(crowd: Crowd): Promise<Measured> {
     await cluster.untilSeats(1);
     const [node] = cluster.nodes;
     if (!node) throw new TypeError('there is no supernode');
-    await crowd.run('register', { url: node.url, count: CONNECTIONS });
+    await crowd.run('register', { url: node.url, count: total });
     // A process that has done nothing else: what registration left behind is not counted.
     await node.kill();
     await node.start();
     await cluster.untilSeats(1);
-    const signIn = (count: number): Promise<{ ms: number }> => crowd.run('signIn', { count });
-    return await measure(crowd, signIn, () => memoryOf(node.pid, inspector));
+    const signIn = (from: number, count: number): Promise<{ ms: number }> =>
+      crowd.run('signIn', { from, count });
+    return await measure(crowd, total, signIn, () => memoryOf(node.pid, inspector));
   } finally {
     await cluster.close();
   }
@@ -83,19 +87,20 @@ async function measureSupernode(crowd: Crowd): Promise<Measured> {
 
 async function measure(
   crowd: Crowd,
-  connect: (count: number) => Promise<{ ms: number }>,
+  total: number,
+  connect: (from: number, count: number) => Promise<{ ms: number }>,
   memory: () => Promise<Memory>,
 ): Promise<Measured> {
-  await connect(WARM_UP);
-  await crowd.run('leave', null);
+  await connect(0, total * WARM_UP_SHARE);
   const before = await memory();
-  const { ms } = await connect(CONNECTIONS);
+  const count = total * (1 - WARM_UP_SHARE);
+  const { ms } = await connect(total * WARM_UP_SHARE, count);
   const after = await memory();
   await crowd.run('leave', null);
   return {
-    perSecond: CONNECTIONS / (ms / 1_000),
-    residentBytes: (after.residentBytes - before.residentBytes) / CONNECTIONS,
-    heapBytes: (after.heapBytes - before.heapBytes) / CONNECTIONS,
+    perSecond: count / (ms / 1_000),
+    residentBytes: (after.residentBytes - before.residentBytes) / count,
+    heapBytes: (after.heapBytes - before.heapBytes) / count,
   };
 }
 
@@ -103,7 +108,7 @@ function pidOf({ pid }: ChildProcess): number {
   return pid ?? Number.NaN;
 }
 
-function result(supernode: Measured, bare: Measured): BenchmarkResult {
+function result(supernode: Measured, bare: Measured, total: number): BenchmarkResult {
   const figure = (value: number, yardstick: number, unit: string) => ({
     ...{ value, unit, ratio: value / yardstick },
     yardstick: { name: YARDSTICK, value: yardstick },
@@ -117,7 +122,7 @@ function result(supernode: Measured, bare: Measured): BenchmarkResult {
       connectionsPerSecond: figure(supernode.perSecond, bare.perSecond, 'connections/s'),
     },
     notes: [
-      `${CONNECTIONS} clients of one process that sign in, ${WARM_UP} before the first measurement; a supernode of a cluster of one, just started; memory after garbage collection`,
+      `${total} clients of one process that sign in and stay, ${WARM_UP_SHARE * 100} % of them before the first measurement; a supernode of a cluster of one, just started; memory after garbage collection`,
       'a connection of the supernode proves its device, gets its credentials and counts as present; one of the yardstick is opened only',
       'clients and server share this machine',
     ],

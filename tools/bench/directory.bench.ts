@@ -5,6 +5,7 @@ import { handleOf, insertUsers, prefixOf, userIdOf } from './directory/million-u
 import { BenchmarkUnavailableError, quantile, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { machineClockMs } from './machine-clock.ts';
 import { BareUser } from './mailbox/bare-user.ts';
+import { retried } from './storm/patient.ts';
 
 const USERS = 1_000_000;
 const READERS = 8;
@@ -43,8 +44,8 @@ async function run(words: readonly string[]): Promise<BenchmarkResult> {
     const url = cluster.nodes[0]?.url ?? '';
     const readers = Array.from({ length: READERS }, (_, at) => new BareUser(url, `reader-${at}`));
     for (const reader of readers) {
-      await reader.register();
-      await reader.signIn();
+      await retried(() => reader.register());
+      await retried(() => reader.signIn());
     }
     const byHandle = await ask(readers, users, lookupByHandle);
     const byId = await ask(readers, users, lookupById);

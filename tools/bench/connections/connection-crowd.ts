@@ -1,6 +1,7 @@
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { BareConnection } from '../mailbox/bare-connection.ts';
 import { BareUser } from '../mailbox/bare-user.ts';
+import { retried } from '../storm/patient.ts';
 import type { ConnectionCommands } from './connection-commands.ts';
 
 const AT_ONCE = 16;
@@ -13,14 +14,15 @@ export class ConnectionCrowd {
   readonly handlers: CommandHandlers<ConnectionCommands> = {
     register: async ({ url, count }) => {
       this.#users = Array.from({ length: count }, (_, at) => new BareUser(url, `idle${at}`));
-      await inTurn(count, (at) => this.#user(at).register());
+      await inTurn(count, (at) => retried(() => this.#user(at).register()));
       return null;
     },
-    signIn: async ({ count }) => {
+    signIn: async ({ from, count }) => {
       const began = performance.now();
       await inTurn(count, async (at) => {
-        await this.#user(at).signIn();
-        this.#connections.push(this.#user(at).connection);
+        const user = this.#user(from + at);
+        await retried(() => user.signIn());
+        this.#connections.push(user.connection);
       });
       return { ms: performance.now() - began };
     },

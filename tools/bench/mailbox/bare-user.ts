@@ -96,8 +96,13 @@ export class BareUser {
 
   async signIn(): Promise<void> {
     const connection = await BareConnection.open(this.url);
-    const proof = await this.prove(connection, 'authenticate', this.#token);
-    await connection.request('authenticate', { token: this.#token, proof });
+    try {
+      const proof = await this.prove(connection, 'authenticate', this.#token);
+      await connection.request('authenticate', { token: this.#token, proof });
+    } catch (thrown) {
+      connection.drop();
+      throw thrown;
+    }
     this.#connection = connection;
   }
 
