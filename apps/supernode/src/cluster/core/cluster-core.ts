@@ -8,7 +8,7 @@ import { EMPTY_ROSTER, type Roster, type Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { Slot } from '../slot.ts';
 import { Alerts, PLAN_ALERTS } from './alerts.ts';
-import { accusedNodes, assess, type Assessment } from './assessment.ts';
+import { assess, type Assessment } from './assessment.ts';
 import type {
   ClusterAlert,
   ClusterCoreApi,
@@ -27,7 +27,6 @@ import type { Decision } from './decision.ts';
 import { Drain } from './drain.ts';
 import { explainSlot, homesOfSlot, nodeViews } from './explanation.ts';
 import { Handover } from './handover.ts';
-import { HeldSince } from './held-since.ts';
 import { MembershipView } from './membership-view.ts';
 import type { LifecycleCause } from './node-lifecycle.ts';
 import { OwnNodeState } from './own-node-state.ts';
@@ -35,6 +34,7 @@ import { PeerProbes } from './peer-probes.ts';
 import { Rights } from './rights.ts';
 import { StandingWatch } from './standing.ts';
 import { StoreRequests } from './store-requests.ts';
+import { Suspicions } from './suspicions.ts';
 
 export interface ClusterCoreOptions {
   readonly self: OwnNode;
@@ -55,8 +55,7 @@ export class ClusterCore implements ClusterCoreApi {
   private readonly view: MembershipView;
   private readonly coordinator: Coordinator;
   private readonly requests: StoreRequests;
-  private readonly withoutDatabase = new HeldSince();
-  private readonly accused = new HeldSince();
+  private readonly suspicions = new Suspicions();
   private readonly alertBook = new Alerts();
   private readonly standingWatch = new StandingWatch();
   private readonly drain = new Drain();
@@ -82,16 +81,11 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   handle(input: ClusterInput, now: Instant): readonly ClusterOutput[] {
-    if (this.isOver) return [];
-    this.noticePause(now);
-    this.take(input, now);
-    return this.conclude(now);
+    return this.run(now, input);
   }
 
   handleTimeout(now: Instant): readonly ClusterOutput[] {
-    if (this.isOver) return [];
-    this.noticePause(now);
-    return this.conclude(now);
+    return this.run(now);
   }
 
   nextTimeoutAt(): Instant | undefined {
@@ -151,6 +145,13 @@ export class ClusterCore implements ClusterCoreApi {
     const { nodeId } = this.own.node;
     const own = { nodeId, standing: this.standing(now), waitsFor: this.handover.waitsFor(slot) };
     return explainSlot(this.roster, slot, own, this.settings);
+  }
+
+  private run(now: Instant, input?: ClusterInput): readonly ClusterOutput[] {
+    if (this.isOver) return [];
+    this.noticePause(now);
+    if (input !== undefined) this.take(input, now);
+    return this.conclude(now);
   }
 
   private take(input: ClusterInput, now: Instant): void {
@@ -229,17 +230,8 @@ export class ClusterCore implements ClusterCoreApi {
       else if (incarnation > self.incarnation) this.rights.isSuperseded = true;
     }
     this.rights.leasesConfirmed(sentAt);
-    const others = this.view.others();
-    this.probes.watch(new Map(others.map(({ record }) => [record.nodeId, record.incarnation])), now);
-    // Who has no database itself may not judge who else has none.
-    const lacking = this.isDatabaseReachable(now)
-      ? records.filter((record) => !record.databaseReachable)
-      : [];
-    this.withoutDatabase.note(
-      lacking.map((record) => record.nodeId),
-      now,
-    );
-    this.accused.note(accusedNodes(this.view.all(), this.settings), now);
+    this.probes.watch(this.view.others(), now);
+    this.suspicions.note(this.view, this.isDatabaseReachable(now), this.settings, now);
     this.judgeSelf(now);
     this.coordinator.hurry(now);
   }
@@ -327,8 +319,7 @@ export class ClusterCore implements ClusterCoreApi {
       controls: this.controls,
       probes: this.probes,
       isUnsettled: this.view.isUnsettled(now),
-      databaseLostSince: this.withoutDatabase.since,
-      accusedSince: this.accused.since,
+      ...this.suspicions.times,
       settings: this.settings,
       self: this.own.node.nodeId,
       readAt: this.view.lastReadAt ?? now,
@@ -390,13 +381,11 @@ export class ClusterCore implements ClusterCoreApi {
       },
       now,
     );
-    if (made !== undefined) {
-      for (const [code, detail] of made.alerts) this.alert(code, detail);
+    for (const [code, detail] of made?.alerts ?? []) this.alert(code, detail);
+    if (made?.roster !== undefined) {
       const { roster, decisions } = made;
       const expectedEpoch = this.roster.epoch;
-      if (roster !== undefined) {
-        this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch, decisions });
-      }
+      this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch, decisions });
     }
     const isCoordinator = this.coordinator.isInformed(now);
     if (isCoordinator === this.wasCoordinator) return;
@@ -440,8 +429,8 @@ export class ClusterCore implements ClusterCoreApi {
       return this.own.record({ reached, unreachable }, this.roster.epoch, databaseReachable);
     };
     const isListUrgent = this.handover.isWaiting || this.view.hasAbsent || this.probes.hasFailing;
-    const canCoordinate = this.canCoordinate(now);
-    this.outputs.push(...this.requests.takeDue({ record, isListUrgent, canCoordinate }, now));
+    const facts = { record, isListUrgent, canCoordinate: this.canCoordinate(now) };
+    this.outputs.push(...this.requests.takeDue(facts, now));
   }
 
   private isDatabaseReachable(now: Instant): boolean {

@@ -2,12 +2,16 @@ import { describe, expect, it } from '@jest/globals';
 import type { Instant } from '@parley/nat';
 import { DEFAULT_CLUSTER_SETTINGS } from './cluster-settings.ts';
 import { PeerProbes } from './peer-probes.ts';
+import { memberOf, recordOf } from './testing/assessed-nodes.ts';
 
 const at = (ms: number) => ms as Instant;
 
 function probesOf(...ids: readonly string[]): PeerProbes {
   const probes = new PeerProbes(DEFAULT_CLUSTER_SETTINGS, () => 0.5);
-  probes.watch(new Map(ids.map((id) => [id, 1])), at(0));
+  probes.watch(
+    ids.map((id) => memberOf(recordOf(id))),
+    at(0),
+  );
   return probes;
 }
 
@@ -76,7 +80,7 @@ describe('probes of peers', () => {
     probes.answered('a', 2, at(0), true);
     expect(probes.reached()).toEqual([]);
 
-    probes.watch(new Map([['a', 2]]), at(10));
+    probes.watch([memberOf(recordOf('a', { incarnation: 2 }))], at(10));
     expect(probes.takeDue(at(10))).toEqual(['a']);
     probes.answered('a', 2, at(10), true);
     expect(probes.reached()).toEqual(['a']);

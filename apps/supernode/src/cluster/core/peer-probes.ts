@@ -2,6 +2,7 @@ import { after, type Instant } from '@parley/nat';
 import type { NodeId } from '../node-record.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { LocalHealth } from './local-health.ts';
+import type { Member } from './membership-view.ts';
 
 interface Peer {
   incarnation: number;
@@ -32,7 +33,8 @@ export class PeerProbes {
   }
 
   /** Watches these and no others; who is new, or a new run of its node id, starts without an opinion. */
-  watch(targets: ReadonlyMap<NodeId, number>, now: Instant): void {
+  watch(members: readonly Member[], now: Instant): void {
+    const targets = new Map(members.map(({ record }) => [record.nodeId, record.incarnation]));
     this.lists = undefined;
     for (const nodeId of this.peers.keys()) if (!targets.has(nodeId)) this.peers.delete(nodeId);
     for (const [nodeId, incarnation] of targets) {
