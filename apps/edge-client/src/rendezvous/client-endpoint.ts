@@ -113,12 +113,14 @@ export class ClientEndpoint {
     const named = relay?.servers ?? [];
     const [server] = await resolveServers(named);
     const places = { ...(server ? { server } : {}), streams: streamServers(named) };
+    const [backup] = relay?.backups === undefined ? [] : await resolveServers(relay.backups);
     this.#endpoint.setFlow(flow ? await flowOf(flow) : undefined);
-    const servers = JSON.stringify([stun, relay ? places : undefined]);
+    const servers = JSON.stringify([stun, relay ? places : undefined, backup]);
     if (stun.length > 0 && servers === this.#servers) return;
     this.#servers = servers;
     this.#endpoint.setServers({
       stun,
+      ...(backup ? { backup } : {}),
       ...(relay ? { turn: { ...places, ...this.#tls, ...credentialOf(relay) } } : {}),
       // The endpoint asks when half of the credential's life is over, so that an allocation never outlives it.
       renewCredential: async () => credentialOf(await request('relay.renew', {})),

@@ -77,6 +77,7 @@ beforeEach(async () => {
     ownerOf: () => 'node-b',
     tenureOf: () => undefined,
     tenureOfSlot: () => undefined,
+    backupRelaysOf: () => [],
     homesOf: () => ['http://node-b:8080'],
     activeNodes: () => ['node-a', 'node-b'],
     onChange: () => () => undefined,

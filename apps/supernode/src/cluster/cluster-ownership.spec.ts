@@ -74,8 +74,13 @@ describe('ClusterOwnership', () => {
     expect(ownership.homesOf(TENANT, USER)).toEqual(urls);
     expect(view.looked).toBe(1);
 
+    const relays = view.roster.seats.toReversed().flatMap(({ addresses }) => addresses.stun ?? []);
+    expect(ownership.backupRelaysOf(TENANT, USER)).toEqual(relays.slice(0, 3));
+
     view.roster = rosterOf(5, 'node-a', 'node-b');
     expect(ownership.homesOf(TENANT, USER)).toEqual(urls.slice(2).concat('http://192.0.2.1:8080'));
+    // Its own relay is no way out when it dies.
+    expect(ownership.backupRelaysOf(TENANT, USER)).toEqual(relays.slice(2, 3));
   });
 
   it('goes on telling the others when a listener fails, and stops when asked', () => {

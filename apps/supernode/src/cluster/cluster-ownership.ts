@@ -53,6 +53,14 @@ export class ClusterOwnership implements Ownership {
     return homes;
   }
 
+  backupRelaysOf(tenant: TenantId, userId: UserId): readonly string[] {
+    return this.view
+      .homes(slotOf(tenant, userId))
+      .slice(0, MAX_HOMES)
+      .filter(({ nodeId }) => nodeId !== this.self)
+      .flatMap(({ addresses }) => addresses.stun ?? []);
+  }
+
   activeNodes(): readonly NodeId[] {
     return this.view.roster.seats.map(({ nodeId }) => nodeId);
   }

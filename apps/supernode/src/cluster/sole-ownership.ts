@@ -30,6 +30,10 @@ export class SoleOwnership implements Ownership {
     return published === undefined ? [] : [published.edge];
   }
 
+  backupRelaysOf(): readonly string[] {
+    return [];
+  }
+
   activeNodes(): readonly NodeId[] {
     return [this.self];
   }

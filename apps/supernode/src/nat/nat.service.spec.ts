@@ -15,6 +15,7 @@ import {
 } from '@parley/nat';
 import { nodeCrypto } from '@parley/nat/node';
 import { decodeBase64url, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
+import { OWNERSHIP } from '../cluster/ownership.port.ts';
 import { ConfigModule } from '../config/config.module.ts';
 import { testConfig } from '../config/testing/test-config.ts';
 import { RELAY_ACCESS, type RelayAccess } from '../gateway/relay-access.port.ts';
@@ -46,6 +47,10 @@ afterEach(async () => {
   for (let close = closing.pop(); close !== undefined; close = closing.pop()) await close();
 });
 
+/** Another supernode of the cluster relays too. */
+const OWNED = { provide: OWNERSHIP, useValue: { backupRelaysOf: () => ['192.0.2.2:3478'] } };
+class OwnershipStub {}
+
 async function start(factory: RelayThreadFactory, env: Record<string, string> = {}) {
   const config = testConfig({ SUPERNODE_TURN_REALM: 'nat.example', ...env });
   const secrets: TurnSecrets = {
@@ -58,6 +63,7 @@ async function start(factory: RelayThreadFactory, env: Record<string, string> = 
     imports: [
       ConfigModule.forRoot(config),
       ObservabilityModule.forRoot({ logger: createLogger({ level: 'fatal' }), metrics, health }),
+      { module: OwnershipStub, global: true, providers: [OWNED], exports: [OWNED] },
       NatModule,
     ],
   })
@@ -162,6 +168,7 @@ describe.each([
     expect(await relay.issue(DEVICE)).toMatchObject({
       realm: 'nat.example',
       ttlSeconds: 3600,
+      backups: ['192.0.2.2:3478'],
       servers: relay.stunServers().flatMap((server) => [server, `turn:${server}?transport=tcp`]),
     });
     await relay.revoke(DEVICE);

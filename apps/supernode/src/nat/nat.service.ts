@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { formatTransportAddress, transportAddress, type TransportAddress } from '@parley/nat';
 import type { TurnServerControl } from '@parley/nat/node';
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
+import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { NAT_CONFIG } from '../config/config.module.ts';
 import type { NatConfig } from '../config/config.schema.ts';
 import type { FlowOccasion, RelayAccess } from '../gateway/relay-access.port.ts';
@@ -35,6 +36,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
     private readonly credentials: TurnCredentials,
     private readonly flows: FlowRegistry,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'backupRelaysOf'>,
     @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm' | 'altAddress'>,
   ) {}
 
@@ -113,7 +115,8 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     if (access === undefined) return undefined;
     const { username, password, realm, ttlSeconds } = access;
     const servers = [...turnServers(this.addresses(), this.relay?.tls.bound ?? [])];
-    return { username, password, realm, ttlSeconds, servers };
+    const backups = [...this.ownership.backupRelaysOf(tenant, userId)];
+    return { username, password, realm, ttlSeconds, servers, ...(backups.length > 0 ? { backups } : {}) };
   }
 
   openFlow(device: DeviceAddress, occasion: FlowOccasion): FlowCredentials | undefined {

@@ -38,8 +38,6 @@ import type { EndpointSocket } from './endpoint/endpoint-socket.ts';
 
 const GATHER_TIMEOUT_MS = 3000;
 const MAX_HOST_CANDIDATES = 8;
-/** Most paths that are going to be direct are so by then. */
-const BACKUP_AFTER_MS = 1500;
 
 /**
  * One UDP socket per address family for everything of an edge client (DESIGN 6.3): STUN, the relay, all sessions. It
@@ -55,14 +53,15 @@ export class UdpEndpoint {
   readonly #paths = new Map<string, IcePath>();
   readonly #admissions = new PeerAdmissions();
   readonly #drops = new Map<string, number>();
+  readonly #drop = (reason: string): void => {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  };
   /** Of paths that are closed. */
   #formerTraffic = sumTraffic([]);
   readonly #flow: FlowLink;
   readonly #relays: RelaySet;
   #relayCount = 0;
   #renewCredential: EndpointServers['renewCredential'];
-  /** A path is relayed: when the backup is asked for, if it still is. */
-  #startBackupAt: Instant | undefined;
   readonly #waiters = new GatherWaiters();
   readonly #timer: EndpointTimer;
   #isClosed = false;
@@ -78,12 +77,10 @@ export class UdpEndpoint {
     this.#relays = new RelaySet({
       create: (turn, purposeNow) => this.#newRelay(turn, purposeNow),
       isUsed: (bases) => [...this.#paths.values()].some((path) => path.isOn(bases)),
+      isAnyPathRelayed: () => [...this.#paths.values()].some(({ current }) => current?.kind === 'relayed'),
       admitted: () => this.#admissions.peers(),
       closed: (bases) => {
-        for (const base of bases) {
-          this.#loseRelayBase(base);
-          this.#gathering.removeBase(base);
-        }
+        for (const base of bases) this.#loseRelayBase(base);
       },
     });
     this.#gathering = new CandidateGathering(this.#sockets, {
@@ -100,9 +97,6 @@ export class UdpEndpoint {
         this.#gathered();
       },
     });
-    const drop = (reason: string): void => {
-      this.#drop(reason);
-    };
     this.#flow = new FlowLink(this.#sockets, options.crypto, {
       registered: () => {
         this.#log('flow-registered');
@@ -116,7 +110,7 @@ export class UdpEndpoint {
       data: (base, bytes) => {
         this.#dispatch(base, NATIVE_RELAY_ADDRESS, bytes);
       },
-      drop,
+      drop: this.#drop,
     });
     this.#hardNat = new HardNatSupport(this.#sockets, options.crypto, {
       now: () => this.#now(),
@@ -124,7 +118,7 @@ export class UdpEndpoint {
       onDatagram: (base, from, bytes) => {
         if (!this.#isClosed) this.#dispatch(base, from, bytes);
       },
-      drop,
+      drop: this.#drop,
       rearm: () => {
         this.#rearm();
       },
@@ -146,7 +140,7 @@ export class UdpEndpoint {
       },
       bindChannel: (peer) => this.#relays.bindChannel(peer, this.#now()),
       relayed: () => {
-        this.#startBackupAt ??= after(this.#now(), BACKUP_AFTER_MS);
+        this.#relays.pathRelayed(this.#now());
       },
       addNativeRelay: (path, id) => this.#flow.addRelay(path, id),
       rearm: (at) => {
@@ -181,7 +175,6 @@ export class UdpEndpoint {
       { main: turn, backup: turn && backup && { ...turn, server: backup, streams: [] } },
       this.#now(),
     );
-    this.#watchRelayed();
     this.#rearm();
   }
 
@@ -371,20 +364,6 @@ export class UdpEndpoint {
     this.#relays.start('main', this.#now());
   }
 
-  /** Direct by now, or relayed for good: then another supernode should know us before this one dies. */
-  #startBackup(): void {
-    this.#startBackupAt = undefined;
-    if (this.#isAnyRelayed()) this.#relays.start('backup', this.#now());
-  }
-
-  #watchRelayed(): void {
-    if (this.#isAnyRelayed()) this.#startBackupAt ??= after(this.#now(), BACKUP_AFTER_MS);
-  }
-
-  #isAnyRelayed(): boolean {
-    return [...this.#paths.values()].some(({ current }) => current?.kind === 'relayed');
-  }
-
   #newRelay(turn: TurnServer, purposeNow: () => RelayPurpose): RelayTransports {
     this.#relayCount += 1;
     return new RelayTransports({
@@ -413,9 +392,7 @@ export class UdpEndpoint {
         peerRefused: (base, peer) => {
           for (const path of this.#paths.values()) path.relayRefused(base, peer);
         },
-        drop: (reason) => {
-          this.#drop(reason);
-        },
+        drop: this.#drop,
         log: (event, fields) => {
           this.#log(event, fields);
         },
@@ -429,6 +406,7 @@ export class UdpEndpoint {
 
   #loseRelayBase(base: CandidateBase | undefined): void {
     if (base === undefined) return;
+    this.#gathering.removeBase(base);
     if (this.#relays.bases.length === 0) this.#admissions.clear();
     for (const path of this.#paths.values()) path.baseLost(base);
   }
@@ -455,7 +433,6 @@ export class UdpEndpoint {
   #handleTimeout(): void {
     const now = this.#now();
     for (const core of this.#timed()) if (isDue(core.nextTimeoutAt(), now)) core.handleTimeout(now);
-    if (isDue(this.#startBackupAt, now)) this.#startBackup();
     if (isDue(this.#waiters.nextDeadline, now)) this.#gathered();
     this.#rearm();
   }
@@ -463,15 +440,11 @@ export class UdpEndpoint {
   #rearm(): void {
     if (this.#isClosed) return;
     const dueAt = this.#timed().map((core) => core.nextTimeoutAt());
-    this.#timer.armAt(earliest(this.#waiters.nextDeadline, this.#startBackupAt, ...dueAt));
+    this.#timer.armAt(earliest(this.#waiters.nextDeadline, ...dueAt));
   }
 
   #now(): Instant {
     return this.#options.clock?.now() ?? instant(performance.now());
-  }
-
-  #drop(reason: string): void {
-    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
   }
 
   #log(event: string, fields: Readonly<Record<string, unknown>> = {}): void {

@@ -104,6 +104,10 @@ export class MovableOwnership implements Ownership {
     return [...(home === undefined ? [] : [home]), ...others].slice(0, 3);
   }
 
+  backupRelaysOf(): readonly string[] {
+    return [];
+  }
+
   activeNodes(): readonly NodeId[] {
     return this.roster.nodeIds();
   }

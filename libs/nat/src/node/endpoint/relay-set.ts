@@ -17,6 +17,7 @@ export interface RelaySetOptions {
   create(turn: TurnServer, purposeNow: () => RelayPurpose): RelayTransports;
   /** Whether data of a path travels through one of these bases now. */
   isUsed(bases: readonly CandidateBase[]): boolean;
+  isAnyPathRelayed(): boolean;
   /** Everybody whom the allocations admit. */
   admitted(): Iterable<TransportAddress>;
   /** These bases are gone. */
@@ -31,6 +32,8 @@ interface Relay {
 
 /** Between two looks whether a former relay is still used. */
 const LOOK_MS = 5000;
+/** Most paths that are going to be direct are so by then. */
+const BACKUP_AFTER_MS = 1500;
 
 /**
  * The relays of an endpoint: that of its supernode, one at another supernode for the day when the first one dies, and former
@@ -40,6 +43,8 @@ export class RelaySet {
   readonly #options: RelaySetOptions;
   #relays: readonly Relay[] = [];
   #lookAt: Instant | undefined;
+  /** When the backup is asked for, if a path is relayed then. */
+  #startBackupAt: Instant | undefined;
 
   constructor(options: RelaySetOptions) {
     this.#options = options;
@@ -64,6 +69,12 @@ export class RelaySet {
     if (main !== undefined) this.#name(main, 'main', now);
     if (backup !== undefined) this.#name(backup, 'backup', now);
     this.#closeUnused(now);
+    if (this.#options.isAnyPathRelayed()) this.pathRelayed(now);
+  }
+
+  /** Data of a path goes through a relay from now on: another supernode should know us before this one dies. */
+  pathRelayed(now: Instant): void {
+    this.#startBackupAt ??= after(now, BACKUP_AFTER_MS);
   }
 
   /** False: it was started before, or there is none. */
@@ -108,10 +119,18 @@ export class RelaySet {
       if (dueAt !== undefined && dueAt <= now) transports.handleTimeout(now);
     }
     if (this.#lookAt !== undefined && this.#lookAt <= now) this.#closeUnused(now);
+    if (this.#startBackupAt !== undefined && this.#startBackupAt <= now) {
+      this.#startBackupAt = undefined;
+      if (this.#options.isAnyPathRelayed()) this.start('backup', now);
+    }
   }
 
   nextTimeoutAt(): Instant | undefined {
-    return earliest(this.#lookAt, ...this.#relays.map(({ transports }) => transports.nextTimeoutAt()));
+    return earliest(
+      this.#lookAt,
+      this.#startBackupAt,
+      ...this.#relays.map(({ transports }) => transports.nextTimeoutAt()),
+    );
   }
 
   /** Gives all allocations back; no answer is awaited. */
@@ -119,6 +138,7 @@ export class RelaySet {
     const relays = this.#relays;
     this.#relays = [];
     this.#lookAt = undefined;
+    this.#startBackupAt = undefined;
     for (const relay of relays) this.#close(relay, now);
   }
 
