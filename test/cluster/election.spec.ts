@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Cluster } from './cluster.ts';
 import { describeCluster } from './describe-cluster.ts';
 import { SLOT_COUNT, type ObservedRoster } from './observed-roster.ts';
+import { until } from './waiting.ts';
 
 /** From the death of a supernode to a roster without it. */
 const DETECTION_MS = 5_000;
@@ -96,11 +97,14 @@ describeCluster('an election', () => {
       };
       return items;
     };
+    const wanted = ['node-1', 'node-2', 'node-3'].map((name) => [name, 'active', name === coordinator]);
     for (const { nodeId } of seats) {
-      const items = await states(nodeId);
-      expect(items.map((item) => [item.nodeId, item.state, item.isCoordinator])).toEqual(
-        ['node-1', 'node-2', 'node-3'].map((name) => [name, 'active', name === coordinator]),
-      );
+      // A supernode hears of a new state of another one with its next lease.
+      const items = await until('the same view of all', async () => {
+        const found = await states(nodeId);
+        const seen = found.map((item) => [item.nodeId, item.state, item.isCoordinator]);
+        return JSON.stringify(seen) === JSON.stringify(wanted) ? found : undefined;
+      });
       expect(items.reduce((sum, { slots }) => sum + slots, 0)).toBe(SLOT_COUNT);
       expect(await cluster.node(nodeId).admin('/v1/election')).toMatchObject({ coordinator });
     }

@@ -9,6 +9,8 @@ import { ServerLog } from './server-log.ts';
 import { freePort, LOOPBACK } from './waiting.ts';
 
 const START_MS = 60_000;
+/** One for all supernodes of a cluster: the key is a row of their database. */
+const ADMIN_KEY = randomBytes(32).toString('base64url');
 const MAIN = join(
   dirname(createRequire(import.meta.url).resolve('@parley/supernode/package.json')),
   'dist/main.js',
@@ -27,7 +29,6 @@ export class SupernodeNode {
   readonly #group: ProcessGroup;
   readonly #settings: SupernodeSettings;
   readonly #ports: readonly [edge: number, admin: number];
-  readonly #adminKey = randomBytes(32).toString('base64url');
   readonly #log: ServerLog;
   #child: ChildProcess | undefined;
 
@@ -120,7 +121,7 @@ export class SupernodeNode {
 
   #fetchAdmin(path: string, method = 'GET'): Promise<Response> {
     const url = new URL(path, `http://${LOOPBACK}:${this.#ports[1]}`);
-    return fetch(url, { method, headers: { authorization: `Bearer ${this.#adminKey}` } });
+    return fetch(url, { method, headers: { authorization: `Bearer ${ADMIN_KEY}` } });
   }
 
   #environment(): NodeJS.ProcessEnv {
@@ -133,7 +134,7 @@ export class SupernodeNode {
       SUPERNODE_HOST: LOOPBACK,
       SUPERNODE_EDGE_PORT: String(edge),
       SUPERNODE_ADMIN_PORT: String(admin),
-      SUPERNODE_ADMIN_KEY: this.#adminKey,
+      SUPERNODE_ADMIN_KEY: ADMIN_KEY,
       SUPERNODE_STUN_PORT: '0',
       SUPERNODE_STUN_ALT_PORT: '0',
       // Relayed peers on loopback are refused unless a lab asks for them.
