@@ -9,7 +9,10 @@ describeCluster('a supernode on standby', () => {
   let people: People;
 
   beforeAll(async () => {
-    cluster = await Cluster.start({ supernodes: 3, env: { SUPERNODE_MINIMUM_SEATS: '2', SUPERNODE_MAXIMUM_SEATS: '2' } });
+    cluster = await Cluster.start({
+      supernodes: 3,
+      env: { SUPERNODE_MINIMUM_SEATS: '2', SUPERNODE_MAXIMUM_SEATS: '2' },
+    });
     await cluster.untilSeats(2);
     people = new People(cluster);
   }, 120_000);
