@@ -16,6 +16,8 @@ export async function crossCheck(server: TransportAddress): Promise<CrossCheck> 
   try {
     socket.bind(0);
     await once(socket, 'listening');
+    // Without a network what is sent fails: the package gets no answer then, which says the same.
+    socket.on('error', () => undefined);
     const response = await stun.request(formatTransportAddress(server), { socket, timeout: 200, retries: 3 });
     const address = response.getXorAddress()?.address;
     return address === undefined ? { server, error: 'no-address' } : { server, address };
