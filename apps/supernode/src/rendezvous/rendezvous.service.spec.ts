@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { LIMITS, sessionIdSchema } from '@parley/protocol';
+import { MemorySessionBook } from './session-book.memory.ts';
 import { EXPIRY_MS, rendezvousWorld } from './testing/rendezvous-world.ts';
 import {
   offerPayload,
@@ -14,8 +15,17 @@ const bob = signingCaller('bob');
 const bobTablet = { ...signingCaller('bob') };
 const eve = signingCaller('eve');
 
-async function friends() {
-  const world = rendezvousWorld();
+/** As shared by two homes: what was read may have changed when the change is written, and is read again. */
+class ContendedBook extends MemorySessionBook {
+  override async change(...[tenant, sessionId, change]: Parameters<MemorySessionBook['change']>) {
+    const read = await this.find(tenant, sessionId);
+    if (read) change(read);
+    return super.change(tenant, sessionId, change);
+  }
+}
+
+async function friends(book = new MemorySessionBook()) {
+  const world = rendezvousWorld(undefined, { book });
   world.contacts.befriend(alice.tenant, alice.userId, bob.userId);
   await world.signIn(alice);
   await world.signIn(bob);
@@ -44,6 +54,21 @@ describe('RendezvousService › offer and answer', () => {
       { sessionId: sessionId(1), reason: 'answered-elsewhere' },
     ]);
     await expect(answer(bob, alice, sessionId(1))).rejects.toMatchObject({ code: 'SESSION_TAKEN' });
+  });
+
+  it('is taken by one of two devices that answer at two homes in the same moment', async () => {
+    const { offer, answer, notifier } = await friends(new ContendedBook());
+    await offer(alice, [bob, bobTablet], sessionId(1));
+
+    const answers = await Promise.allSettled(
+      [bob, bobTablet].map((device) => answer(device, alice, sessionId(1))),
+    );
+
+    expect(answers).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: { code: 'SESSION_TAKEN' } },
+    ]);
+    expect(notifier.take(alice, 'session.answered')).toHaveLength(1);
   });
 
   it('passes the signed bytes on as they came', async () => {

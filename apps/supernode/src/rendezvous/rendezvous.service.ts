@@ -198,7 +198,8 @@ export class RendezvousService implements ConnectionObserver {
     const { tenant, userId, deviceId } = caller;
     const now = this.clock.now();
     let answered: BrokeredSession | undefined;
-    await this.book.change(tenant, sessionId, (current) => {
+    // Asked again where somebody else was faster: only what the book says tells whether it was taken.
+    const before = await this.book.change(tenant, sessionId, (current) => {
       const state = sessionTransition(current.state, 'answer');
       if (state !== 'answered' || current.expiresAt <= now) return undefined;
       const answeredBy = { tenant, userId, deviceId };
@@ -206,7 +207,7 @@ export class RendezvousService implements ConnectionObserver {
       answered = { ...current, state, answeredBy, call, expiresAt: now + ANSWERED_LIFETIME_MS };
       return answered;
     });
-    if (!answered) throw new Refusal('SESSION_TAKEN');
+    if (!before || !answered) throw new Refusal('SESSION_TAKEN');
     return answered;
   }
 
