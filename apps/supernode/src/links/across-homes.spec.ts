@@ -290,6 +290,16 @@ describe('users whose home is lost › presence', () => {
     expect(seen().at(-1)).toBe('offline');
   });
 
+  it('are taken over by a home that might not act when they came', async () => {
+    const { c, lose, seen, elapse } = await withoutB();
+    c.ownership.mayAct = false;
+    await lose();
+    await elapse(500);
+    c.ownership.mayAct = true;
+    await elapse(GRACE_MS + 3000);
+    expect(seen().at(-1)).toBe('offline');
+  });
+
   it('tells again what the lost home had stored and told nobody', async () => {
     const { c, lose, seen, shared, elapse } = await withoutB();
     // Everything of the last update but what is stored was lost with the supernode.

@@ -70,7 +70,7 @@ export class PresenceTakeover implements OnModuleInit, OnModuleDestroy {
       .attempt('taking over the presence of users', () => this.takeOverAll())
       .then(() => {
         this.isAsking = false;
-        // Only a store that is out of reach leaves some behind.
+        // A store that is out of reach leaves some behind, and a supernode that may not act for a moment.
         if (this.arriving.size > 0) this.later(ASK_AGAIN_MS, () => this.ask());
       });
   }
@@ -80,15 +80,17 @@ export class PresenceTakeover implements OnModuleInit, OnModuleDestroy {
       const slots = [...this.arriving].slice(0, AT_ONCE);
       const users = (await Promise.all(slots.map((slot) => this.store.usersOfSlot(slot)))).flat();
       for (let at = 0; at < users.length; at += AT_ONCE) {
-        await Promise.all(users.slice(at, at + AT_ONCE).map((user) => this.takeOver(user)));
+        const taken = await Promise.all(users.slice(at, at + AT_ONCE).map((user) => this.takeOver(user)));
+        if (taken.includes(false)) return;
       }
       for (const slot of slots) this.arriving.delete(slot);
       this.later(this.graceMs, () => this.reassert(users));
     }
   }
 
-  private async takeOver({ tenant, userId }: StoredUser): Promise<void> {
-    if (!this.ownership.tenureOf(tenant, userId)) return;
+  /** False where this supernode may not act now: because the slot went on, or for a moment, after which nobody else will do it. */
+  private async takeOver({ tenant, userId }: StoredUser): Promise<boolean> {
+    if (!this.ownership.tenureOf(tenant, userId)) return false;
     // From now on it is this supernode that gives them up, before everybody who watches connections.
     await this.local.settled(tenant, userId);
     const stored = await this.devices.of(tenant, userId);
@@ -97,6 +99,7 @@ export class PresenceTakeover implements OnModuleInit, OnModuleDestroy {
       const isBack = (): boolean => this.local.connectedDevices(tenant, userId).includes(device.deviceId);
       await this.connections.leftBehind(device, isBack);
     }
+    return true;
   }
 
   /** Bit by bit: where all is well, nothing that watchers hear is news. */
