@@ -124,6 +124,24 @@ describe('ClusterNotifier', () => {
     expect(c.local.take(bob, 'account.devices-changed')).toEqual([NEWS]);
   });
 
+  it('passes on again where rosters differed, and counts what goes to and fro', async () => {
+    const { a, b, c, roster, elapse } = await twoHomes();
+    roster.move([bob], c.ownership);
+    c.local.connect(bob);
+    const event = { ...bob, event: 'account.devices-changed', payload: NEWS };
+    // From a supernode that knew more than the one that passed it on.
+    a.links.tell('b', 'user.event', { ...event, hops: 1 });
+    await elapse(500);
+    expect(c.local.take(bob, 'account.devices-changed')).toEqual([NEWS]);
+
+    a.links.tell('b', 'user.event', { ...event, hops: 16 });
+    await elapse(500);
+    expect(c.local.events).toEqual([]);
+    expect((await b.metrics.exposition()).body).toContain(
+      'parley_drops_total{component="home-links",reason="too-many-hops"} 1',
+    );
+  });
+
   it('waits until a new home may act, whoever has something to tell', async () => {
     const { a, b, c, roster, elapse } = await twoHomes();
     c.local.connect(bob);

@@ -5,13 +5,15 @@ import { LOCAL_DEVICES, type LocalDevices } from '../gateway/local-devices.port.
 import type { Notifier } from '../gateway/notifier.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import { PRESENCE_STORE, type DevicePresence, type PresenceStore } from '../presence/presence-store.port.ts';
-import { HomeLinks } from './home-links.ts';
+import { HomeLinks, type HomeTell } from './home-links.ts';
 import { LINKS, type Links } from './links.port.ts';
 import { deliverHere, type UserEvent } from './user-event.ts';
 
 /** What concerns a call or an offer is of no use much later; what else devices are told they would miss for good. */
 const SESSION_WORTH_MS = 15_000;
 const NEWS_WORTH_MS = 300_000;
+/** While rosters differ an event may go to and fro; they agree again long before it was passed on that often. */
+const MAX_HOPS = 16;
 
 /** Brings events to the home of their user, and knows of devices elsewhere what is stored of them. */
 @Injectable()
@@ -80,21 +82,27 @@ export class ClusterNotifier implements Notifier, OnModuleInit {
     return devices.filter(fits).map(({ device }) => device.deviceId);
   }
 
+  /** The sender's roster is older than this one's, or newer: whoever is the home gets it, and no event goes in circles for long. */
   private receive(event: UserEvent): void {
-    // The sender's roster is older than this one's, or newer: whoever it is now gets it, but no event goes in circles.
-    const home = this.homes.homeOf(event.tenant, event.userId);
-    if (event.isForwarded && (home === undefined || !this.homes.isSelf(home))) deliverHere(this.local, event);
-    else this.bring({ ...event, isForwarded: true });
+    const { tenant, userId, hops = 0 } = event;
+    if (this.homes.isHere(tenant, userId)) deliverHere(this.local, event);
+    else if (hops >= MAX_HOPS) this.homes.giveUp('too-many-hops');
+    else if (hops === 0) this.homes.tell(this.tellOf({ ...event, hops: 1 }));
+    else this.homes.tellLater(this.tellOf({ ...event, hops: hops + 1 }));
   }
 
   private bring(event: UserEvent): void {
-    this.homes.tell({
+    this.homes.tell(this.tellOf(event));
+  }
+
+  private tellOf(event: UserEvent): HomeTell<'user.event'> {
+    return {
       tenant: event.tenant,
       userId: event.userId,
       name: 'user.event',
       payload: event,
       here: () => deliverHere(this.local, event),
       worthMs: event.event.startsWith('session.') ? SESSION_WORTH_MS : NEWS_WORTH_MS,
-    });
+    };
   }
 }

@@ -58,6 +58,16 @@ export class HomeLinks {
     this.bring(message, this.clock.monotonic());
   }
 
+  /** Who sent it took this supernode for the home, and this one knows another: a little later they agree. */
+  tellLater<Name extends LinkTellName>(message: HomeTell<Name>): void {
+    this.seek(message, this.clock.monotonic());
+  }
+
+  /** Counts a message that nobody gets. */
+  giveUp(reason: 'too-many-hops'): void {
+    this.metrics.drop('home-links', reason);
+  }
+
   private bring<Name extends LinkTellName>(message: HomeTell<Name>, since: number): void {
     const { tenant, userId, name, payload } = message;
     const home = this.homeOf(tenant, userId);

@@ -14,8 +14,8 @@ export interface LinkTells {
     readonly payload: unknown;
     /** Only over a live connection: not numbered and not kept. */
     readonly connectedOnly?: boolean;
-    /** Passed on once already, by a supernode that was the home before. */
-    readonly isForwarded?: boolean;
+    /** How often it was passed on by a supernode that was not the home any more, or not yet. */
+    readonly hops?: number;
   };
   /** How one user looks from now on to devices whose home the receiver is: one message however many watch there. */
   'presence.fan-out': {
