@@ -362,7 +362,11 @@ export class EdgeClient {
       if (!this.#isKeptInformed(userId)) return;
       this.#trust.refresh(userId, this.#connection.request).catch(() => undefined);
     });
-    this.#connection.onEvent('homes.changed', ({ homes }) => this.#takeHomes(homes));
+    this.#connection.onEvent('homes.changed', ({ homes }) => {
+      this.#takeHomes(homes);
+      // Refused where there is no relay; the next sign-in names them too.
+      this.#endpoint?.renewBackups(this.#connection.request).catch(() => undefined);
+    });
     this.#connection.onEvent('go-away', ({ alternates }) => this.#hosts.noteAlternates(alternates));
     this.#trust.on('refused', (event) => this.#events.emit('security-alert', event));
     this.sessions.on('request', (request) => this.#events.emit('session-request', request));

@@ -113,14 +113,17 @@ export class ClientEndpoint {
     const named = relay?.servers ?? [];
     const [server] = await resolveServers(named);
     const places = { ...(server ? { server } : {}), streams: streamServers(named) };
-    const [backup] = relay?.backups === undefined ? [] : await resolveServers(relay.backups);
+    const backups = await resolveServers(relay?.backups ?? []);
     this.#endpoint.setFlow(flow ? await flowOf(flow) : undefined);
-    const servers = JSON.stringify([stun, relay ? places : undefined, backup]);
-    if (stun.length > 0 && servers === this.#servers) return;
+    const servers = JSON.stringify([stun, relay ? places : undefined]);
+    if (stun.length > 0 && servers === this.#servers) {
+      this.#endpoint.setBackups(backups);
+      return;
+    }
     this.#servers = servers;
     this.#endpoint.setServers({
       stun,
-      ...(backup ? { backup } : {}),
+      backups,
       ...(relay ? { turn: { ...places, ...this.#tls, ...credentialOf(relay) } } : {}),
       // The endpoint asks when half of the credential's life is over, so that an allocation never outlives it.
       renewCredential: async () => credentialOf(await request('relay.renew', {})),
@@ -129,6 +132,12 @@ export class ClientEndpoint {
     this.#gathered = this.#endpoint.gather({ timeoutMs: GATHER_TIMEOUT_MS });
     await this.#gathered;
     this.#hasGathered = true;
+  }
+
+  /** The homes are others now, and so is where a relay can be had when the own one dies. */
+  async renewBackups(request: SendRequest): Promise<void> {
+    const { backups = [] } = await request('relay.renew', {});
+    this.#endpoint.setBackups(await resolveServers(backups));
   }
 
   createPath(options: PathOptions): IcePath {

@@ -10,8 +10,8 @@ import type { CandidatePair } from './candidate-pair.ts';
 import type { PathLossCause } from './ice-io.ts';
 import { sendCheck, sendUrgentCheck } from './outgoing-checks.ts';
 
-/** Beside a relayed path: each side has a relay and a backup, so one of four carries data. */
-const MAX_WARM_RELAYS = 3;
+/** Beside a relayed path, where each side has up to three relays. */
+const MAX_WARM_RELAYS = 6;
 /** A round trip counts as better from this difference on. */
 const MIN_GAIN_MS = 10;
 const MIN_GAIN_SHARE = 0.2;
@@ -91,7 +91,17 @@ export function warmRelays(agent: AgentContext, now: Instant): readonly Candidat
   const relays = agent.checklist.pairs.filter(
     (pair) => pair !== current && pair.isRelayed && pair.isValid(now),
   );
-  return relays.slice(0, current?.isRelayed === true ? MAX_WARM_RELAYS : 1);
+  return current?.isRelayed === true ? mostDifferent(current, relays) : relays.slice(0, 1);
+}
+
+/** First those that have no end in common with `current` nor with each other. */
+function mostDifferent(current: CandidatePair, relays: readonly CandidatePair[]): readonly CandidatePair[] {
+  const chosen: CandidatePair[] = [];
+  const isApart = (pair: CandidatePair): boolean =>
+    [current, ...chosen].every(({ base, remote }) => base.id !== pair.base.id && remote !== pair.remote);
+  for (const pair of relays) if (isApart(pair)) chosen.push(pair);
+  const others = relays.filter((pair) => !chosen.includes(pair));
+  return [...chosen, ...others].slice(0, MAX_WARM_RELAYS);
 }
 
 /** Another valid path than the one in use. */

@@ -135,7 +135,9 @@ export function leaveOutlived(agent: AgentContext, now: Instant): void {
 function leaveDeadRelay(agent: AgentContext, suspect: CandidatePair, now: Instant): boolean {
   const since = agent.liveness.suspectSince;
   if (since === undefined) return false;
-  const relays = warmRelays(agent, now);
+  const relays = agent.checklist.pairs.filter(
+    (pair) => pair !== suspect && pair.isRelayed && pair.isValid(now),
+  );
   const isAlive = (pair: CandidatePair): boolean => pair.answeredAt !== undefined && pair.answeredAt >= since;
   if (!relays.some(isAlive)) return false;
   for (const relay of relays) if (!isAlive(relay)) failPair(agent, relay, 'path-dead');

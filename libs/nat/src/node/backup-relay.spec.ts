@@ -49,7 +49,7 @@ function serversAt(main: TransportAddress, backup?: TransportAddress): EndpointS
     credentialId: 'somebody',
   });
   const password = timeLimitedPassword(nodeCrypto, SECRET, username);
-  return { stun: [main], turn: { server: main, username, password }, ...(backup ? { backup } : {}) };
+  return { stun: [main], turn: { server: main, username, password }, backups: backup ? [backup] : [] };
 }
 
 /** Two relayed paths that tell each other of candidates as they come. */

@@ -61,6 +61,7 @@ export class UdpEndpoint {
   readonly #flow: FlowLink;
   readonly #relays: RelaySet;
   #relayCount = 0;
+  #turn: EndpointServers['turn'];
   #renewCredential: EndpointServers['renewCredential'];
   readonly #waiters = new GatherWaiters();
   readonly #timer: EndpointTimer;
@@ -70,9 +71,7 @@ export class UdpEndpoint {
     this.#options = options;
     this.#timer = new EndpointTimer(
       () => this.#now(),
-      () => {
-        this.#handleTimeout();
-      },
+      () => this.#handleTimeout(),
     );
     this.#relays = new RelaySet({
       create: (turn, purposeNow) => this.#newRelay(turn, purposeNow),
@@ -87,15 +86,11 @@ export class UdpEndpoint {
       crypto: options.crypto,
       includeLoopback: options.includeLoopback ?? false,
       maxHostCandidates: options.maxHostCandidates ?? MAX_HOST_CANDIDATES,
-      onCandidate: (candidate) => {
-        this.#announce(candidate);
-      },
+      onCandidate: (candidate) => this.#announce(candidate),
       onNetworkChange: () => {
         this.#carrier.askServers();
       },
-      onSettled: () => {
-        this.#gathered();
-      },
+      onSettled: () => this.#gathered(),
     });
     this.#flow = new FlowLink(this.#sockets, options.crypto, {
       registered: () => {
@@ -107,9 +102,7 @@ export class UdpEndpoint {
         this.#log('flow-silent');
         this.#startRelay();
       },
-      data: (base, bytes) => {
-        this.#dispatch(base, NATIVE_RELAY_ADDRESS, bytes);
-      },
+      data: (base, bytes) => this.#dispatch(base, NATIVE_RELAY_ADDRESS, bytes),
       drop: this.#drop,
     });
     this.#hardNat = new HardNatSupport(this.#sockets, options.crypto, {
@@ -119,9 +112,7 @@ export class UdpEndpoint {
         if (!this.#isClosed) this.#dispatch(base, from, bytes);
       },
       drop: this.#drop,
-      rearm: () => {
-        this.#rearm();
-      },
+      rearm: () => this.#rearm(),
     });
     this.#carrier = {
       crypto: options.crypto,
@@ -169,10 +160,17 @@ export class UdpEndpoint {
     this.#requireOpen();
     this.#gathering.setServers(servers);
     this.#hardNat.setServers(servers.stun);
-    const { turn, backup } = servers;
     this.#renewCredential = servers.renewCredential;
+    this.#turn = servers.turn;
+    this.setBackups(servers.backups ?? []);
+  }
+
+  /** Other supernodes to fall back on than before; what was asked of the servers stays as it is. */
+  setBackups(backups: readonly TransportAddress[]): void {
+    this.#requireOpen();
+    const main = this.#turn;
     this.#relays.set(
-      { main: turn, backup: turn && backup && { ...turn, server: backup, streams: [] } },
+      { main, backups: main ? backups.map((server) => ({ ...main, server, streams: [] })) : [] },
       this.#now(),
     );
     this.#rearm();
@@ -361,7 +359,7 @@ export class UdpEndpoint {
     if (this.#relays.main === undefined) this.#gathering.relayUnneeded();
     if (this.#relays.isMainStarted) return;
     if (this.#relays.main !== undefined) this.#gathering.relayAwaited();
-    this.#relays.start('main', this.#now());
+    this.#relays.startMain(this.#now());
   }
 
   #newRelay(turn: TurnServer, purposeNow: () => RelayPurpose): RelayTransports {

@@ -66,8 +66,8 @@ export interface TurnServer extends RenewedCredential {
 export interface EndpointServers {
   readonly stun: readonly TransportAddress[];
   readonly turn?: TurnServer;
-  /** TURN over UDP at another supernode, with the credential of `turn`: asked for an allocation once a path stays relayed. */
-  readonly backup?: TransportAddress;
+  /** TURN over UDP at other supernodes, with the credential of `turn`: asked for an allocation once a path stays relayed. */
+  readonly backups?: readonly TransportAddress[];
   /** Asked for when the TURN credential is past half its life or was refused. */
   readonly renewCredential?: () => Promise<RenewedCredential>;
 }

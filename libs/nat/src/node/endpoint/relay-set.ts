@@ -9,8 +9,8 @@ export type RelayPurpose = 'main' | 'backup' | 'former';
 
 export interface NamedServers {
   readonly main: TurnServer | undefined;
-  /** At another supernode. */
-  readonly backup: TurnServer | undefined;
+  /** At other supernodes. */
+  readonly backups: readonly TurnServer[];
 }
 
 export interface RelaySetOptions {
@@ -36,7 +36,7 @@ const LOOK_MS = 5000;
 const BACKUP_AFTER_MS = 1500;
 
 /**
- * The relays of an endpoint: that of its supernode, one at another supernode for the day when the first one dies, and former
+ * The relays of an endpoint: that of its supernode, those at other supernodes for the day when the first one dies, and former
  * ones for as long as data travels through them.
  */
 export class RelaySet {
@@ -64,10 +64,10 @@ export class RelaySet {
   }
 
   /** A relay that has one of these servers stays, whatever it was for: its allocation may carry data. */
-  set({ main, backup }: NamedServers, now: Instant): void {
+  set({ main, backups }: NamedServers, now: Instant): void {
     for (const relay of this.#relays) relay.purpose = 'former';
     if (main !== undefined) this.#name(main, 'main', now);
-    if (backup !== undefined) this.#name(backup, 'backup', now);
+    for (const backup of backups) this.#name(backup, 'backup', now);
     this.#closeUnused(now);
     if (this.#options.isAnyPathRelayed()) this.pathRelayed(now);
   }
@@ -77,14 +77,8 @@ export class RelaySet {
     this.#startBackupAt ??= after(now, BACKUP_AFTER_MS);
   }
 
-  /** False: it was started before, or there is none. */
-  start(purpose: 'main' | 'backup', now: Instant): boolean {
-    const relay = this.#find(purpose);
-    if (relay === undefined || relay.isStarted) return false;
-    relay.isStarted = true;
-    for (const peer of this.#options.admitted()) relay.transports.permit(peer, now);
-    relay.transports.start(now);
-    return true;
+  startMain(now: Instant): void {
+    this.#start('main', now);
   }
 
   /** False: for none of them. */
@@ -121,7 +115,7 @@ export class RelaySet {
     if (this.#lookAt !== undefined && this.#lookAt <= now) this.#closeUnused(now);
     if (this.#startBackupAt !== undefined && this.#startBackupAt <= now) {
       this.#startBackupAt = undefined;
-      if (this.#options.isAnyPathRelayed()) this.start('backup', now);
+      if (this.#options.isAnyPathRelayed()) this.#start('backup', now);
     }
   }
 
@@ -140,6 +134,15 @@ export class RelaySet {
     this.#lookAt = undefined;
     this.#startBackupAt = undefined;
     for (const relay of relays) this.#close(relay, now);
+  }
+
+  #start(purpose: 'main' | 'backup', now: Instant): void {
+    for (const relay of this.#relays) {
+      if (relay.purpose !== purpose || relay.isStarted) continue;
+      relay.isStarted = true;
+      for (const peer of this.#options.admitted()) relay.transports.permit(peer, now);
+      relay.transports.start(now);
+    }
   }
 
   #find(purpose: RelayPurpose): Relay | undefined {
