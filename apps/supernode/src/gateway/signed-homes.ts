@@ -21,7 +21,11 @@ export class SignedHomes {
   /** Null where there is no other supernode that a client could go to. */
   for(connection: Connection, user: UserAddress): Signed[] | null {
     const tenure = this.homes.tenureOf(user);
-    if (!tenure || this.homes.alternatesOf(user).length === 0) return null;
+    if (!tenure || this.homes.alternatesOf(user).length === 0) {
+      // Told of none: the first other supernode is news.
+      if (!this.told.has(connection)) this.told.set(connection, '');
+      return null;
+    }
     const homes = this.ownership.homesOf(user.tenant, user.userId);
     this.told.set(connection, homes.join(' '));
     return this.signer.sign(user, homes, tenure.epoch);
