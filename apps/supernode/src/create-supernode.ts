@@ -97,7 +97,9 @@ export async function createSupernode(config: Config): Promise<Supernode> {
       cluster: ports.clusterAdmin,
     });
     undo.push(() => closeApplication(admin, config.edge.drainSeconds));
-    await admin.get(AdminKeysService).applyBootstrapKey(config.admin.bootstrapKey);
+    await admin
+      .get(AdminKeysService)
+      .applyBootstrapKey(config.admin.bootstrapKey, config.storage.redisUrl !== undefined);
 
     // Clients are let in last, when everything that serves them is there.
     const adminUrls = await listenOn(admin.getHttpServer(), {

@@ -219,6 +219,8 @@ describe('admin keys', () => {
     await keys.applyBootstrapKey('another-bootstrap-key-value');
     expectProblem(await call('/v1/presence'), 'ADMIN_UNAUTHENTICATED');
     expect((await call('/v1/presence', { key: 'another-bootstrap-key-value' })).status).toBe(200);
+    await keys.applyBootstrapKey(undefined, true);
+    expect((await call('/v1/presence', { key: 'another-bootstrap-key-value' })).status).toBe(200);
     await keys.applyBootstrapKey(undefined);
     expectProblem(
       await call('/v1/presence', { key: 'another-bootstrap-key-value' }),

@@ -85,8 +85,12 @@ export class AdminKeysService {
     if (!isRevoked) throw new AdminProblem('ADMIN_NOT_FOUND');
   }
 
-  /** Brings the store to the settings: the bootstrap key is the one that is configured, or none. */
-  async applyBootstrapKey(configured: string | undefined): Promise<void> {
+  /**
+   * Brings the store to the settings: the bootstrap key is the one that is configured, or none. Where the store is shared, a
+   * supernode that has none says nothing about the key of the others.
+   */
+  async applyBootstrapKey(configured: string | undefined, isStoreShared = false): Promise<void> {
+    if (configured === undefined && isStoreShared) return;
     const stored = await this.keys.find(DEFAULT_TENANT, BOOTSTRAP_KEY_ID);
     const isInForce = stored?.revokedAt === null;
     const audit = { tenant: DEFAULT_TENANT, actor: 'settings', target: BOOTSTRAP_KEY_ID };

@@ -167,7 +167,7 @@ export const CONFIG_SCHEMA = {
     port: option(PORT, { env: 'SUPERNODE_ADMIN_PORT', default: 8081, doc: 'Admin REST API and metrics.' }),
     bootstrapKey: secret(24, {
       env: 'SUPERNODE_ADMIN_KEY',
-      doc: 'Admin key with every scope on the default tenant; stored as a hash. Removed from the store when it is no longer set.',
+      doc: 'Admin key with every scope on the default tenant; stored as a hash. Removed from the store when a supernode that runs alone starts without it.',
     }),
   },
   identity: {

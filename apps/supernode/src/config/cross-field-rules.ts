@@ -9,6 +9,7 @@ export const CROSS_FIELD_RULES: readonly Rule[] = [
   oneTokenVerifier,
   adminBeyondLoopbackNeedsKey,
   clusterSharesDatabase,
+  clusterWithTlsNeedsUrl,
   relayOnlyNeedsCluster,
   electionIsConsistent,
   relayRangeHoldsAllocations,
@@ -47,6 +48,13 @@ function clusterSharesDatabase({ storage }: Config): ConfigProblem[] {
   return [
     problem('DATABASE_URL', 'must be set together with REDIS_URL: the supernodes of a cluster share it'),
   ];
+}
+
+/** The name in the certificate is known to operators only, and clients that came over TLS follow nobody to plain HTTP. */
+function clusterWithTlsNeedsUrl({ storage, edge, cluster }: Config): ConfigProblem[] {
+  const isWanted = storage.redisUrl !== undefined && edge.tlsCertFile !== undefined;
+  if (!isWanted || cluster.edgeUrl !== undefined) return [];
+  return [problem('SUPERNODE_EDGE_URL', 'must be set in a cluster whose clients come over TLS')];
 }
 
 function relayOnlyNeedsCluster({ storage, cluster }: Config): ConfigProblem[] {

@@ -125,6 +125,16 @@ describe('cross-field rules', () => {
       ['DATABASE_URL must be set together with REDIS_URL: the supernodes of a cluster share it'],
     ],
     [
+      'a cluster over TLS whose supernodes have no name',
+      {
+        REDIS_URL: 'rediss://r',
+        DATABASE_URL: 'postgresql://d',
+        SUPERNODE_TLS_CERT: 'cert.pem',
+        SUPERNODE_TLS_KEY: 'key.pem',
+      },
+      ['SUPERNODE_EDGE_URL must be set in a cluster whose clients come over TLS'],
+    ],
+    [
       'a supernode that only relays and is alone',
       { SUPERNODE_ROLES: 'relay' },
       ['SUPERNODE_ROLES must name index: a supernode that only relays needs a cluster (REDIS_URL)'],
