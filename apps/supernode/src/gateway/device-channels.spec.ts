@@ -23,7 +23,8 @@ const news = { userId, version: 1 };
 function setUp() {
   const time = new ManualTime();
   const { homes } = new MovableRoster().join('here');
-  const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks(), homes);
+  const store = new MemoryResumeStore();
+  const channels = new DeviceChannels(store, time, new BackgroundTasks(), homes);
   const observed: string[] = [];
   channels.subscribe({
     deviceReachable: (_device, how) => void observed.push(how),
@@ -45,7 +46,7 @@ function setUp() {
   const notify = (count = 1, to = laptop) => {
     for (let sent = 0; sent < count; sent++) channels.notifyDevice(to, 'account.devices-changed', news);
   };
-  return { time, channels, observed, connect, signIn, notify };
+  return { time, store, channels, observed, connect, signIn, notify };
 }
 
 const sequences = (...numbers: number[]) => numbers.map((number) => `account.devices-changed#${number}`);
@@ -254,5 +255,23 @@ describe('DeviceChannels › linked', () => {
     expect(connection.device).toEqual({ caller: { ...waiting, linked: true }, hasAccount: true });
     expect(observed).toEqual(['signed-in']);
     expect(channels.connectedDevices(DEFAULT_TENANT, userId)).toEqual([waiting.deviceId]);
+  });
+});
+
+describe('DeviceChannels › a sign-in while the store is away', () => {
+  it('leaves a device that is away, and gone when it does not come back', async () => {
+    const { time, store, channels, observed, signIn } = setUp();
+    await signIn(laptop);
+    const open = store.open.bind(store);
+    store.open = () => Promise.reject(new TypeError('away'));
+    await expect(signIn(laptop)).rejects.toThrow('away');
+    store.open = open;
+
+    expect(channels.counts).toEqual({ connected: 0, known: 1 });
+    expect(observed).toEqual(['signed-in', 'unreachable']);
+    await time.advance(LIMITS.resumeWindowMs);
+
+    expect(channels.counts.known).toBe(0);
+    expect(observed.at(-1)).toBe('gone expired');
   });
 });

@@ -97,10 +97,17 @@ export class DeviceChannels implements LocalDevices {
     const device = { tenant, userId, deviceId };
     return this.serial.run(deviceKey(device), async () => {
       const tenure = this.homes.require(device);
+      const older = this.channels.get(device);
       this.drop(device, 'replaced');
       const resumeToken = encodeBase64url(randomBytes(RESUME_TOKEN_BYTES));
       const tokenHash = sha256(resumeToken);
-      const isOpen = await this.store.open(device, { tokenHash, isLinked }, tenure);
+      let isOpen: boolean;
+      try {
+        isOpen = await this.store.open(device, { tokenHash, isLinked }, tenure);
+      } catch (error) {
+        if (older) await this.keepAway(older);
+        throw error;
+      }
       // The slot may have moved while the store was asked.
       if (!isOpen || this.homes.require(device).epoch !== tenure.epoch) throw this.homes.refusal(device);
       const channel = this.channels.add(new DeviceChannel(device, isLinked, tenure, 0));
@@ -345,6 +352,12 @@ export class DeviceChannels implements LocalDevices {
     channel.detach();
     this.expireLater(device);
     if (channel.isLinked) await this.tell((observer) => observer.deviceUnreachable?.(device));
+  }
+
+  /** Nobody took the place of this channel: its device is away like any other, and gone when it does not come back. */
+  private async keepAway(channel: DeviceChannel): Promise<void> {
+    if (this.homes.tenureOf(channel.device)?.epoch !== channel.tenure.epoch) return;
+    await this.leave(this.channels.add(channel));
   }
 
   /** All devices of a user that are recorded and unknown here: none is connected. */
