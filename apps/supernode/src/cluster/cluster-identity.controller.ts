@@ -4,7 +4,7 @@ import type { ClusterCoreApi } from './core/cluster-io.ts';
 import { CLUSTER_MEMBER, type ClusterMember } from './node-identity.ts';
 import type { PeerIdentity } from './peer-probe.ts';
 
-/** For other supernodes that look at this one from outside. Anybody may read it: clients know as much from their welcome. */
+/** For other supernodes that look at this one from outside. Anybody may read it: it proves nothing, and no right hangs on it. */
 @Controller('cluster')
 export class ClusterIdentityController {
   constructor(
