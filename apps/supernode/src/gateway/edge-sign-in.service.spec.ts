@@ -16,6 +16,7 @@ import { EdgeSignIn } from './edge-sign-in.service.ts';
 import type { FlowOccasion, RelayAccess } from './relay-access.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
 import { SignedHomes } from './signed-homes.ts';
+import { FailedSignIns } from './failed-sign-ins.ts';
 import { StormAdmission } from './storm-admission.ts';
 import { MovableRoster } from './testing/movable-ownership.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
@@ -51,6 +52,7 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
     channels,
     homes,
     new SignedHomes(ownership, homes, signer),
+    new FailedSignIns(new Metrics({ withProcess: false }), time),
     new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, 0),
     {
       stunServers: () => [],

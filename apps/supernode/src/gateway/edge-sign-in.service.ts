@@ -10,6 +10,7 @@ import { DeviceChannels, type OpenedChannel } from './device-channels.ts';
 import { RELAY_ACCESS, type FlowOccasion, type RelayAccess } from './relay-access.port.ts';
 import { FollowedReply } from './reply.ts';
 import { SignedHomes } from './signed-homes.ts';
+import { FailedSignIns } from './failed-sign-ins.ts';
 import { StormAdmission } from './storm-admission.ts';
 import { UserHomes } from './user-homes.ts';
 
@@ -22,6 +23,7 @@ export class EdgeSignIn {
     private readonly channels: DeviceChannels,
     private readonly homes: UserHomes,
     private readonly signedHomes: SignedHomes,
+    private readonly failed: FailedSignIns,
     private readonly admission: StormAdmission,
     @Inject(RELAY_ACCESS) private readonly relay: RelayAccess,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -44,7 +46,9 @@ export class EdgeSignIn {
     work: () => Promise<Result>,
   ): Promise<Result> {
     requireNobody(connection);
-    return this.admission.run(kind, work, () => connection.isOpen);
+    return this.failed.watch(connection.source, () =>
+      this.admission.run(kind, work, () => connection.isOpen),
+    );
   }
 
   private async signIn(

@@ -38,6 +38,7 @@ import { RequestPipeline } from './request-pipeline.ts';
 import { SignInGateway } from './sign-in.gateway.ts';
 import { SignedHomes } from './signed-homes.ts';
 import { SlotMoves } from './slot-moves.ts';
+import { FailedSignIns } from './failed-sign-ins.ts';
 import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
 
 /** The one socket.io gateway for edge clients: validate, call one service, acknowledge (DESIGN 4, 8). */
@@ -75,6 +76,7 @@ import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
     SignInGateway,
     SignedHomes,
     SlotMoves,
+    FailedSignIns,
     StormAdmission,
     {
       provide: WARM_UP_MS,
