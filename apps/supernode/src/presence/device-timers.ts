@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { slotOf, type Slot } from '../cluster/slot.ts';
+import { SupernodeError } from '../errors.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
 
 /**
@@ -14,6 +15,10 @@ interface Running {
   readonly device: DeviceAddress;
   readonly cancel: () => void;
 }
+
+/** A home that may not act at the moment, after a pause, either may again in seconds or is no home any more. */
+const RETRY_MS = 1000;
+const MAX_RETRIES = 30;
 
 /** At most one timer of each kind per device. */
 @Injectable()
@@ -30,13 +35,27 @@ export class DeviceTimers implements OnModuleDestroy {
     this.running.clear();
   }
 
-  /** Replaces the device's timer of this kind. */
-  start(timer: DeviceTimer, device: DeviceAddress, milliseconds: number, task: () => Promise<void>): void {
+  /** Replaces the device's timer of this kind. A task that finds that this supernode may not act now is done a little later. */
+  start(
+    timer: DeviceTimer,
+    device: DeviceAddress,
+    milliseconds: number,
+    task: () => Promise<void>,
+    retries = MAX_RETRIES,
+  ): void {
     this.stop(timer, device);
     const key = keyOf(timer, device);
     const run = (): void => {
       this.running.delete(key);
-      void this.background.attempt(`ending a device's ${timer}`, task);
+      void this.background.attempt(`ending a device's ${timer}`, async () => {
+        try {
+          await task();
+        } catch (error) {
+          const mayNotAct = error instanceof SupernodeError && error.code === 'SN_NOT_OWNER';
+          if (!mayNotAct || retries === 0) throw error;
+          if (!this.running.has(key)) this.start(timer, device, RETRY_MS, task, retries - 1);
+        }
+      });
     };
     this.running.set(key, { device, cancel: this.scheduler.after(milliseconds, run) });
   }
