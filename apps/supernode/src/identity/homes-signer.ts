@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import {
   encodeBase64url,
@@ -14,6 +14,7 @@ import { SupernodeError } from '../errors.ts';
 import { ClusterIdentity } from './cluster-identity.ts';
 import type { UserAddress } from './connection-context.ts';
 import { KEYRING_STORE, type ClusterKeyRecord, type KeyringStore } from './keyring.port.ts';
+import { newRingKey } from './ring-key.ts';
 
 const PURPOSE = 'roster';
 /** Clients may be away for that long and still find a home; a cluster of which nothing is left by then has moved. */
@@ -79,22 +80,10 @@ export class HomesSigner implements OnModuleInit {
   }
 
   private async read(): Promise<void> {
-    const records = await this.store.keysOrCreate(PURPOSE, newRosterKey(this.clock.now()));
+    const records = await this.store.keysOrCreate(PURPOSE, newRingKey(PURPOSE, this.clock.now()));
     this.keys = records.map(rosterKeyOf);
     this.readAt = this.clock.monotonic();
   }
-}
-
-function newRosterKey(now: number): ClusterKeyRecord {
-  const pair = generateKeyPairSync('ed25519');
-  return {
-    purpose: PURPOSE,
-    version: 1,
-    secret: pair.privateKey.export({ format: 'der', type: 'pkcs8' }),
-    publicKey: Buffer.from(pair.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'),
-    notBefore: new Date(now),
-    notAfter: null,
-  };
 }
 
 function rosterKeyOf({ secret, publicKey, notBefore, notAfter }: ClusterKeyRecord): RosterKey {

@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { SignJWT } from 'jose';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
@@ -10,6 +10,7 @@ import type { UserAddress } from './connection-context.ts';
 import type { ProvenDevice } from './device-proof.ts';
 import { ed25519PublicKey } from './ed25519.ts';
 import { KEYRING_STORE, type ClusterKeyRecord, type KeyringStore } from './keyring.port.ts';
+import { newRingKey } from './ring-key.ts';
 
 const PURPOSE = 'access-token';
 /** RFC 8725 section 3.11: an explicit type keeps other JSON web tokens from passing for ours. */
@@ -42,7 +43,7 @@ export class TokenIssuer implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const records = await this.store.keysOrCreate(PURPOSE, newSigningKey(this.clock.now()));
+    const records = await this.store.keysOrCreate(PURPOSE, newRingKey(PURPOSE, this.clock.now()));
     this.keys = records.map(signingKeyOf);
   }
 
@@ -74,18 +75,6 @@ export class TokenIssuer implements OnModuleInit {
       (key) => key.id === id && now < key.notAfter + this.config.accessTokenSeconds * 1000,
     )?.publicKey;
   }
-}
-
-function newSigningKey(now: number): ClusterKeyRecord {
-  const pair = generateKeyPairSync('ed25519');
-  return {
-    purpose: PURPOSE,
-    version: 1,
-    secret: pair.privateKey.export({ format: 'der', type: 'pkcs8' }),
-    publicKey: Buffer.from(pair.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'),
-    notBefore: new Date(now),
-    notAfter: null,
-  };
 }
 
 function signingKeyOf(record: ClusterKeyRecord): SigningKey {
