@@ -5,6 +5,7 @@ import { Cluster, freePort } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
 import type { ConnectionCommands } from './connections/connection-commands.ts';
 import { memoryOf, type Memory } from './connections/inspected-memory.ts';
+import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from './figures.ts';
 
 const CROWD_ENTRY = fileURLToPath(new URL('./connections/connection-process.js', import.meta.url));
@@ -23,9 +24,8 @@ interface Measured {
   readonly heapBytes: number;
 }
 
-async function run(words: readonly string[]): Promise<BenchmarkResult> {
-  const given = words.find((word) => word.startsWith('--connections='))?.split('=')[1];
-  const count = Number(given ?? CONNECTIONS);
+async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
+  const count = given.count('connections', CONNECTIONS);
   if (process.platform !== 'linux')
     throw new BenchmarkUnavailableError('memory of other processes is read from /proc');
   const child = fork(CROWD_ENTRY, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
@@ -133,5 +133,6 @@ function result(supernode: Measured, bare: Measured, total: number): BenchmarkRe
 export const connections: Benchmark = {
   name: 'connections',
   what: 'memory of idle signed-in connections, and how many sign in per second',
+  options: ['connections'],
   run,
 };

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, redisAvailability } from '@parley/test/cluster';
 import { handleSchema, LIMITS, userIdSchema } from '@parley/protocol';
 import { handleOf, insertUsers, prefixOf, userIdOf } from './directory/million-users.ts';
+import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, quantile, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { machineClockMs } from './machine-clock.ts';
 import { BareUser } from './mailbox/bare-user.ts';
@@ -27,11 +28,10 @@ interface Asked {
   readonly wrong: number;
 }
 
-async function run(words: readonly string[]): Promise<BenchmarkResult> {
+async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
   const missing = await redisAvailability();
   if (missing) throw new BenchmarkUnavailableError(missing.reason);
-  const given = words.find((word) => word.startsWith('--users='))?.slice('--users='.length);
-  const users = Number(given ?? USERS);
+  const users = given.count('users', USERS);
   const cluster = await Cluster.start({
     supernodes: 1,
     env: { SUPERNODE_LOG_LEVEL: 'error', SUPERNODE_MAX_CONNECTIONS_PER_SOURCE: '100000' },
@@ -170,5 +170,6 @@ function result(
 export const directory: Benchmark = {
   name: 'directory',
   what: 'look-up and search among a million users, and how soon an entry goes with its holder',
+  options: ['users'],
   run,
 };

@@ -1,3 +1,4 @@
+import type { BenchmarkOptions } from './benchmark-options.ts';
 /** One measured figure; `ratio` is value over yardstick, both taken side by side in the same run. */
 export interface Figure {
   readonly value: number;
@@ -18,8 +19,9 @@ export interface BenchmarkResult {
 export interface Benchmark {
   readonly name: string;
   readonly what: string;
-  /** `words`: what the command line says after the name. */
-  run(words: readonly string[]): Promise<BenchmarkResult>;
+  /** Names of what it can be told as `--name=value`. @default none */
+  readonly options?: readonly string[];
+  run(given: BenchmarkOptions): Promise<BenchmarkResult>;
 }
 
 /** The machine lacks what a benchmark needs; the message says what. */

@@ -1,3 +1,4 @@
+import { BenchmarkOptions } from './benchmark-options.ts';
 import { calls } from './calls.bench.ts';
 import { connections } from './connections.bench.ts';
 import { directory } from './directory.bench.ts';
@@ -61,7 +62,7 @@ async function runIfPossible(
   words: readonly string[],
 ): Promise<BenchmarkResult | undefined> {
   try {
-    return await benchmark.run(words);
+    return await benchmark.run(BenchmarkOptions.parse(words, benchmark.options ?? []));
   } catch (thrown) {
     if (thrown instanceof BenchmarkUsageError) {
       process.stderr.write(`${benchmark.name}: ${thrown.message}\n`);

@@ -1,8 +1,14 @@
 import { labAvailability, LabError } from '@parley/test/natlab';
+import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, median, type Benchmark, type BenchmarkResult } from './figures.ts';
 import type { ExpectedPath } from './nat-matrix/expected-paths.ts';
 import { MatrixLab, type MatrixMachine } from './nat-matrix/matrix-lab.ts';
-import { MATRIX_USAGE, type MatrixOptions, parseMatrixOptions } from './nat-matrix/matrix-options.ts';
+import {
+  MATRIX_OPTIONS,
+  MATRIX_USAGE,
+  type MatrixOptions,
+  parseMatrixOptions,
+} from './nat-matrix/matrix-options.ts';
 import { type MatrixRun, runOnce } from './nat-matrix/matrix-run.ts';
 import type { Scenario } from './nat-matrix/scenarios.ts';
 
@@ -87,8 +93,8 @@ function summarised(one: Case, runs: readonly MatrixRun[]): { row: Row; isExpect
   return { row, isExpected: connected.length === runs.length && direct === wanted };
 }
 
-async function run(words: readonly string[]): Promise<BenchmarkResult> {
-  const cases = casesOf(parseMatrixOptions(words));
+async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
+  const cases = casesOf(parseMatrixOptions(given));
   const availability = labAvailability();
   if (availability.kind === 'unavailable') throw new BenchmarkUnavailableError(availability.reason);
   const lab = await createLab(cases.flatMap(({ machines }) => machines));
@@ -144,5 +150,6 @@ function resultOf(rows: readonly Row[], failures: readonly string[]): BenchmarkR
 export const natMatrix: Benchmark = {
   name: 'nat-matrix',
   what: 'which pairs of networks connect directly, how soon and with how many probes',
+  options: MATRIX_OPTIONS,
   run,
 };

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Cluster, redisAvailability } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
+import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, quantile, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { machineClockMs } from './machine-clock.ts';
 import { peakRate } from './storm/peak-rate.ts';
@@ -27,12 +28,10 @@ interface Storm {
   readonly reports: readonly StormReport[];
 }
 
-async function run(words: readonly string[]): Promise<BenchmarkResult> {
+async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
   const missing = await redisAvailability();
   if (missing) throw new BenchmarkUnavailableError(missing.reason);
-  const clients = Number(
-    /^--clients=(\d+)$/.exec(words.find((word) => word.startsWith('--clients=')) ?? '')?.[1] ?? CLIENTS,
-  );
+  const clients = given.count('clients', CLIENTS);
   const cluster = await Cluster.start({
     env: {
       SUPERNODE_LOG_LEVEL: 'error',
@@ -179,5 +178,6 @@ function sum(values: readonly number[]): number {
 export const storm: Benchmark = {
   name: 'storm',
   what: 'thousands of clients when one supernode of three is killed, and when all are',
+  options: ['clients'],
   run,
 };

@@ -1,3 +1,4 @@
+import type { BenchmarkOptions } from '../benchmark-options.ts';
 import { BenchmarkUsageError } from '../figures.ts';
 import { allPairs, type SitePair } from './expected-paths.ts';
 import { SITE_KINDS, type SiteKind } from './site-kinds.ts';
@@ -16,38 +17,22 @@ const DEFAULT_RUNS = 10;
 /** Longer than mappings live that nobody uses, and than two keepalives. */
 const DEFAULT_IDLE_SECONDS = 45;
 
+export const MATRIX_OPTIONS = ['runs', 'pairs', 'scenarios', 'idle-seconds'] as const;
+
 export const MATRIX_USAGE =
   'options: --runs=N, --pairs=A:B,… (networks, or A:* for all pairs of one), --scenarios=NAME,… or none, --idle-seconds=N';
 
 /** @throws BenchmarkUsageError */
-export function parseMatrixOptions(words: readonly string[]): MatrixOptions {
-  const given = new Map(
-    words
-      .filter((word) => word.startsWith('--') && word !== '--json')
-      .map((word): [string, string] => {
-        const [name = '', value = ''] = word.slice(2).split('=');
-        return [name, value];
-      }),
-  );
-  for (const name of given.keys()) {
-    if (!['runs', 'pairs', 'scenarios', 'idle-seconds'].includes(name))
-      throw new BenchmarkUsageError(`no option --${name}; ${MATRIX_USAGE}`);
-  }
-  const pairs = given.get('pairs');
+export function parseMatrixOptions(given: BenchmarkOptions): MatrixOptions {
+  const pairs = given.text('pairs');
   // whoever asks for some pairs does not want everything else as well
-  const scenarios = given.get('scenarios') ?? (pairs === undefined ? undefined : 'none');
+  const scenarios = given.text('scenarios') ?? (pairs === undefined ? undefined : 'none');
   return {
-    runs: count(given.get('runs'), DEFAULT_RUNS),
+    runs: given.count('runs', DEFAULT_RUNS),
     pairs: pairs === undefined ? allPairs() : chosenPairs(pairs),
     scenarios: scenarios === undefined ? SCENARIOS : chosenScenarios(scenarios),
-    idleSeconds: count(given.get('idle-seconds'), DEFAULT_IDLE_SECONDS),
+    idleSeconds: given.count('idle-seconds', DEFAULT_IDLE_SECONDS),
   };
-}
-
-function count(text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new BenchmarkUsageError(`${text ?? ''} is no number of this kind; ${MATRIX_USAGE}`);
 }
 
 function chosenPairs(text: string): readonly SitePair[] {

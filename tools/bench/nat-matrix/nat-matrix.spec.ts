@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { labAvailability } from '@parley/test/natlab';
 import { BenchmarkUsageError } from '../figures.ts';
-import { parseMatrixOptions } from './matrix-options.ts';
+import { BenchmarkOptions } from '../benchmark-options.ts';
+import { MATRIX_OPTIONS, parseMatrixOptions } from './matrix-options.ts';
 
 const ENTRY = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 const DEADLINE_MS = 300_000;
@@ -30,6 +31,8 @@ function runMatrix(...options: string[]): Promise<{ code: number; result: Matrix
     });
   });
 }
+
+const parsed = (...words: string[]) => parseMatrixOptions(BenchmarkOptions.parse(words, MATRIX_OPTIONS));
 
 describe('npm run bench -- nat-matrix', () => {
   it(
@@ -70,14 +73,14 @@ describe('npm run bench -- nat-matrix', () => {
 
 describe('the options of nat-matrix', () => {
   it('choose pairs in either order, all pairs of one network, and scenarios', () => {
-    const some = parseMatrixOptions(['--pairs=seq-1:none,cgn:*', '--runs=3', '--json']);
+    const some = parsed('--pairs=seq-1:none,cgn:*', '--runs=3', '--json');
 
     expect(some.runs).toBe(3);
     expect(some.scenarios).toEqual([]);
     expect(some.pairs.filter(({ a, b }) => a === 'none' && b === 'seq-1')).toHaveLength(1);
     expect(some.pairs).toHaveLength(14);
-    expect(parseMatrixOptions([]).pairs).toHaveLength(91);
-    expect(parseMatrixOptions(['--pairs=none', '--scenarios=same-nat:ei-apd']).scenarios).toMatchObject([
+    expect(parsed().pairs).toHaveLength(91);
+    expect(parsed('--pairs=none', '--scenarios=same-nat:ei-apd').scenarios).toMatchObject([
       { isSameSite: true },
     ]);
   });
@@ -85,7 +88,7 @@ describe('the options of nat-matrix', () => {
   it.each([['--pairs=moon:none'], ['--runs=0'], ['--runs=many'], ['--scenarios=sunshine'], ['--speed=9']])(
     'refuse %s',
     (word) => {
-      expect(() => parseMatrixOptions([word])).toThrow(BenchmarkUsageError);
+      expect(() => parsed(word)).toThrow(BenchmarkUsageError);
     },
   );
 });
