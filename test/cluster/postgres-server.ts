@@ -5,10 +5,11 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { pathToFileURL } from 'node:url';
+import { freePort } from '@parley/nat/testing';
 import { ClusterError } from './errors.ts';
 import { endProcess, hasEnded, type ProcessGroup } from './process-group.ts';
 import { ServerLog } from './server-log.ts';
-import { freePort, LOOPBACK, until } from './waiting.ts';
+import { LOOPBACK, until } from './waiting.ts';
 
 const START_MS = 30_000;
 const NOBODY = 65534;

@@ -2,10 +2,11 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { freePort } from '@parley/nat/testing';
 import { ClusterError } from './errors.ts';
 import { endProcess, hasEnded, type ProcessGroup } from './process-group.ts';
 import { ServerLog } from './server-log.ts';
-import { answerOf, freePort, LOOPBACK, until } from './waiting.ts';
+import { answerOf, LOOPBACK, until } from './waiting.ts';
 
 const PROGRAM = 'redis-server';
 const START_MS = 10_000;

@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from '@parley/nat/testing';
 import { ClusterError } from './errors.ts';
 import { endProcess, hasEnded, type ProcessGroup } from './process-group.ts';
 import { ServerLog } from './server-log.ts';
-import { freePort, LOOPBACK } from './waiting.ts';
+import { LOOPBACK } from './waiting.ts';
 
 const START_MS = 60_000;
 /** One for all supernodes of a cluster: the key is a row of their database. */

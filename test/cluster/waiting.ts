@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from './errors.ts';
 
@@ -19,16 +18,6 @@ export async function until<Found>(
     if (performance.now() > end) throw new ClusterError('DEADLINE', `${what}: not within ${deadlineMs} ms`);
     await delay(INTERVAL_MS);
   }
-}
-
-/** A TCP port of loopback that nobody uses now. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, LOOPBACK);
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 /** What a server answers to one line; undefined when it does not take the connection. */

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from '@parley/nat/testing';
 
 /** A supernode process on loopback with a data folder of its own. */
 export interface RunningSupernode {
@@ -42,7 +43,7 @@ export async function startSupernode(options: StartOptions = {}): Promise<Runnin
       ...process.env,
       SUPERNODE_DATA_DIR: join(dataDir, 'supernode'),
       SUPERNODE_HOST: '127.0.0.1',
-      SUPERNODE_EDGE_PORT: String(options.edgePort ?? 0),
+      SUPERNODE_EDGE_PORT: String(options.edgePort ?? (await freePort())),
       SUPERNODE_ADMIN_PORT: '0',
       SUPERNODE_STUN_PORT: '0',
       SUPERNODE_STUN_ALT_PORT: '0',

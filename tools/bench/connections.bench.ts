@@ -1,7 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Cluster, freePort } from '@parley/test/cluster';
+import { freePort } from '@parley/nat/testing';
+import { Cluster } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
 import type { ConnectionCommands } from './connections/connection-commands.ts';
 import { memoryOf, type Memory } from './connections/inspected-memory.ts';

@@ -1,4 +1,5 @@
 export type { FirewallBehaviour } from './firewall-table.ts';
+export { freePort } from './free-port.ts';
 export type { LinkOptions } from './link.ts';
 export { NatBox, type NatBoxOptions } from './nat-box.ts';
 export { NatTable, type InboundResult, type NatBehaviour, type PortAllocation } from './nat-table.ts';

@@ -4,7 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort, RedisServer } from './redis-server.ts';
+import { freePort } from '@parley/nat/testing';
+import { RedisServer } from './redis-server.ts';
 
 const LIMIT_MS = 20_000;
 
