@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { once, EventEmitter } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { RedisCoordinatorLease, RedisMembershipStore } from '../cluster/membership.redis.ts';
@@ -17,82 +17,75 @@ import { sessionBookContract } from '../rendezvous/testing/session-book.contract
 import type { Ownership } from '../cluster/ownership.port.ts';
 import type { RedisConnection } from './redis-connection.redis.ts';
 import { RedisKeys } from './redis-keys.ts';
-import { openRedis } from './testing/describe-redis.ts';
+import { describeWithRedisServer, openRedis } from './testing/describe-redis.ts';
 import { RedisClusterLab } from './testing/redis-cluster.ts';
-import { hasRedisServer } from './testing/redis-server.ts';
 
 const home: Pick<Ownership, 'tenureOf'> = {
   tenureOf: (tenant, userId) => ({ slot: slotOf(tenant, userId), epoch: 1 }),
 };
 const freshKeys = () => new RedisKeys(randomUUID());
 
-if (hasRedisServer()) suite();
-else
-  describe('a Redis Cluster', () => it.skip('needs redis-server, which is not installed', () => undefined));
-
 /** A script whose keys are on several servers is refused, so what passes here keeps to one hash slot. */
-function suite(): void {
-  describe('a Redis Cluster', () => {
-    let lab: RedisClusterLab;
-    let connection: RedisConnection;
-    let isOpen = false;
-    beforeAll(async () => {
-      lab = await RedisClusterLab.start();
-      connection = await openRedis(lab.url);
-      isOpen = true;
-    }, 60_000);
-    afterAll(async () => {
-      if (isOpen) connection.close();
-      await lab.stop();
-    });
-
-    presenceStoreContract((ownership) => new RedisPresenceStore(connection, freshKeys(), ownership));
-    watchStoreContract(() => new RedisWatchStore(connection, freshKeys(), home));
-    sessionBookContract(() => new RedisSessionBook(connection, freshKeys(), { now: () => 0 }));
-    resourceIndexContract(() => new RedisResourceIndex(connection, freshKeys(), home));
-    describeResumeStore('Redis Cluster', () => new RedisResumeStore(connection, freshKeys()));
-    membershipContract(() => {
-      const keys = freshKeys();
-      const lease = keys.coordinator;
-      const clockOf = async (): Promise<number> => {
-        const time = await connection.run(
-          {
-            name: 'time',
-            sha1: '0',
-            lua: `local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)`,
-          },
-          [lease],
-          [],
-        );
-        return Number(time);
-      };
-      return {
-        members: new RedisMembershipStore(connection, keys),
-        coordinator: new RedisCoordinatorLease(connection, keys),
-        pass: async (milliseconds) => {
-          for (const until = (await clockOf()) + milliseconds; (await clockOf()) <= until;);
-        },
-      };
-    });
-
-    it('spreads live state over its servers', () => {
-      for (const count of lab.keyCounts()) expect(count).toBeGreaterThan(10);
-    });
-
-    it('carries messages from one supernode to another', async () => {
-      const other = await openRedis(lab.url);
-      try {
-        const heard = new EventEmitter();
-        const channels = Array.from({ length: 8 }, (_, n) => freshKeys().linkChannel(`node-${n}`));
-        for (const channel of channels) await other.subscribe(channel, (text) => heard.emit(channel, text));
-        for (const channel of channels) {
-          const message = once(heard, channel, { signal: AbortSignal.timeout(10_000) });
-          await connection.publish(channel, channel);
-          expect(await message).toEqual([channel]);
-        }
-      } finally {
-        other.close();
-      }
-    });
+describeWithRedisServer('a Redis Cluster', () => {
+  let lab: RedisClusterLab;
+  let connection: RedisConnection;
+  let isOpen = false;
+  beforeAll(async () => {
+    lab = await RedisClusterLab.start();
+    connection = await openRedis(lab.url);
+    isOpen = true;
+  }, 60_000);
+  afterAll(async () => {
+    if (isOpen) connection.close();
+    await lab.stop();
   });
-}
+
+  presenceStoreContract((ownership) => new RedisPresenceStore(connection, freshKeys(), ownership));
+  watchStoreContract(() => new RedisWatchStore(connection, freshKeys(), home));
+  sessionBookContract(() => new RedisSessionBook(connection, freshKeys(), { now: () => 0 }));
+  resourceIndexContract(() => new RedisResourceIndex(connection, freshKeys(), home));
+  describeResumeStore('Redis Cluster', () => new RedisResumeStore(connection, freshKeys()));
+  membershipContract(() => {
+    const keys = freshKeys();
+    const lease = keys.coordinator;
+    const clockOf = async (): Promise<number> => {
+      const time = await connection.run(
+        {
+          name: 'time',
+          sha1: '0',
+          lua: `local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)`,
+        },
+        [lease],
+        [],
+      );
+      return Number(time);
+    };
+    return {
+      members: new RedisMembershipStore(connection, keys),
+      coordinator: new RedisCoordinatorLease(connection, keys),
+      pass: async (milliseconds) => {
+        for (const until = (await clockOf()) + milliseconds; (await clockOf()) <= until;);
+      },
+    };
+  });
+
+  it('spreads live state over its servers', () => {
+    for (const count of lab.keyCounts()) expect(count).toBeGreaterThan(10);
+  });
+
+  it('carries messages from one supernode to another', async () => {
+    const other = await openRedis(lab.url);
+    try {
+      const heard = new EventEmitter();
+      const channels = Array.from({ length: 8 }, (_, n) => freshKeys().linkChannel(`node-${n}`));
+      for (const channel of channels) await other.subscribe(channel, (text) => heard.emit(channel, text));
+      for (const channel of channels) {
+        const message = once(heard, channel, { signal: AbortSignal.timeout(10_000) });
+        await connection.publish(channel, channel);
+        expect(await message).toEqual([channel]);
+      }
+    } finally {
+      other.close();
+    }
+  });
+});

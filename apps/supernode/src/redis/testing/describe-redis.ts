@@ -41,13 +41,15 @@ export interface RedisLab {
   storedForEver(keys: RedisKeys): string[];
 }
 
-/** A suite with a redis-server of its own; skipped, and it says so, where there is none. */
+/** A suite that starts redis-servers; skipped, and it says so, where the program is missing. */
+export function describeWithRedisServer(name: string, suite: () => void): void {
+  if (hasRedisServer()) describe(name, suite);
+  else describe(name, () => it.skip('needs redis-server, which is not installed', () => undefined));
+}
+
+/** A suite with a redis-server of its own. */
 export function describeRedis(name: string, suite: (lab: RedisLab) => void): void {
-  if (!hasRedisServer()) {
-    describe(name, () => it.skip('needs redis-server, which is not installed', () => undefined));
-    return;
-  }
-  describe(name, () => {
+  describeWithRedisServer(name, () => {
     let server: RedisServer;
     let connection: RedisConnection;
     let isOpen = false;
