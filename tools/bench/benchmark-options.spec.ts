@@ -1,5 +1,4 @@
-import { BenchmarkOptions } from './benchmark-options.ts';
-import { BenchmarkUsageError } from './figures.ts';
+import { BenchmarkOptions, BenchmarkUsageError } from './benchmark-options.ts';
 
 describe('BenchmarkOptions', () => {
   it('gives what was asked for, and else what is usual', () => {

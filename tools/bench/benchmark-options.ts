@@ -1,4 +1,7 @@
-import { BenchmarkUsageError } from './figures.ts';
+/** The command line asks for something that a benchmark does not have; the message says what it has. */
+export class BenchmarkUsageError extends Error {
+  override readonly name = 'BenchmarkUsageError';
+}
 
 /** What the command line gives a benchmark beside its name: `--name=value`. */
 export class BenchmarkOptions {

@@ -1,4 +1,5 @@
 import type { BenchmarkOptions } from './benchmark-options.ts';
+
 /** One measured figure; `ratio` is value over yardstick, both taken side by side in the same run. */
 export interface Figure {
   readonly value: number;
@@ -27,11 +28,6 @@ export interface Benchmark {
 /** The machine lacks what a benchmark needs; the message says what. */
 export class BenchmarkUnavailableError extends Error {
   override readonly name = 'BenchmarkUnavailableError';
-}
-
-/** The command line asks for something that a benchmark does not have; the message says what it has. */
-export class BenchmarkUsageError extends Error {
-  override readonly name = 'BenchmarkUsageError';
 }
 
 /** The middle value, or the mean of the two middle ones. */

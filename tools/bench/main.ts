@@ -1,13 +1,8 @@
-import { BenchmarkOptions } from './benchmark-options.ts';
+import { BenchmarkOptions, BenchmarkUsageError } from './benchmark-options.ts';
 import { calls } from './calls.bench.ts';
 import { connections } from './connections.bench.ts';
 import { directory } from './directory.bench.ts';
-import {
-  BenchmarkUnavailableError,
-  BenchmarkUsageError,
-  type Benchmark,
-  type BenchmarkResult,
-} from './figures.ts';
+import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { messages } from './messages.bench.ts';
 import { natMatrix } from './nat-matrix.bench.ts';

@@ -1,5 +1,4 @@
-import type { BenchmarkOptions } from '../benchmark-options.ts';
-import { BenchmarkUsageError } from '../figures.ts';
+import { type BenchmarkOptions, BenchmarkUsageError } from '../benchmark-options.ts';
 import { allPairs, type SitePair } from './expected-paths.ts';
 import { SITE_KINDS, type SiteKind } from './site-kinds.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';

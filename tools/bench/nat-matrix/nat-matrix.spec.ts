@@ -2,8 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { labAvailability } from '@parley/test/natlab';
-import { BenchmarkUsageError } from '../figures.ts';
-import { BenchmarkOptions } from '../benchmark-options.ts';
+import { BenchmarkOptions, BenchmarkUsageError } from '../benchmark-options.ts';
 import { MATRIX_OPTIONS, parseMatrixOptions } from './matrix-options.ts';
 
 const ENTRY = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
-import type { ClusterConfig } from '../config/config.schema.ts';
 import type { NodeId } from './node-record.ts';
 
 /** The name under which this supernode is known for this run; the operator's, or one that nobody had before. */
@@ -20,7 +19,7 @@ export interface ClusterMember {
 /** A {@link ClusterMember}, or null where one supernode runs alone. */
 export const CLUSTER_MEMBER = Symbol('ClusterMember');
 
-export function nodeIdOf(config: Pick<ClusterConfig, 'nodeId'>): NodeId {
+export function nodeIdOf(config: { readonly nodeId: string | undefined }): NodeId {
   return config.nodeId ?? randomUUID();
 }
 

@@ -1,5 +1,5 @@
+import type { ConfigProblem } from './config-problem.ts';
 import type { Config } from './config.schema.ts';
-import type { ConfigProblem } from './load-config.ts';
 
 type Rule = (config: Config) => readonly ConfigProblem[];
 

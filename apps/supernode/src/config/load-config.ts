@@ -1,16 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { SupernodeError, messageOf } from '../errors.ts';
+import type { ConfigProblem } from './config-problem.ts';
 import { optionEntries, type Config } from './config.schema.ts';
 import { CROSS_FIELD_RULES } from './cross-field-rules.ts';
 
 const PREFIX = 'SUPERNODE_';
 const FILE_SUFFIX = '_FILE';
-
-/** One thing wrong with the settings. Never holds the value: it may be a secret. */
-export interface ConfigProblem {
-  readonly env: string;
-  readonly reason: string;
-}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type ConfigResult =
