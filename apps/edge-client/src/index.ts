@@ -58,10 +58,10 @@ export type { RequestEnd, SessionRequest } from './rendezvous/incoming-session.t
 export type { PathPolicy } from './rendezvous/outgoing-session.ts';
 export type { AutoAccept, OpenSessionOptions, Sessions, SessionTarget } from './rendezvous/sessions.ts';
 export type { Party } from './rendezvous/signed-session.ts';
-export type { SessionPath } from './session/datagram-path.ts';
+export type { SessionPath, SessionRelays } from './session/datagram-path.ts';
 export type { PathChange } from './session/path-history.ts';
 export type { SessionStream } from './session/session-stream.ts';
-export type { Session, SessionClosure, SessionStats } from './session/session.ts';
+export type { PathListener, Session, SessionClosure, SessionStats } from './session/session.ts';
 export type { BackoffOptions } from './signalling/backoff.ts';
 export type { ConnectionCause, ConnectionChange, ConnectionState } from './signalling/connection-state.ts';
 export { WavSink, WavSource } from './voice/wav-audio.ts';

@@ -2,8 +2,19 @@
 export type SessionPath = 'none' | 'relayed' | 'direct';
 
 /**
+ * Where the relays of a relayed path are, as `address:port` or `[v6]:port`: one or two, each in use by this end for what it sends. The
+ * other end may send another way for a moment, as when a relay just died.
+ */
+export interface SessionRelays {
+  /** The relay server that this end is registered at, such as its home supernode, if the path begins there. */
+  readonly own?: string;
+  /** The other end's address at a relay of its own, if the path ends there: of that relay, never of the other end. */
+  readonly peer?: string;
+}
+
+/**
  * What a session needs below it: an unreliable way to the other end that may change from relayed to direct and back at any
- * time. The session never learns an address.
+ * time. The session learns no address but those of relays.
  */
 export interface DatagramPath {
   readonly state: SessionPath;
@@ -15,7 +26,9 @@ export interface DatagramPath {
   send(packet: Uint8Array, expectsAnswer: boolean): boolean;
   /** Sets the one listener, which owns the bytes: QUIC decrypts in place. */
   onData(listener: (packet: Uint8Array) => void): void;
-  /** Sets the one listener for changes of state; also called when packets can be taken again. */
+  /** What relays the packets now, where that is known. */
+  relays?(): SessionRelays | undefined;
+  /** Sets the one listener for changes of state or relays; also called when packets can be taken again. */
   onPath(listener: (state: SessionPath) => void): void;
   close(): void;
   /** Looks for ways anew, from nothing, where there may be others. False: the other end cannot be told of it now. */

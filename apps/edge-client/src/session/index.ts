@@ -3,7 +3,7 @@
  * way to a session is `EdgeClient.openSession`.
  */
 export { connectionIdOf, newConnectionId } from './connection-id.ts';
-export type { DatagramPath, SessionPath } from './datagram-path.ts';
+export type { DatagramPath, SessionPath, SessionRelays } from './datagram-path.ts';
 export { deviceCertificate, trustAnchor, type DeviceCertificate } from './device-certificate.ts';
 export { createQuicheEngine, isQuicAvailable } from './quic-engine.quiche.ts';
 export type {
@@ -21,4 +21,4 @@ export {
   type HandshakeOptions,
 } from './session-handshake.ts';
 export type { SessionStream } from './session-stream.ts';
-export type { Session, SessionClosure, SessionStats } from './session.ts';
+export type { PathListener, Session, SessionClosure, SessionStats } from './session.ts';

@@ -286,6 +286,30 @@ describe('Session › datagrams', () => {
 });
 
 describe('Session › path', () => {
+  it('tells through which relays it goes, and each change of them', async () => {
+    const { caller, callee, callerPath } = pairOf();
+    await Promise.all([caller.ready, callee.ready]);
+    const told: unknown[] = [];
+    caller.onPath((path, relays) => told.push([path, relays]));
+    const first = { own: '192.0.2.1:3478', peer: '198.51.100.1:50000' };
+    const second = { own: '192.0.2.9:3478' };
+
+    callerPath.setState('relayed', first);
+    expect(caller.relays).toEqual(first);
+    callerPath.setState('relayed', second);
+    expect(caller.relays).toEqual(second);
+    callerPath.setState('direct');
+    expect(caller.relays).toBeUndefined();
+
+    expect(told).toEqual([
+      ['relayed', first],
+      ['relayed', second],
+      ['direct', undefined],
+    ]);
+    expect(caller.pathHistory.slice(-3).map(({ relays }) => relays)).toEqual([first, second, undefined]);
+    callerPath.setState('relayed', first);
+  });
+
   it('moves from relayed to direct without losing a datagram or a byte', async () => {
     const { caller, callee, callerPath, calleePath } = pairOf({ delayMs: 2 });
     await Promise.all([caller.ready, callee.ready]);

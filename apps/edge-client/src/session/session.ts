@@ -1,6 +1,6 @@
 import { edgeError, type EdgeClientError } from '../errors.ts';
 import { AsyncQueue } from './async-queue.ts';
-import type { DatagramPath, SessionPath } from './datagram-path.ts';
+import type { DatagramPath, SessionPath, SessionRelays } from './datagram-path.ts';
 import { PathHistory, type PathChange } from './path-history.ts';
 import { deferred } from './deferred.ts';
 import { certificateHoldsKey } from './device-certificate.ts';
@@ -32,6 +32,9 @@ export interface SessionStats extends QuicStats {
   /** Connectivity checks for the paths of the session, those to predicted and guessed ports too. */
   readonly checksSent: number;
 }
+
+/** Hears how packets travel from now on, and through which relays. */
+export type PathListener = (path: SessionPath, relays: SessionRelays | undefined) => void;
 
 /** What a handshake passes on. */
 export interface SessionOptions {
@@ -76,7 +79,7 @@ export class Session {
   private readonly streamQueue = new AsyncQueue<SessionStream>(2 * MAX_PEER_STREAMS);
   private readonly datagramQueue = new AsyncQueue<Uint8Array>(DATAGRAM_APP_QUEUE);
   private readonly datagramListeners = new Set<(bytes: Uint8Array) => void>();
-  private readonly pathListeners = new Set<(state: SessionPath) => void>();
+  private readonly pathListeners = new Set<PathListener>();
   private readonly travelled: PathHistory;
   private readonly counters = { sent: 0, received: 0, refused: 0, dropped: 0 };
   private isVerified = false;
@@ -88,7 +91,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.options = options;
     this.role = options.role;
-    this.travelled = new PathHistory(options.path.state);
+    this.travelled = new PathHistory(options.path.state, options.path.relays?.());
     this.engine = options.engine;
     this.ready = this.becomingReady.promise;
     this.closed = this.closing.promise;
@@ -110,15 +113,21 @@ export class Session {
       wake: (asks) => this.driver.wake(asks),
     };
     options.path.onPath((state) => {
-      this.travelled.note(state);
+      const { relays } = this;
+      this.travelled.note(state, relays);
       this.driver.wake(false);
-      for (const listener of this.pathListeners) listener(state);
+      for (const listener of this.pathListeners) listener(state, relays);
     });
   }
 
   /** How packets travel now. */
   get path(): SessionPath {
     return this.options.path.state;
+  }
+
+  /** Through which relays packets travel now; undefined where they travel directly, or nowhere. */
+  get relays(): SessionRelays | undefined {
+    return this.path === 'relayed' ? this.options.path.relays?.() : undefined;
   }
 
   /** How packets travelled since the session exists, also before `openSession` resolved. */
@@ -169,8 +178,8 @@ export class Session {
     return () => this.datagramListeners.delete(listener);
   }
 
-  /** Calls `listener` at each change of path. Returns the way to stop. */
-  onPath(listener: (state: SessionPath) => void): () => void {
+  /** Calls `listener` at each change of path, also from one relay to another. Returns the way to stop. */
+  onPath(listener: PathListener): () => void {
     this.pathListeners.add(listener);
     return () => this.pathListeners.delete(listener);
   }

@@ -16,6 +16,7 @@ import {
   type IceOutput,
   type IcePathReport,
   type IcePolicy,
+  type IceRelays,
   type IceState,
   type IceStateCause,
 } from './ice-io.ts';
@@ -199,5 +200,12 @@ export function reportPath(path: CurrentPath): IcePathReport {
     local: (pair.mappedLocal ?? pair.local).address,
     remote: pair.remote.address,
     rttMs: pair.roundTripMs,
+    ...(pair.isRelayed ? { relays: relaysOf(pair) } : {}),
   };
+}
+
+function relaysOf({ base, remote }: CandidatePair): IceRelays {
+  const own = base.kind === 'relay' ? base.server : undefined;
+  const isPeers = remote.kind === 'relayed' && base.isNative !== true;
+  return { ...(own === undefined ? {} : { own }), ...(isPeers ? { peer: remote.address } : {}) };
 }

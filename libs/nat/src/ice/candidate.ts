@@ -24,6 +24,8 @@ export interface CandidateBase {
   readonly family: AddressFamily;
   /** A relay between two registered flows: it leads to this one peer, and has no candidate that could be told. */
   readonly isNative?: true;
+  /** Of a relay: where its server is, as far as is known. */
+  readonly server?: TransportAddress | undefined;
 }
 
 /** A candidate of our own, with the base that sends for it. */

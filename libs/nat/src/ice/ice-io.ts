@@ -123,6 +123,16 @@ export interface IcePathReport {
   readonly local: TransportAddress;
   readonly remote: TransportAddress;
   readonly rttMs: number | undefined;
+  /** Of a relayed path. */
+  readonly relays?: IceRelays;
+}
+
+/** What forwards the datagrams of a path: one relay or two, and where these are. */
+export interface IceRelays {
+  /** The server of the relay that is ours. A native relay has no other. */
+  readonly own?: TransportAddress;
+  /** The peer's address at the relay that is the peer's; what the peer says, proved by its answers from there. */
+  readonly peer?: TransportAddress;
 }
 
 /** Where one data datagram goes. */

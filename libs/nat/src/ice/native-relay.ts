@@ -1,4 +1,5 @@
 import { transportAddress } from '../net/ip-address.ts';
+import type { TransportAddress } from '../net/transport-address.ts';
 import type { CandidateBase, IceCandidate, LocalCandidate } from './candidate.ts';
 import { candidatePriority, MAX_LOCAL_PREFERENCE } from './candidate-priority.ts';
 
@@ -18,8 +19,20 @@ const END = {
 /** The other end: pairs with the base of a native relay and with nothing else. */
 export const NATIVE_RELAY_PEER: IceCandidate = END;
 
-export function nativeRelayBase(id: string): CandidateBase {
-  return { id: `native-${id}`, kind: 'relay', family: 'ipv4', isNative: true };
+/** `serverNow`: the relay outlives the flow that it was made with. */
+export function nativeRelayBase(
+  id: string,
+  serverNow: () => TransportAddress | undefined = () => undefined,
+): CandidateBase {
+  return {
+    id: `native-${id}`,
+    kind: 'relay',
+    family: 'ipv4',
+    isNative: true,
+    get server(): TransportAddress | undefined {
+      return serverNow();
+    },
+  };
 }
 
 /** Our end. */

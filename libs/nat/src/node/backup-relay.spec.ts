@@ -100,11 +100,17 @@ describe('the relay at another supernode', () => {
     await untilHeard(caller, callee);
     await until(() => second.allocations() === 2);
     await until(() => isWarm(caller) && isWarm(callee));
+    const before = caller.current?.relays;
 
     await first.close();
     await Promise.all([untilHeard(caller, callee), untilHeard(callee, caller)]);
 
     expect(second.allocations()).toBe(2);
+    expect(before?.own).toEqual(first.address);
+    await until(() => caller.current?.relays?.own?.port === second.address.port);
+    const peers = callee.localCandidates().map(({ address }) => address.port);
+    expect(peers).toContain(caller.current?.relays?.peer?.port);
+    expect(caller.current?.relays?.peer).not.toEqual(before?.peer);
   });
 
   it('is not asked where paths are direct', async () => {

@@ -314,6 +314,8 @@ describe('a native relay', () => {
     expect(server.driver.stats().flow.forwarded.datagrams).toBeGreaterThan(before);
     expect(next.driver.stats().flow).toMatchObject({ registeredFlows: 2, drops: {} });
     expect(alice.stats().drops).toEqual({});
+    expect(caller.current).toMatchObject({ kind: 'relayed', relays: { own: server.primary } });
+    expect(caller.current?.relays?.peer).toBeUndefined();
     caller.close();
     // The former home is a stranger now.
     callee.send(encoder.encode('too late'));

@@ -1,4 +1,4 @@
-import type { DatagramPath, SessionPath } from '../datagram-path.ts';
+import type { DatagramPath, SessionPath, SessionRelays } from '../datagram-path.ts';
 
 /** What happens to packets on the way; all of it is decided by `seed`. */
 export interface Impairment {
@@ -15,7 +15,8 @@ export interface Impairment {
 export interface TestPath extends DatagramPath {
   readonly sent: number;
   readonly isClosed: boolean;
-  setState(state: SessionPath): void;
+  /** Also to other relays than before. */
+  setState(state: SessionPath, relays?: SessionRelays): void;
   /** Hands a packet to the session at this end as if it had arrived. */
   inject(packet: Uint8Array): void;
   /** Sees every packet that leaves; false takes it out. */
@@ -39,12 +40,17 @@ class MemoryPath implements TestPath {
   private readonly random: () => number;
   private readonly other: () => MemoryPath;
   private dataListener: (packet: Uint8Array) => void = () => undefined;
+  private relaysNow: SessionRelays | undefined;
   private pathListener: (state: SessionPath) => void = () => undefined;
 
   constructor(impairment: Impairment, random: () => number, other: () => MemoryPath) {
     this.impairment = impairment;
     this.random = random;
     this.other = other;
+  }
+
+  relays(): SessionRelays | undefined {
+    return this.relaysNow;
   }
 
   send(packet: Uint8Array): boolean {
@@ -65,8 +71,9 @@ class MemoryPath implements TestPath {
     this.pathListener = listener;
   }
 
-  setState(state: SessionPath): void {
+  setState(state: SessionPath, relays?: SessionRelays): void {
     this.state = state;
+    this.relaysNow = relays;
     this.pathListener(state);
   }
 

@@ -22,7 +22,7 @@ export class NativeRelays {
   add(path: IcePath, id: Uint8Array, flow: RegisteredFlow | undefined): CandidateBase | undefined {
     const key = relayIdHalf(id, 0);
     if (this.#relays.has(key)) return undefined;
-    const base = nativeRelayBase(id.join('.'));
+    const base = nativeRelayBase(id.join('.'), () => relay.flow?.server);
     const relay: NativeRelay = { id, low: relayIdHalf(id, 4), base, path, flow };
     this.#relays.set(key, relay);
     this.#byBase.set(relay.base.id, relay);

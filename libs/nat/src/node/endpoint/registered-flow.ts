@@ -97,13 +97,14 @@ export class RegisteredFlow {
     if (lane !== undefined) this.#perform(lane, lane.registration.handle({ kind: 'datagram', bytes }, now));
   }
 
+  /** Where {@link send} sends; undefined where the supernode knows none of our sockets. */
+  get server(): TransportAddress | undefined {
+    return this.#best()?.server;
+  }
+
   /** From the socket with the shorter way; false where the supernode knows none. */
   send(bytes: Uint8Array): boolean {
-    let best: Lane | undefined;
-    for (const lane of this.#lanes) {
-      if (lane.registration.rttMs === undefined) continue;
-      if (best === undefined || isBetter(lane.registration, best.registration)) best = lane;
-    }
+    const best = this.#best();
     best?.socket.send(bytes, best.server);
     return best !== undefined;
   }
@@ -114,6 +115,15 @@ export class RegisteredFlow {
 
   nextTimeoutAt(): Instant | undefined {
     return earliest(...this.#lanes.map(({ registration }) => registration.nextTimeoutAt()));
+  }
+
+  #best(): Lane | undefined {
+    let best: Lane | undefined;
+    for (const lane of this.#lanes) {
+      if (lane.registration.rttMs === undefined) continue;
+      if (best === undefined || isBetter(lane.registration, best.registration)) best = lane;
+    }
+    return best;
   }
 
   #perform({ socket, server }: Lane, outputs: readonly FlowRegistrationOutput[]): void {

@@ -239,6 +239,7 @@ export class TurnRelay {
       id: `${this.#options.name}-${this.#generation}`,
       kind: 'relay',
       family: relayed.family,
+      server: this.server,
     };
     // Challenge and answer: an allocation takes two round trips.
     this.#events.allocated(this.#base, relayed, reflexive, (this.#events.now() - this.#startedAt) / 2);
