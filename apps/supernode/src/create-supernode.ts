@@ -63,7 +63,8 @@ export interface SupernodeAddresses {
  */
 export async function createSupernode(config: Config): Promise<Supernode> {
   const logger = createLogger(config.log);
-  const observability: Observability = { logger, metrics: new Metrics(), health: new HealthRegistry() };
+  const health = new HealthRegistry(undefined, config.cluster.roles);
+  const observability: Observability = { logger, metrics: new Metrics(), health };
   const undo: (() => Promise<void>)[] = [];
   const stopAll = async (): Promise<void> => {
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();

@@ -77,7 +77,8 @@ beforeEach(async () => {
     ownerOf: () => 'node-b',
     tenureOf: () => undefined,
     tenureOfSlot: () => undefined,
-    backupRelaysOf: () => [],
+    otherRelaysOf: () => ['node-r:3478'],
+    relayAddresses: () => [],
     homesOf: () => ['http://node-b:8080'],
     activeNodes: () => ['node-a', 'node-b'],
     onChange: () => () => undefined,
@@ -259,6 +260,7 @@ describe('GET /v1/explain/assignment', () => {
       owner: 'node-b',
       slotEpoch: 2,
       homes: ['http://node-b:8080'],
+      relays: ['node-r:3478'],
       ranking: [{ nodeId: 'node-b', weight: 1, slots: 2048, limit: 2560 }],
     });
     expect((await call('GET', '/v1/explain/assignment', undefined, 'cluster:read')).status).toBe(400);

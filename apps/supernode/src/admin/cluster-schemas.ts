@@ -30,7 +30,7 @@ export const supernodeSchema = z.object({
       incarnation: z.int().meta({ description: 'Grows with every start' }),
       region: z.string(),
       version: z.string(),
-      roles: z.array(z.string()),
+      roles: z.array(z.string()).meta({ description: '`relay` alone: relays and never gets a seat' }),
       edge: z.string(),
       stun: z.string().nullable(),
       uptimeSeconds: z.number(),
@@ -123,6 +123,9 @@ export const assignmentSchema = z.object({
   rosterEpoch: z.int(),
   coordinator: z.string(),
   homes: z.array(z.string()).meta({ description: 'Where clients of the user go, in order' }),
+  relays: z
+    .array(z.string())
+    .meta({ description: 'Relays at others than the one that answers, as it would offer them' }),
   ranking: z
     .array(z.object({ nodeId: z.string(), weight: z.number(), slots: z.int(), limit: z.number() }))
     .meta({ description: 'Seats by weighted rendezvous hash; one that has `limit` slots is passed over' }),

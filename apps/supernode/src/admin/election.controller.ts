@@ -101,6 +101,7 @@ export class ElectionController {
       rosterEpoch: found.rosterEpoch,
       coordinator: found.coordinator,
       homes: [...found.homes],
+      relays: [...found.relays],
       ranking: found.ranking.map((seat) => ({ ...seat })),
       waitsFor: [...found.waitsFor],
       asOf: isoTime(this.clock.now()),

@@ -21,6 +21,8 @@ export interface ClusterNode {
 
 export interface AssignmentExplanation extends SlotExplanation {
   readonly homes: readonly string[];
+  /** Relays at others than the supernode that answers, in the order in which it would offer them. */
+  readonly relays: readonly string[];
 }
 
 /** The cluster as operators see and steer it, by way of one supernode. */
@@ -107,7 +109,12 @@ export class ClusterAdmin {
 
   explain(tenant: TenantId, userId: UserId): AssignmentExplanation {
     const explanation = this.runtime.view.explain(slotOf(tenant, userId), this.now());
-    return { ...explanation, homes: this.ownership.homesOf(tenant, userId) };
+    const { ownership } = this;
+    return {
+      ...explanation,
+      homes: ownership.homesOf(tenant, userId),
+      relays: ownership.otherRelaysOf(tenant, userId),
+    };
   }
 
   private now() {

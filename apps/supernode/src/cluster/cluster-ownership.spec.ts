@@ -4,9 +4,10 @@ import { tenantIdSchema, userIdSchema } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import { ClusterOwnership } from './cluster-ownership.ts';
-import type { Standing } from './core/cluster-io.ts';
+import type { NodeView, Standing } from './core/cluster-io.ts';
 import type { OwnershipChange } from './ownership.port.ts';
 import { slotOf } from './slot.ts';
+import { seenNode } from './testing/seen-node.ts';
 import { rosterOf } from './testing/roster-store.contract.ts';
 
 const TENANT = tenantIdSchema.parse('default');
@@ -19,6 +20,7 @@ function setUp() {
     roster: rosterOf(4, 'node-a', 'node-b', 'node-c', 'node-d'),
     endsAt: 2_000,
     looked: 0,
+    nodes: [] as readonly NodeView[],
     standing: (now: number): Standing => (now < view.endsAt ? view.before : 'suspended'),
     before: 'acting' as Standing,
     gainedEpoch: (slot: number) => (slot === SLOT ? 4 : undefined),
@@ -74,13 +76,24 @@ describe('ClusterOwnership', () => {
     expect(ownership.homesOf(TENANT, USER)).toEqual(urls);
     expect(view.looked).toBe(1);
 
-    const relays = view.roster.seats.toReversed().flatMap(({ addresses }) => addresses.stun ?? []);
-    expect(ownership.backupRelaysOf(TENANT, USER)).toEqual(relays.slice(0, 3));
-
     view.roster = rosterOf(5, 'node-a', 'node-b');
     expect(ownership.homesOf(TENANT, USER)).toEqual(urls.slice(2).concat('http://192.0.2.1:8080'));
-    // Its own relay is no way out when it dies.
-    expect(ownership.backupRelaysOf(TENANT, USER)).toEqual(relays.slice(2, 3));
+  });
+
+  it('offers relays at others, also where they have no seat, and looks at them once in a second', () => {
+    const { time, view, ownership } = setUp();
+    view.nodes = [
+      seenNode('node-a', { region: 'west' }),
+      seenNode('node-b', { region: 'east' }),
+      seenNode('node-r', { region: 'west', roles: ['relay'] }),
+    ];
+
+    expect(ownership.otherRelaysOf(TENANT, USER)).toEqual(['node-r:3478', 'node-b:3478']);
+    expect(ownership.relayAddresses()).toEqual(['node-a:3478', 'node-b:3478', 'node-r:3478']);
+    view.nodes = view.nodes.slice(0, 2);
+    expect(ownership.otherRelaysOf(TENANT, USER)).toContain('node-r:3478');
+    time.monotonic = () => 1_500;
+    expect(ownership.otherRelaysOf(TENANT, USER)).toEqual(['node-b:3478']);
   });
 
   it('goes on telling the others when a listener fails, and stops when asked', () => {

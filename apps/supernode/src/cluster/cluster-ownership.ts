@@ -2,13 +2,16 @@ import { instant, type Instant } from '@parley/nat';
 import type { TenantId, UserId } from '@parley/protocol';
 import type { BackgroundTasks } from '../background-tasks.ts';
 import type { Clock } from '../clock/clock.port.ts';
-import type { ClusterView } from './core/cluster-io.ts';
+import type { ClusterView, NodeView } from './core/cluster-io.ts';
 import type { NodeId } from './node-record.ts';
+import { offeredRelays } from './offered-relays.ts';
 import type { Ownership, OwnershipChange, Tenure } from './ownership.port.ts';
 import { seatOf, type Roster } from './roster.ts';
 import { slotOf, type Slot } from './slot.ts';
 
 const MAX_HOMES = 3;
+/** Each look judges all supernodes anew, and thousands may sign in in a second. */
+const LOOK_AT_NODES_MS = 1_000;
 
 /**
  * Ownership as the core knows it. The clock is read at every call, so that what was queued while the process stood still finds its
@@ -16,12 +19,13 @@ const MAX_HOMES = 3;
  */
 export class ClusterOwnership implements Ownership {
   private readonly listeners = new Set<(change: OwnershipChange) => void>();
+  private nodes: { readonly seen: readonly NodeView[]; readonly until: number } | undefined;
   private homes: { readonly roster: Roster; readonly urls: Map<Slot, readonly string[]> } | undefined;
 
   /** @param clock - that of the core */
   constructor(
     readonly self: NodeId,
-    private readonly view: Pick<ClusterView, 'roster' | 'standing' | 'gainedEpoch' | 'homes'>,
+    private readonly view: Pick<ClusterView, 'roster' | 'standing' | 'gainedEpoch' | 'homes' | 'nodes'>,
     private readonly clock: Clock,
     private readonly tasks: BackgroundTasks,
   ) {}
@@ -53,12 +57,15 @@ export class ClusterOwnership implements Ownership {
     return homes;
   }
 
-  backupRelaysOf(tenant: TenantId, userId: UserId): readonly string[] {
-    return this.view
-      .homes(slotOf(tenant, userId))
-      .slice(0, MAX_HOMES)
-      .filter(({ nodeId }) => nodeId !== this.self)
-      .flatMap(({ addresses }) => addresses.stun ?? []);
+  otherRelaysOf(tenant: TenantId, userId: UserId): readonly string[] {
+    const nodes = this.nodesNow();
+    const region = nodes.find(({ record }) => record.nodeId === this.self)?.record.region;
+    const wishes = { self: this.self, region, key: `${tenant} ${userId}` };
+    return offeredRelays(nodes, wishes).map(({ address }) => address);
+  }
+
+  relayAddresses(): readonly string[] {
+    return this.nodesNow().flatMap(({ record }) => record.addresses.stun ?? []);
   }
 
   activeNodes(): readonly NodeId[] {
@@ -84,6 +91,13 @@ export class ClusterOwnership implements Ownership {
     const { roster } = this.view;
     if (this.homes?.roster !== roster) this.homes = { roster, urls: new Map() };
     return this.homes.urls;
+  }
+
+  private nodesNow(): readonly NodeView[] {
+    const at = this.clock.monotonic();
+    if (this.nodes === undefined || at >= this.nodes.until)
+      this.nodes = { seen: this.view.nodes, until: at + LOOK_AT_NODES_MS };
+    return this.nodes.seen;
   }
 
   private now(): Instant {

@@ -30,8 +30,10 @@ export interface Ownership {
   tenureOfSlot(slot: Slot): Tenure | undefined;
   /** Edge URLs in the order in which clients of this user should try them: the home, then those that would follow it; at most three. */
   homesOf(tenant: TenantId, userId: UserId): readonly string[];
-  /** `address:port` of STUN and TURN at these supernodes but this one, in the same order; those that do not relay are left out. */
-  backupRelaysOf(tenant: TenantId, userId: UserId): readonly string[];
+  /** `address:port` of STUN and TURN at other supernodes that the user is offered, with a seat or without; the best first, bounded. */
+  otherRelaysOf(tenant: TenantId, userId: UserId): readonly string[];
+  /** `address:port` of STUN and TURN at every supernode that has a lease and relays. */
+  relayAddresses(): readonly string[];
   /** All supernodes with a seat, this one included. */
   activeNodes(): readonly NodeId[];
   /** The returned function ends it. Listeners are called in turn after the change took effect. */

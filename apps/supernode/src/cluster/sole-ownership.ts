@@ -30,7 +30,11 @@ export class SoleOwnership implements Ownership {
     return published === undefined ? [] : [published.edge];
   }
 
-  backupRelaysOf(): readonly string[] {
+  otherRelaysOf(): readonly string[] {
+    return [];
+  }
+
+  relayAddresses(): readonly string[] {
     return [];
   }
 

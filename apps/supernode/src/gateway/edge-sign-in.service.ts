@@ -133,7 +133,7 @@ export class EdgeSignIn {
       handle,
       linked: caller.linked,
       deviceListVersion,
-      stunServers: [...this.relay.stunServers()],
+      stunServers: [...this.relay.stunServers(caller)],
       relay: (caller.linked ? await this.relay.issue(caller) : undefined) ?? null,
       flow: (caller.linked ? this.relay.openFlow(caller, occasion) : undefined) ?? null,
       homes: this.signedHomes.for(connection, caller),

@@ -48,7 +48,12 @@ afterEach(async () => {
 });
 
 /** Another supernode of the cluster relays too. */
-const OWNED = { provide: OWNERSHIP, useValue: { backupRelaysOf: () => ['192.0.2.2:3478'] } };
+const others = { offered: ['192.0.2.2:3478'], known: [] as string[] };
+const OWNED = {
+  provide: OWNERSHIP,
+  useValue: { otherRelaysOf: () => others.offered, relayAddresses: () => others.known },
+};
+
 class OwnershipStub {}
 
 async function start(factory: RelayThreadFactory, env: Record<string, string> = {}) {
@@ -169,7 +174,7 @@ describe.each([
       realm: 'nat.example',
       ttlSeconds: 3600,
       backups: ['192.0.2.2:3478'],
-      servers: relay.stunServers().flatMap((server) => [server, `turn:${server}?transport=tcp`]),
+      servers: relay.stunServers(DEVICE).flatMap((server) => [server, `turn:${server}?transport=tcp`]),
     });
     await relay.revoke(DEVICE);
 
@@ -196,7 +201,7 @@ describe.each([
     const [{ port } = { port: 0 }] = nat.addresses();
     const issued = await relay.issue(DEVICE);
 
-    expect(relay.stunServers()).toEqual([`127.0.0.1:${port}`, `127.0.0.2:${port}`]);
+    expect(relay.stunServers(DEVICE)).toEqual([`127.0.0.1:${port}`, `127.0.0.2:${port}`]);
     expect(issued?.servers.some((server) => server.includes('127.0.0.2'))).toBe(false);
     expect((await nat.issueCredential(OWNER))?.uris.join(' ')).not.toContain('127.0.0.2');
   });
@@ -226,8 +231,53 @@ describe.each([
   });
 });
 
+describe('NatService and relays of other supernodes', () => {
+  it('relays to them whatever address they have, and to nobody else there', async () => {
+    others.known = ['198.51.100.9:3478', '[2001:db8::9]:3478'];
+    closing.push(() => {
+      others.known = [];
+      return Promise.resolve();
+    });
+    const told: unknown[] = [];
+    const { nat } = await start((settings, observer) => {
+      const thread = startRelayThread(settings, observer);
+      return {
+        post: (command) => {
+          if (command.kind === 'control') told.push(command.input);
+          thread.post(command);
+        },
+        stop: () => thread.stop(),
+      };
+    });
+    await nat.ready();
+
+    expect(told).toContainEqual({
+      kind: 'set-relay-addresses',
+      addresses: ['198.51.100.9', '2001:db8::9'],
+    });
+  });
+});
+
 describe('NatService without the relay role', () => {
-  it('listens nowhere and issues nothing', async () => {
+  it('sends devices to the relays of others, with the same credentials', async () => {
+    others.offered = ['192.0.2.2:3478', '192.0.2.3:3478'];
+    closing.push(() => {
+      others.offered = ['192.0.2.2:3478'];
+      return Promise.resolve();
+    });
+    const { nat } = await start(startRelayThread, { SUPERNODE_ROLES: 'index' });
+
+    expect(await nat.issue(DEVICE)).toMatchObject({
+      realm: 'nat.example',
+      servers: ['192.0.2.2:3478', 'turn:192.0.2.2:3478?transport=tcp'],
+      backups: ['192.0.2.3:3478'],
+    });
+    expect(nat.stunServers(DEVICE)).toEqual(others.offered);
+    others.offered = [];
+    expect(await nat.issue(DEVICE)).toBeUndefined();
+  });
+
+  it('listens nowhere and relays nothing itself', async () => {
     const { nat, testing } = await start(startRelayThread, { SUPERNODE_ROLES: 'index' });
 
     expect(nat.addresses()).toEqual([]);

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { formatTransportAddress, transportAddress, type TransportAddress } from '@parley/nat';
 import type { TurnServerControl } from '@parley/nat/node';
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { NAT_CONFIG } from '../config/config.module.ts';
 import type { NatConfig } from '../config/config.schema.ts';
@@ -16,9 +17,11 @@ import type { StunListeners } from './stun-listeners.port.ts';
 import type { TurnCredentialOwner } from './turn-credential-ids.ts';
 import type { TlsSettings } from './tls-front.ts';
 import { TurnCredentials, type IssuedTurnCredential } from './turn-credentials.ts';
-import { turnServers, turnsUris } from './turn-servers.ts';
+import { hostOf, serversElsewhere, turnServers, turnsUris } from './turn-servers.ts';
 
 export const RELAY_SUPERVISOR = Symbol('RelaySupervisor');
+
+const TELL_RELAYS_MS = 2_000;
 
 /** A credential with where and how to use it. */
 export interface TurnAccess extends IssuedTurnCredential {
@@ -31,13 +34,15 @@ export interface TurnAccess extends IssuedTurnCredential {
 @Injectable()
 export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnApplicationShutdown {
   private starting: Promise<void> | undefined;
+  private cancelTelling: () => void = () => undefined;
 
   constructor(
     @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
     private readonly credentials: TurnCredentials,
     private readonly flows: FlowRegistry,
-    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'backupRelaysOf'>,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'otherRelaysOf' | 'relayAddresses'>,
     @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm' | 'altAddress'>,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -47,6 +52,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
 
   /** After the gateway: clients on the TLS port are told to go elsewhere through the relay thread. */
   async onApplicationShutdown(): Promise<void> {
+    this.cancelTelling();
     await this.relay?.stop();
   }
 
@@ -78,7 +84,8 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
   }
 
   /** At the alternate address too: only who asks two addresses learns whether its NAT looks at them. */
-  stunServers(): readonly string[] {
+  stunServers({ tenant, userId }: DeviceAddress): readonly string[] {
+    if (this.relay === null) return this.ownership.otherRelaysOf(tenant, userId);
     const { altAddress } = this.config;
     const [beside] =
       altAddress === undefined
@@ -111,12 +118,24 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
   }
 
   async issue({ tenant, userId, deviceId }: DeviceAddress): Promise<RelayCredentials | undefined> {
-    const access = await this.issueCredential({ tenantId: tenant, userId, deviceId });
-    if (access === undefined) return undefined;
-    const { username, password, realm, ttlSeconds } = access;
-    const servers = [...turnServers(this.addresses(), this.relay?.tls.bound ?? [])];
-    const backups = [...this.ownership.backupRelaysOf(tenant, userId)];
-    return { username, password, realm, ttlSeconds, servers, ...(backups.length > 0 ? { backups } : {}) };
+    const others = this.ownership.otherRelaysOf(tenant, userId);
+    const { servers, backups } =
+      this.relay === null
+        ? serversElsewhere(others)
+        : { servers: turnServers(this.addresses(), this.relay.tls.bound), backups: others };
+    if (servers.length === 0) return undefined;
+    const issued = await this.credentials.issue({ tenantId: tenant, userId, deviceId });
+    if (issued === undefined) return undefined;
+    this.tell(issued.learnt);
+    const { username, password, ttlSeconds } = issued.credential;
+    return {
+      username,
+      password,
+      realm: this.config.realm,
+      ttlSeconds,
+      servers: [...servers],
+      ...(backups.length > 0 ? { backups: [...backups] } : {}),
+    };
   }
 
   openFlow(device: DeviceAddress, occasion: FlowOccasion): FlowCredentials | undefined {
@@ -144,9 +163,21 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
   }
 
   private async start(): Promise<void> {
-    if (this.relay === null) return;
+    // Without the role too: what is issued then is good at the relays of others.
     await this.credentials.load();
+    if (this.relay === null) return;
     await this.relay.start();
+    this.tellRelays(this.relay);
+  }
+
+  /**
+   * Both ends of a session may be relayed at different supernodes, which may have addresses that are no peers else (DESIGN 6.10).
+   * Told again and again: a relay thread that was started anew knows none.
+   */
+  private tellRelays(relay: RelaySupervisor): void {
+    const addresses = this.ownership.relayAddresses().map(hostOf);
+    if (addresses.length > 0) relay.control({ kind: 'set-relay-addresses', addresses });
+    this.cancelTelling = this.scheduler.after(TELL_RELAYS_MS, () => this.tellRelays(relay));
   }
 
   private tell(inputs: readonly TurnServerControl[]): void {

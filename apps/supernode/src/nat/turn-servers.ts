@@ -27,6 +27,20 @@ export function turnServers(
   ];
 }
 
+/** The same where the home does not relay: the first of those elsewhere stands in for its own. */
+export function serversElsewhere(others: readonly string[]): {
+  readonly servers: readonly string[];
+  readonly backups: readonly string[];
+} {
+  const [main, ...backups] = others;
+  return { servers: main === undefined ? [] : [main, `turn:${main}?transport=tcp`], backups };
+}
+
+/** Of `address:port`, without brackets. */
+export function hostOf(transportAddress: string): string {
+  return transportAddress.slice(0, transportAddress.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+}
+
 function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }

@@ -5,10 +5,14 @@ const up = { name: 'database', check: () => Promise.resolve() };
 
 describe('HealthRegistry', () => {
   it('is ready when every part is', async () => {
-    const health = new HealthRegistry();
+    const health = new HealthRegistry(undefined, ['relay']);
     health.register(up);
 
-    expect(await health.report()).toEqual({ status: 'ready', checks: [{ name: 'database', status: 'up' }] });
+    expect(await health.report()).toEqual({
+      status: 'ready',
+      roles: ['relay'],
+      checks: [{ name: 'database', status: 'up' }],
+    });
   });
 
   it('is not ready when a part fails, throws or does not answer in time', async () => {
@@ -25,6 +29,7 @@ describe('HealthRegistry', () => {
 
     expect(await health.report()).toEqual({
       status: 'not-ready',
+      roles: [],
       checks: [
         { name: 'database', status: 'up' },
         { name: 'failing', status: 'down' },

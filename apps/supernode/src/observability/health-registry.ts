@@ -7,6 +7,8 @@ export interface HealthContributor {
 
 export interface HealthReport {
   readonly status: 'ready' | 'not-ready' | 'draining';
+  /** What it is there for: who only relays is no home of anybody. */
+  readonly roles: readonly string[];
   readonly checks: readonly { readonly name: string; readonly status: 'up' | 'down' }[];
 }
 
@@ -18,7 +20,10 @@ export class HealthRegistry {
   private isDraining = false;
   private looking: Promise<HealthReport> | undefined;
 
-  constructor(private readonly limitMs = CHECK_LIMIT_MS) {}
+  constructor(
+    private readonly limitMs = CHECK_LIMIT_MS,
+    private readonly roles: readonly string[] = [],
+  ) {}
 
   register(contributor: HealthContributor): void {
     this.contributors.push(contributor);
@@ -43,7 +48,7 @@ export class HealthRegistry {
       })),
     );
     const isUp = checks.every(({ status }) => status === 'up');
-    return { status: this.isDraining ? 'draining' : isUp ? 'ready' : 'not-ready', checks };
+    return { status: this.isDraining ? 'draining' : isUp ? 'ready' : 'not-ready', roles: this.roles, checks };
   }
 
   private async statusOf(contributor: HealthContributor): Promise<'up' | 'down'> {

@@ -104,7 +104,11 @@ export class MovableOwnership implements Ownership {
     return [...(home === undefined ? [] : [home]), ...others].slice(0, 3);
   }
 
-  backupRelaysOf(): readonly string[] {
+  otherRelaysOf(): readonly string[] {
+    return [];
+  }
+
+  relayAddresses(): readonly string[] {
     return [];
   }
 
