@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { LIMITS, type ClientRequestName } from '@parley/protocol';
+import { LIMITS } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { Metrics } from '../observability/metrics.ts';
@@ -9,12 +9,11 @@ import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
 import type { EdgeServer, EdgeSocket } from './edge-socket.ts';
 import { RequestGate } from './request-gate.ts';
+import { RequestHandlers } from './request-handlers.ts';
 import { SignedHomes } from './signed-homes.ts';
 
 /** What `ws` says of a message over the limit, which it answers by closing with 1009; engine.io passes the text on only. */
 const TOO_LARGE = 'Max payload size exceeded';
-
-const MAX_SOCKET_LISTENERS = 32;
 
 /** From the first packet of a socket to its end: what exists around the handlers of requests. */
 @Injectable()
@@ -25,6 +24,7 @@ export class ConnectionLifecycle {
   constructor(
     private readonly admission: ConnectionAdmission,
     private readonly gate: RequestGate,
+    private readonly handlers: RequestHandlers,
     private readonly channels: DeviceChannels,
     private readonly homes: SignedHomes,
     private readonly tasks: BackgroundTasks,
@@ -81,8 +81,6 @@ export class ConnectionLifecycle {
   }
 
   private begin(socket: EdgeSocket): void {
-    // Nest listens on each socket once per gateway class: more than ten, fixed by the code, and no leak.
-    socket.setMaxListeners(MAX_SOCKET_LISTENERS);
     const connection = new Connection(
       this.admission.sourceOf(socket.request),
       transportOf(socket),
@@ -91,12 +89,10 @@ export class ConnectionLifecycle {
     socket.data.connection = connection;
     this.open.add(connection);
     connection.expectSignInWithin(LIMITS.challengeLifetimeMs);
-    const isAdmitted = this.gate.open(
-      connection,
-      (event) => socket.listeners(event as ClientRequestName).length > 0,
-    );
-    socket.use((packet, next) => {
-      if (isAdmitted(packet)) next();
+    const isAdmitted = this.gate.open(connection);
+    // It goes to its handler from here: nothing listens to the events of a socket.
+    socket.use((packet) => {
+      if (isAdmitted(packet)) this.handlers.serve(socket, packet);
     });
     this.watchHeartbeat(socket, connection);
     sendTogether(socket);

@@ -2,9 +2,9 @@ import type { INestApplication } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import { LIMITS } from '@parley/protocol';
-import { isObservable } from 'rxjs';
-import type { Server, ServerOptions, Socket } from 'socket.io';
+import type { Server, ServerOptions } from 'socket.io';
 import { ConnectionAdmission } from './connection-admission.ts';
+import { RequestHandlers } from './request-handlers.ts';
 
 /** Time that a connection has to join after the WebSocket handshake. */
 const JOIN_TIMEOUT_MS = 10_000;
@@ -20,6 +20,7 @@ export interface Heartbeat {
 /** socket.io as edge clients may use it: WebSocket only, bounded messages, admission before the handshake. */
 export class EdgeIoAdapter extends IoAdapter {
   private readonly admission: ConnectionAdmission;
+  private readonly handlers: RequestHandlers;
 
   constructor(
     application: INestApplication,
@@ -27,22 +28,26 @@ export class EdgeIoAdapter extends IoAdapter {
   ) {
     super(application);
     this.admission = application.get(ConnectionAdmission);
+    this.handlers = application.get(RequestHandlers);
   }
 
-  /**
-   * One listener per event. The inherited method makes a stream of each event of each socket, which cost a tenth of the time
-   * of a message; all that it does for us is to start what the handler returns, as the pipeline answers by itself.
-   */
+  /** Once for each gateway class. Its handlers are bound here for all sockets, and not again for each that connects. */
+  override bindClientConnect(_server: Server, connected: (socket: unknown) => void): void {
+    connected(undefined);
+  }
+
+  /** Of the class, as {@link bindClientConnect} has it bound: to no socket. */
   override bindMessageHandlers(
-    socket: Socket,
+    _socket: unknown,
     handlers: readonly Pick<MessageMappingProperties, 'message' | 'callback'>[],
   ): void {
-    for (const { message, callback } of handlers) {
-      socket.on(message as string, (...received: unknown[]) => {
-        const payload = received.length === 2 ? received[0] : received.slice(0, -1);
-        void start(callback(payload, received.at(-1)) as Promise<unknown>);
-      });
-    }
+    for (const { message, callback } of handlers)
+      this.handlers.add(message as string, callback as Parameters<RequestHandlers['add']>[1]);
+  }
+
+  /** No gateway class waits for the end of a connection: ConnectionLifecycle does. */
+  override bindClientDisconnect(): void {
+    // nothing to bind
   }
 
   override createIOServer(port: number, nestOptions?: Partial<ServerOptions>): Server {
@@ -63,10 +68,4 @@ export class EdgeIoAdapter extends IoAdapter {
     };
     return super.createIOServer(port, options as ServerOptions);
   }
-}
-
-/** Runs a handler behind its interceptor, which never fails: see RequestPipeline. */
-async function start(handled: Promise<unknown>): Promise<void> {
-  const result = await handled;
-  if (isObservable(result)) result.subscribe();
 }

@@ -34,6 +34,7 @@ import { PresenceGateway } from './presence.gateway.ts';
 import { RelayGateway } from './relay.gateway.ts';
 import { RendezvousGateway } from './rendezvous.gateway.ts';
 import { RequestGate } from './request-gate.ts';
+import { RequestHandlers } from './request-handlers.ts';
 import { RequestPipeline } from './request-pipeline.ts';
 import { SignInGateway } from './sign-in.gateway.ts';
 import { SignedHomes } from './signed-homes.ts';
@@ -72,6 +73,7 @@ import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
     RelayGateway,
     RendezvousGateway,
     RequestGate,
+    RequestHandlers,
     RequestPipeline,
     SignInGateway,
     SignedHomes,

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { LIMITS, type Acknowledgement } from '@parley/protocol';
+import { CLIENT_REQUESTS, LIMITS, type Acknowledgement } from '@parley/protocol';
 import { ManualTime } from '../clock/testing/manual-time.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Connection } from './connection.ts';
 import { RequestGate } from './request-gate.ts';
+import { RequestHandlers } from './request-handlers.ts';
 import { RecordingTransport } from './testing/recording-transport.ts';
 
 const BURST = LIMITS.requestsPerSecond * LIMITS.requestBurstFactor;
@@ -14,9 +15,12 @@ function setUp() {
   const time = new ManualTime();
   const transport = new RecordingTransport();
   const connection = new Connection('192.0.2.1', transport, time);
-  const gate = new RequestGate(new Metrics({ withProcess: false }), time, {
+  const handlers = new RequestHandlers();
+  for (const event of Object.keys(CLIENT_REQUESTS))
+    if (event !== 'relay.renew') handlers.add(event, () => Promise.resolve());
+  const gate = new RequestGate(new Metrics({ withProcess: false }), handlers, time, {
     messageRequestsPerSecond: MESSAGES_PER_SECOND,
-  }).open(connection, (event) => event !== 'relay.renew');
+  }).open(connection);
   const codes: string[] = [];
   const acknowledge = (reply: Acknowledgement<unknown>) => codes.push(reply.ok ? 'ok' : reply.error.code);
   const send = (event: unknown, ...rest: unknown[]) => gate([event, ...rest, acknowledge]);

@@ -11,6 +11,7 @@ import { EDGE_CONFIG } from '../config/config.module.ts';
 import type { EdgeConfig } from '../config/config.schema.ts';
 import { Metrics } from '../observability/metrics.ts';
 import type { Connection } from './connection.ts';
+import { RequestHandlers } from './request-handlers.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Requests over the budget that are answered at all, with the same refill as the budget; then the connection is closed. */
@@ -37,28 +38,28 @@ type Acknowledge = (reply: Acknowledgement<unknown>) => void;
 export class RequestGate {
   constructor(
     private readonly metrics: Metrics,
+    private readonly handlers: RequestHandlers,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(EDGE_CONFIG) private readonly config: Pick<EdgeConfig, 'messageRequestsPerSecond'>,
   ) {}
 
-  /**
-   * The gate of one connection. It answers true when the packet may go on to its handler. `isServed` says which events
-   * have one: nobody waits in vain for what this supernode does not do.
-   */
-  open(
-    connection: Connection,
-    isServed: (event: string) => boolean,
-  ): (packet: readonly unknown[]) => boolean {
+  /** The gate of one connection. It answers true when the packet may go on to its handler. */
+  open(connection: Connection): (packet: readonly unknown[]) => boolean {
     const budget = this.bucket(LIMITS.requestsPerSecond);
-    const messageBudget = this.bucket(this.config.messageRequestsPerSecond);
-    const excess = new TokenBucket(LIMITS.requestsPerSecond, MAX_EXCESS, this.clock.monotonic());
+    // Most connections never need these, and they are full whenever they are made.
+    let messageBudget: TokenBucket | undefined;
+    let excess: TokenBucket | undefined;
     return (packet) => {
       const last = packet.at(-1);
       const acknowledge = typeof last === 'function' ? (last as Acknowledge) : undefined;
       if (!connection.isOpen) return this.drop('closing');
       const now = this.clock.monotonic();
-      const retryAfterMs = (OF_MESSAGES.has(packet[0]) ? messageBudget : budget).take(now, costOf(packet));
+      const ofPacket = OF_MESSAGES.has(packet[0])
+        ? (messageBudget ??= this.bucket(this.config.messageRequestsPerSecond))
+        : budget;
+      const retryAfterMs = ofPacket.take(now, costOf(packet));
       if (retryAfterMs > 0 || connection.requestsUnderWay >= MAX_UNDER_WAY) {
+        excess ??= new TokenBucket(LIMITS.requestsPerSecond, MAX_EXCESS, now);
         if (excess.take(now) > 0) connection.close();
         const wait = Math.max(retryAfterMs, MIN_RETRY_MS);
         acknowledge?.(refused('RATE_LIMITED', 'Too many requests on this connection.', wait));
@@ -66,7 +67,8 @@ export class RequestGate {
       }
       if (!acknowledge) return this.drop('no-acknowledgement');
       const [event] = packet;
-      if (typeof event !== 'string' || !Object.hasOwn(CLIENT_REQUESTS, event) || !isServed(event)) {
+      // Nobody waits in vain for what this supernode does not do.
+      if (typeof event !== 'string' || !Object.hasOwn(CLIENT_REQUESTS, event) || !this.handlers.has(event)) {
         acknowledge(refused('UNKNOWN_EVENT', 'The protocol has no such event.'));
         return this.drop('unknown-event');
       }
