@@ -155,9 +155,10 @@ async function prepareMembership(
   observability: Observability,
 ): Promise<{ nodeId: NodeId; membership: ClusterMembership | undefined }> {
   const nodeId = nodeIdOf(cluster);
-  if (storage.redisUrl === undefined) return { nodeId, membership: undefined };
+  const { redisUrl, redisCaFile } = storage;
+  if (redisUrl === undefined) return { nodeId, membership: undefined };
   const clusterId = await clusterIdOf(new PrismaKeyringStore(prisma));
-  const shared = await openSharedState(storage.redisUrl, clusterId, observability);
+  const shared = await openSharedState({ redisUrl, redisCaFile }, clusterId, observability);
   try {
     await outrankSoleTenures(prisma);
     const incarnation = await new PrismaRosterStore(prisma).nextIncarnation();

@@ -253,6 +253,10 @@ export const CONFIG_SCHEMA = {
       }),
       sensitive: true,
     },
+    redisCaFile: optional(text({ type: 'file' }), {
+      env: 'SUPERNODE_REDIS_CA',
+      doc: 'Certificates in PEM of the authorities that Redis servers are checked by with TLS, in place of those that Node knows; read at the start.',
+    }),
   },
   cluster: {
     nodeId: optional(

@@ -10,6 +10,7 @@ export const CROSS_FIELD_RULES: readonly Rule[] = [
   adminBeyondLoopbackNeedsKey,
   clusterSharesDatabase,
   clusterWithTlsNeedsUrl,
+  redisAuthorityNeedsTls,
   relayOnlyNeedsCluster,
   electionIsConsistent,
   relayRangeHoldsAllocations,
@@ -55,6 +56,11 @@ function clusterWithTlsNeedsUrl({ storage, edge, cluster }: Config): ConfigProbl
   const isWanted = storage.redisUrl !== undefined && edge.tlsCertFile !== undefined;
   if (!isWanted || cluster.edgeUrl !== undefined) return [];
   return [problem('SUPERNODE_EDGE_URL', 'must be set in a cluster whose clients come over TLS')];
+}
+
+function redisAuthorityNeedsTls({ storage }: Config): ConfigProblem[] {
+  if (storage.redisCaFile === undefined || storage.redisUrl?.startsWith('rediss') === true) return [];
+  return [problem('SUPERNODE_REDIS_CA', 'needs a REDIS_URL with TLS, such as rediss://')];
 }
 
 function relayOnlyNeedsCluster({ storage, cluster }: Config): ConfigProblem[] {

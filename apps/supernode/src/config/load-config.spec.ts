@@ -135,6 +135,15 @@ describe('cross-field rules', () => {
       ['SUPERNODE_EDGE_URL must be set in a cluster whose clients come over TLS'],
     ],
     [
+      'an authority for a Redis without TLS',
+      {
+        REDIS_URL: 'redis://localhost',
+        DATABASE_URL: 'postgresql://localhost/x',
+        SUPERNODE_REDIS_CA: 'ca.pem',
+      },
+      ['SUPERNODE_REDIS_CA needs a REDIS_URL with TLS, such as rediss://'],
+    ],
+    [
       'a supernode that only relays and is alone',
       { SUPERNODE_ROLES: 'relay' },
       ['SUPERNODE_ROLES must name index: a supernode that only relays needs a cluster (REDIS_URL)'],

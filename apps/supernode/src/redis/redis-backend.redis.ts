@@ -27,6 +27,10 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
 /** Between questions to sentinels. */
 const SCAN_MS = 1_000;
+/** A server of a Redis Cluster that is away for so long may have a successor: the others are asked, again and again. */
+const REFRESH_MS = 1_000;
+/** Event of the driver: a server is left, and with it the channels that were subscribed there. */
+const CHANNELS_LOST = '__resubscribeListeners';
 
 /** Grows to two seconds, and at random, so that all supernodes do not come back in the same moment. */
 export function reconnectDelay(retries: number, random: () => number): number {
@@ -34,18 +38,27 @@ export function reconnectDelay(retries: number, random: () => number): number {
   return FIRST_RETRY_MS / 2 + random() * longest;
 }
 
-export function openBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
-  if (place.kind === 'cluster') return clusterBackend(place, events);
-  return place.kind === 'sentinel' ? sentinelBackend(place, events) : singleBackend(place, events);
+/** @param authorities - certificates in PEM that servers are checked by with TLS; those of Node where it is undefined */
+export function openBackend(
+  place: RedisPlace,
+  authorities: string | undefined,
+  events: BackendEvents,
+): RedisBackend {
+  const options = clientOptions(place, authorities);
+  if (place.kind === 'cluster') return clusterBackend(place, options, events);
+  return place.kind === 'sentinel'
+    ? sentinelBackend(place, options, events)
+    : singleBackend(place, options, events);
 }
 
 const NO_TIMEOUT = { timeout: 0 };
 
-function clientOptions(place: RedisPlace) {
+function clientOptions(place: RedisPlace, authorities: string | undefined) {
   const socket = {
     connectTimeout: CONNECT_TIMEOUT_MS,
     reconnectStrategy: (retries: number) => reconnectDelay(retries, Math.random),
   };
+  const tls = { tls: true as const, ...(authorities !== undefined && { ca: authorities }) };
   return {
     // A command that waits for a connection would be executed when nobody wants it any more.
     disableOfflineQueue: true,
@@ -53,15 +66,20 @@ function clientOptions(place: RedisPlace) {
     // A connection has deadlines of its own, which also hold while a command waits for its answer.
     commandOptions: NO_TIMEOUT,
     maintNotifications: 'disabled' as const,
-    socket: place.isTls ? { ...socket, tls: true as const } : socket,
+    socket: place.isTls ? { ...socket, ...tls } : socket,
     ...(place.username !== undefined && { username: place.username }),
     ...(place.password !== undefined && { password: place.password }),
     ...(place.database !== undefined && { database: place.database }),
   };
 }
 
-function singleBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
-  const { socket, ...options } = clientOptions(place);
+type ClientOptions = ReturnType<typeof clientOptions>;
+
+function singleBackend(
+  place: RedisPlace,
+  { socket, ...options }: ClientOptions,
+  events: BackendEvents,
+): RedisBackend {
   const client = createClient({ ...options, socket: { ...socket, ...place.servers[0] } });
   client.on('error', events.onError);
   client.on('ready', events.onReady);
@@ -80,15 +98,20 @@ function singleBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
   };
 }
 
-function clusterBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
+function clusterBackend(place: RedisPlace, defaults: ClientOptions, events: BackendEvents): RedisBackend {
   const cluster = createCluster({
     rootNodes: place.servers.map((socket) => ({ socket })),
-    defaults: clientOptions(place),
+    defaults,
+    topologyRefreshOnReconnectionAttemptStrategy: REFRESH_MS,
     commandOptions: NO_TIMEOUT,
   });
   cluster.on('error', events.onError);
   cluster.on('node-error', events.onError);
   cluster.on('node-ready', events.onReady);
+  // The driver would subscribe by itself at the successor of a lost server, and leave it unhandled when that fails, which ends the
+  // process. Whoever hears that something is ready does it, too, and can do it again.
+  cluster.removeAllListeners(CHANNELS_LOST);
+  cluster.on(CHANNELS_LOST, events.onReady);
   return {
     get isReady() {
       return cluster.isReady;
@@ -106,12 +129,16 @@ function clusterBackend(place: RedisPlace, events: BackendEvents): RedisBackend 
 }
 
 /** The one server that takes writes, as the sentinels name it; they tell when it is another one. */
-function sentinelBackend(place: RedisPlace, events: BackendEvents): RedisBackend {
+function sentinelBackend(
+  place: RedisPlace,
+  nodeClientOptions: ClientOptions,
+  events: BackendEvents,
+): RedisBackend {
   const sentinel = createSentinel({
     name: place.watched ?? '',
     sentinelRootNodes: [...place.servers],
-    nodeClientOptions: clientOptions(place),
-    sentinelClientOptions: { socket: clientOptions(place).socket },
+    nodeClientOptions,
+    sentinelClientOptions: { socket: nodeClientOptions.socket },
     // A command is sent once: that another server is in charge now, sentinels tell, and are asked.
     maxCommandRediscovers: 0,
     commandOptions: NO_TIMEOUT,

@@ -13,6 +13,8 @@ import { parseRedisUrl, type RedisPlace } from './redis-url.ts';
 
 export interface RedisConnectionOptions {
   readonly url: string;
+  /** Certificates in PEM by which the servers are checked with TLS, in place of those that Node knows. */
+  readonly authorities?: string | undefined;
   /** Key of the mark by which the connection notices that Redis was emptied. */
   readonly birthmark: string;
   readonly clock: Clock;
@@ -172,7 +174,7 @@ export class RedisConnection implements RedisCommands {
   }
 
   private newBackend(): RedisBackend {
-    const backend = openBackend(this.place, {
+    const backend = openBackend(this.place, this.options.authorities, {
       onError: (error) => {
         if (backend !== this.backend || backend.isReady) return;
         this.lastFailure = error;
@@ -246,11 +248,12 @@ export class RedisConnection implements RedisCommands {
   }
 
   private async subscribeMissing(): Promise<void> {
-    for (const channel of this.listeners.keys()) {
-      if (this.subscribed.has(channel)) continue;
+    for (const [channel, heard] of this.listeners) {
+      // In a Redis Cluster the server of a channel can change, and another one knows nothing of who listened; to ask again for the
+      // same with the same listener costs nothing where it is so already.
+      if (this.subscribed.has(channel) && this.place.kind !== 'cluster') continue;
       this.subscribed.add(channel);
       try {
-        const heard = (message: string) => this.listeners.get(channel)?.(message);
         await this.withDeadline(this.backend.subscribe(channel, heard));
       } catch (error) {
         this.subscribed.delete(channel);

@@ -112,6 +112,11 @@ export class RedisKeys {
     return `${this.prefix}:{sessions}:expiries`;
   }
 
+  /** Sorted set by when they are given again: expired sessions of which nobody confirmed that their parties were told. Goes an hour after the last of them. */
+  get sessionsTaken(): string {
+    return `${this.prefix}:{sessions}:taken`;
+  }
+
   /** Sorted set in the order of their beginning: sessions that a device takes part in. Goes with the last of them. */
   sessionsOf(tenant: TenantId, device: DeviceId): string {
     return `${this.prefix}:{sessions}:of:${tenant} ${device}`;

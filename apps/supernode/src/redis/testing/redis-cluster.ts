@@ -2,8 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RedisServer } from './redis-server.ts';
 
 const HASH_SLOTS = 16_384;
-const FORM_LIMIT_MS = 20_000;
-/** A replica joins nobody here, and a server that is lost stays lost for a test. */
+const LIMIT_MS = 20_000;
+/** Short, so that a failover takes some seconds of a test. */
 const OPTIONS = [
   '--cluster-enabled',
   'yes',
@@ -13,11 +13,14 @@ const OPTIONS = [
   '127.0.0.1',
 ];
 
-/** A Redis Cluster of a test: three servers without replicas. */
+/** A Redis Cluster of a test: three servers, of which the first one can have a replica. */
 export class RedisClusterLab {
-  private constructor(readonly servers: readonly [RedisServer, RedisServer, RedisServer]) {}
+  private constructor(
+    readonly servers: readonly [RedisServer, RedisServer, RedisServer],
+    private readonly replica: RedisServer | undefined,
+  ) {}
 
-  static async start(): Promise<RedisClusterLab> {
+  static async start({ hasReplica = false } = {}): Promise<RedisClusterLab> {
     const servers = await Promise.all([1, 2, 3].map(() => RedisServer.start(OPTIONS)));
     const [first, second, third] = servers as [RedisServer, RedisServer, RedisServer];
     const share = Math.ceil(HASH_SLOTS / servers.length);
@@ -28,7 +31,9 @@ export class RedisClusterLab {
     }
     for (const server of [second, third]) first.cli('CLUSTER', 'MEET', '127.0.0.1', String(server.port));
     await formed(servers);
-    return new RedisClusterLab([first, second, third]);
+    const replica = hasReplica ? await RedisServer.start(OPTIONS) : undefined;
+    if (replica) await follow(replica, first, servers);
+    return new RedisClusterLab([first, second, third], replica);
   }
 
   get url(): string {
@@ -41,19 +46,60 @@ export class RedisClusterLab {
     return this.servers.map((server) => Number(server.cli('DBSIZE')));
   }
 
+  /** Whether the first server keeps this key, and so its replica after {@link failOver}. */
+  isOfFirst(key: string): boolean {
+    return Number(this.servers[1].cli('CLUSTER', 'KEYSLOT', key)) < Math.ceil(HASH_SLOTS / 3);
+  }
+
+  /** The first server ends like in a crash; resolves when the others serve its keys with the replica. */
+  async failOver(): Promise<void> {
+    const [first, ...others] = this.servers;
+    if (!this.replica) throw new Error('this Redis Cluster has no replica');
+    // What a master acknowledged and had not passed on yet is lost; a test of that would be one of luck.
+    first.cli('WAIT', '1', '5000');
+    await first.kill();
+    const serving = [...others, this.replica];
+    await until(
+      () => this.replica?.cli('ROLE').startsWith('master') === true && serving.every(isServing),
+      () => serving.map((server) => server.cli('CLUSTER', 'NODES')).join('\n'),
+    );
+  }
+
   async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop()));
+    await Promise.all(
+      [...this.servers, ...(this.replica ? [this.replica] : [])].map((server) => server.stop()),
+    );
   }
 }
 
+const isServing = (server: RedisServer): boolean =>
+  server.cli('CLUSTER', 'INFO').includes('cluster_state:ok');
+
 async function formed(servers: readonly RedisServer[]): Promise<void> {
-  for (const deadline = Date.now() + FORM_LIMIT_MS; ;) {
-    const infos = servers.map((server) => server.cli('CLUSTER', 'INFO'));
-    const isFormed = infos.every(
-      (info) => info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${servers.length}`),
-    );
-    if (isFormed) return;
-    if (Date.now() > deadline) throw new Error(`the Redis Cluster did not form: ${infos.join('\n')}`);
+  const knowsAll = (server: RedisServer) =>
+    server.cli('CLUSTER', 'INFO').includes(`cluster_known_nodes:${servers.length}`);
+  await until(
+    () => servers.every((server) => isServing(server) && knowsAll(server)),
+    () => servers.map((server) => server.cli('CLUSTER', 'INFO')).join('\n'),
+  );
+}
+
+async function follow(
+  replica: RedisServer,
+  master: RedisServer,
+  servers: readonly RedisServer[],
+): Promise<void> {
+  replica.cli('CLUSTER', 'MEET', '127.0.0.1', String(master.port));
+  await formed([...servers, replica]);
+  replica.cli('CLUSTER', 'REPLICATE', master.cli('CLUSTER', 'MYID'));
+  const info = () => replica.cli('INFO', 'replication');
+  await until(() => info().includes('master_link_status:up'), info);
+}
+
+async function until(isThere: () => boolean, found: () => string): Promise<void> {
+  for (const deadline = Date.now() + LIMIT_MS; !isThere();) {
+    if (Date.now() > deadline)
+      throw new Error(`the Redis Cluster is not in time what it should be: ${found()}`);
     await wait(50);
   }
 }
