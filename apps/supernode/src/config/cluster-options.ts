@@ -146,6 +146,12 @@ export const ELECTION_OPTIONS = {
     [0, 10 * MINUTE_MS],
     'Time that a supernode runs before it judges others.',
   ),
+  coldStartMs: time(
+    'SUPERNODE_COLD_START_MS',
+    DEFAULTS.coldStartMs,
+    [0, 10 * MINUTE_MS],
+    'When all supernodes of a cluster were started anew, the time that slots wait for the return of the supernode that had them.',
+  ),
   scoreWeights: option(shares(DEFAULTS.scoreWeights), {
     env: 'SUPERNODE_SCORE_WEIGHTS',
     default: percentages(DEFAULTS.scoreWeights),

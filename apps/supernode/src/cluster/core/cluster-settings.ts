@@ -46,6 +46,11 @@ export interface ClusterSettings {
   readonly databaseLossMs: number;
   /** A supernode judges nobody before it has run for so long and has seen the others. */
   readonly settleMs: number;
+  /**
+   * When all were started anew, former seats wait so long for the supernodes that had them, counted by the uptime of the one that has
+   * been back for longest; less than it takes to detect a loss.
+   */
+  readonly coldStartMs: number;
 
   // Score (0 to 1): weights of the terms, which add up to 1
   readonly scoreWeights: {
@@ -122,6 +127,7 @@ export const DEFAULT_CLUSTER_SETTINGS: ClusterSettings = {
   massLossLeases: 3,
   databaseLossMs: 10_000,
   settleMs: 2_000,
+  coldStartMs: 4_000,
 
   scoreWeights: {
     cpu: 0.25,

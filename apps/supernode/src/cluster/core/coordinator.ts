@@ -9,6 +9,7 @@ import type { Roster } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { Assessment } from './assessment.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
+import { coldStartOf } from './cold-start.ts';
 import { Coordination } from './coordination.ts';
 import type { Decision } from './decision.ts';
 import { ElectionMemory } from './election-memory.ts';
@@ -50,10 +51,12 @@ export class Coordinator {
     return this.coordination.state(now) === 'informed';
   }
 
-  held(sentAt: Instant, now: Instant): void {
+  /** Returns whether this is the beginning, which needs new readings of roster and leases. */
+  held(sentAt: Instant, now: Instant): boolean {
     const wasFollowing = this.coordination.state(now) === 'following';
     this.coordination.held(sentAt, now);
     if (wasFollowing) this.memory.begin();
+    return wasFollowing;
   }
 
   /** Something was learnt that may change the plan. */
@@ -75,16 +78,21 @@ export class Coordinator {
     if (rosterReadAt >= coordination.since && leasesReadAt >= coordination.since) coordination.storesRead();
     if (this.evaluateAt !== undefined && now < this.evaluateAt) return undefined;
     this.evaluateAt = after(now, settings.evaluateIntervalMs);
-    if (!this.isInformed(now) || now - this.startedAt < settings.settleMs) return undefined;
+    if (!this.isInformed(now)) return undefined;
     // Old news are no ground for a decision: the stores may have gone away since.
     const oldestMs = settings.leaseTtlMs - settings.marginMs;
     if (now - leasesReadAt > oldestMs || now - rosterReadAt > oldestMs) return undefined;
     if (this.pendingSince !== undefined) return undefined;
     if (this.mustReadAfter !== undefined && rosterReadAt <= this.mustReadAfter) return undefined;
+    const assessment = facts.assess();
+    const coldStart = coldStartOf(assessment, facts.roster, settings);
+    // To give somebody back what it had, nobody needs to be judged.
+    if (coldStart === undefined && now - this.startedAt < settings.settleMs) return undefined;
     this.mustReadAfter = undefined;
     const made = plan({
       roster: facts.roster,
-      assessment: facts.assess(),
+      assessment,
+      coldStart,
       controls: facts.controls,
       memory: this.memory,
       settings,

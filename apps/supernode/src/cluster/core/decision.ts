@@ -17,6 +17,7 @@ export const DECISION_REASONS = {
   'pinned-standby': 'An operator pinned it standby.',
   'score-too-low': 'Its score was too low for long enough, and a better one took its place.',
   'too-many-seats': 'The load needed one less for long enough.',
+  returned: 'All supernodes were started anew, and it got back what it had.',
   'slow-start': 'Its weight grew.',
 } as const;
 export type DecisionReason = keyof typeof DECISION_REASONS;

@@ -7,6 +7,7 @@ import type { AssessedNode, Assessment } from './assessment.ts';
 import { assignSlots } from './assignment.ts';
 import type { ClusterAlert } from './cluster-io.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
+import { seatsWithReturned, type ColdStart } from './cold-start.ts';
 import type { Decision } from './decision.ts';
 import type { ElectionMemory } from './election-memory.ts';
 import { seatChanges, regionLoad, type SeatChange } from './seat-changes.ts';
@@ -15,6 +16,8 @@ import { seatsForOneLoss } from './seats.ts';
 export interface PlanInput {
   readonly roster: Roster;
   readonly assessment: Assessment;
+  /** Nobody judges, promotes or demotes anybody as long as all are just starting. */
+  readonly coldStart?: ColdStart | undefined;
   readonly controls: ElectionControls;
   readonly memory: ElectionMemory;
   readonly settings: ClusterSettings;
@@ -32,6 +35,24 @@ export interface Plan {
 }
 
 export function plan(input: PlanInput): Plan {
+  const { coldStart } = input;
+  return coldStart === undefined ? planElection(input) : planReturn(input, coldStart);
+}
+
+function planReturn(input: PlanInput, coldStart: ColdStart): Plan {
+  const awaited = coldStart.awaited.map(({ nodeId }) => nodeId);
+  const changes = coldStart.returned.map(({ member }): SeatChange => {
+    const detail = awaited.length === 0 ? 'nobody is awaited' : `awaited: ${awaited.join(', ')}`;
+    return { action: 'promote', nodeId: member.record.nodeId, reason: 'returned', detail };
+  });
+  const alerts = alertsOf(input.assessment, NOTHING_VACANT);
+  return nextPlan(input, changes, seatsWithReturned(input.roster, coldStart), {
+    vacant: NOTHING_VACANT,
+    alerts,
+  });
+}
+
+function planElection(input: PlanInput): Plan {
   const { roster, assessment, settings } = input;
   const nodes = [...assessment.nodes.values()];
   const { changes, vacant } = seatChanges({
@@ -44,8 +65,17 @@ export function plan(input: PlanInput): Plan {
     now: input.now,
   });
   const alerts = alertsOf(assessment, vacant);
-  const seats = nextSeats(input, changes);
-  if (sameSeats(seats, roster.seats)) return { roster: undefined, decisions: [], vacant, alerts };
+  return nextPlan(input, changes, nextSeats(input, changes), { vacant, alerts });
+}
+
+function nextPlan(
+  input: PlanInput,
+  changes: readonly SeatChange[],
+  seats: readonly Seat[],
+  said: Pick<Plan, 'vacant' | 'alerts'>,
+): Plan {
+  const { roster, settings } = input;
+  if (sameSeats(seats, roster.seats)) return { roster: undefined, decisions: [], ...said };
 
   const owners = assignSlots({
     slotCount: settings.slotCount,
@@ -64,7 +94,7 @@ export function plan(input: PlanInput): Plan {
     return isSame ? (roster.slotEpochs[slot] ?? epoch) : epoch;
   });
   const next: Roster = { epoch, coordinator: input.coordinator, writtenAt: 0, seats, owners, slotEpochs };
-  return { roster: next, decisions: decisionsOf(input, changes, next, movedSlots), vacant, alerts };
+  return { roster: next, decisions: decisionsOf(input, changes, next, movedSlots), ...said };
 }
 
 function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
@@ -77,11 +107,9 @@ function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
     const weight = isRecovery ? seat.weight : grownWeight(seat, input);
     return [{ ...seat, weight, addresses: node?.member.record.addresses ?? seat.addresses }];
   });
-  // Where all others are as fresh, holding one back would only load the rest.
-  const isWarm = kept.some((seat) => {
-    const uptimeMs = assessment.nodes.get(seat.nodeId)?.member.record.uptimeMs ?? 0;
-    return seat.weight === 1 && uptimeMs >= input.settings.slowStartMs;
-  });
+  const isWarm = kept.some(
+    (seat) => seat.weight === 1 && isWarmedUp(assessment.nodes.get(seat.nodeId), input),
+  );
   const startWeight = isWarm && input.settings.slowStartMs > 0 ? input.settings.slowStartWeight : 1;
   const added = changes.flatMap(({ action, nodeId }): Seat[] => {
     const record = action === 'promote' ? assessment.nodes.get(nodeId)?.member.record : undefined;
@@ -90,6 +118,15 @@ function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
     return [{ nodeId, incarnation, region, addresses, weight: startWeight }];
   });
   return [...kept, ...added];
+}
+
+/**
+ * Where all are as fresh, holding one back would only load the rest. Those that carry the clients of all are another matter: to take
+ * a share of them at once would lose each of these its connection for the second time.
+ */
+function isWarmedUp(node: AssessedNode | undefined, { settings }: PlanInput): boolean {
+  const { uptimeMs, load } = node?.member.record ?? { uptimeMs: 0, load: { connections: 0 } };
+  return uptimeMs >= settings.slowStartMs || (uptimeMs >= settings.coldStartMs && load.connections > 0);
 }
 
 /** Slow start (DESIGN 5.7): in steps, since each of them is a roster and moves slots. */
@@ -173,3 +210,5 @@ function regionsWithoutSpare(nodes: readonly AssessedNode[]): string[] {
     return able.length < seatsForOneLoss(load);
   });
 }
+
+const NOTHING_VACANT: Plan['vacant'] = new Map();
