@@ -70,14 +70,22 @@ export class DevicePresences implements OnModuleDestroy {
       if (counter > this.newest.counter) this.newest = { counter, at: this.clock.monotonic() };
       return { ...stored, ...(own && { devices: [...own.devices.values()] }), asOf };
     } catch (error) {
-      if (!own || !isStoreUnavailable(error)) throw error;
-      return { devices: [...own.devices.values()], version: this.ownVersion(own.tenure), asOf };
+      const tenure = this.ownership.tenureOf(tenant, userId);
+      if (!tenure || !isStoreUnavailable(error)) throw error;
+      return { devices: own ? [...own.devices.values()] : [], version: this.ownVersion(tenure), asOf };
     }
   }
 
   async of(tenant: TenantId, userId: UserId): Promise<readonly DevicePresence[]> {
     const own = this.ownUser(tenant, userId);
-    return own ? [...own.devices.values()] : this.store.devicesOf(tenant, userId);
+    if (own) return [...own.devices.values()];
+    try {
+      return await this.store.devicesOf(tenant, userId);
+    } catch (error) {
+      // Of a user of this home who has no device here. An error would tell who hides from who is not there.
+      if (!this.ownership.tenureOf(tenant, userId) || !isStoreUnavailable(error)) throw error;
+      return [];
+    }
   }
 
   async find({ tenant, userId, deviceId }: DeviceAddress): Promise<DevicePresence | undefined> {

@@ -1,44 +1,76 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { LIMITS, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
-import type { DeviceAddress } from '../identity/caller.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
 import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
+import { SerialByKey } from '../serial-by-key.ts';
 import { WATCH_STORE, type WatchStore } from './presence-store.port.ts';
+import { UnsavedWatches } from './unsaved-watches.ts';
 import { MemoryWatchStore } from './watch-store.memory.ts';
+
+const SAVE_AGAIN_MS = 1000;
 
 /**
  * Who watches whom, as the home of watching devices keeps it. Where the store is shared, what devices of this supernode watch is
- * known here too: they go on seeing each other while the store is away, and the store gets it again if it comes back empty.
+ * known here too: they go on watching each other while the store is away, which gets what it missed when it is back, and all of it
+ * if it comes back empty.
  */
 @Injectable()
-export class HomeWatches {
+export class HomeWatches implements OnModuleDestroy {
   private readonly own: MemoryWatchStore | undefined;
+  /** What the store missed, by the device; bounded by the devices that were here during one outage. */
+  private readonly unsaved = new Map<string, UnsavedWatches>();
+  private readonly serial = new SerialByKey();
+  private cancelSaving: (() => void) | undefined;
 
   constructor(
     @Inject(WATCH_STORE) private readonly store: WatchStore,
     @Inject(SHARED_STATE) shared: SharedState | null,
     private readonly background: BackgroundTasks,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
   ) {
     this.own = shared === null ? undefined : new MemoryWatchStore();
   }
 
+  onModuleDestroy(): void {
+    this.cancelSaving?.();
+  }
+
   /** False when the watching device is at its limit and nothing was added. */
   async watch(watcher: DeviceAddress, watched: readonly UserId[], limit: number): Promise<boolean> {
-    const isWithin = await this.store.watch(watcher, watched, limit);
-    if (isWithin) await this.own?.watch(watcher, watched, limit);
+    const write = async (): Promise<boolean> => {
+      const isWithin = await this.store.watch(watcher, watched, limit);
+      if (isWithin) await this.own?.watch(watcher, watched, limit);
+      return isWithin;
+    };
+    const isWithin = await this.writeOrKeep(watcher, write, async (unsaved) => {
+      const fits = (await this.own?.watch(watcher, watched, limit)) === true;
+      if (fits) unsaved.watch(watched);
+      return fits;
+    });
     return isWithin;
   }
 
   async unwatch(watcher: DeviceAddress, watched: readonly UserId[]): Promise<void> {
     await this.own?.unwatch(watcher, watched);
-    await this.store.unwatch(watcher, watched);
+    await this.writeOrKeep(
+      watcher,
+      () => this.store.unwatch(watcher, watched),
+      (unsaved) => unsaved.unwatch(watched),
+    );
   }
 
-  /** What the store can't forget now is told to nobody, and goes by itself some days later. */
   async unwatchAll(watcher: DeviceAddress): Promise<void> {
     await this.own?.unwatchAll(watcher);
-    await this.background.attempt('ending the watches of a device', () => this.store.unwatchAll(watcher));
+    await this.background.attempt('ending the watches of a device', () =>
+      this.writeOrKeep(
+        watcher,
+        () => this.store.unwatchAll(watcher),
+        (unsaved) => unsaved.unwatchAll(),
+      ),
+    );
   }
 
   /** While the store is out of reach, those of this supernode. */
@@ -65,6 +97,7 @@ export class HomeWatches {
 
   /** Another supernode is its home from now on. */
   async moved(watcher: DeviceAddress): Promise<void> {
+    this.unsaved.delete(deviceKey(watcher));
     await this.own?.unwatchAll(watcher);
   }
 
@@ -73,5 +106,58 @@ export class HomeWatches {
     const watched = (await this.own?.watchedBy(watcher)) ?? [];
     if (watched.length > 0) await this.store.watch(watcher, watched, LIMITS.maxSubscriptionsPerDevice);
     await this.store.renew(watcher);
+  }
+
+  /** Where the store is away, or has not got what came before, `keep` remembers what it is to get. */
+  private async writeOrKeep<Answer>(
+    watcher: DeviceAddress,
+    write: () => Promise<Answer>,
+    keep: (unsaved: UnsavedWatches) => Promise<Answer> | Answer,
+  ): Promise<Answer> {
+    const key = deviceKey(watcher);
+    return this.serial.run(key, async () => {
+      if (!this.unsaved.has(key)) {
+        try {
+          return await write();
+        } catch (error) {
+          if (!this.own || !isStoreUnavailable(error)) throw error;
+        }
+      }
+      const unsaved = this.unsaved.get(key) ?? new UnsavedWatches(watcher);
+      this.unsaved.set(key, unsaved);
+      this.saveSoon();
+      return keep(unsaved);
+    });
+  }
+
+  private saveSoon(): void {
+    this.cancelSaving ??= this.scheduler.after(SAVE_AGAIN_MS, () => {
+      this.cancelSaving = undefined;
+      void this.saveAll();
+    });
+  }
+
+  private async saveAll(): Promise<void> {
+    for (const [key, unsaved] of [...this.unsaved]) {
+      await this.background.attempt('saving watches that the store missed', () =>
+        this.serial.run(key, () => this.save(key, unsaved)),
+      );
+      // Still away: all of it waits for the next time.
+      if (this.unsaved.get(key) === unsaved) break;
+    }
+    if (this.unsaved.size > 0) this.saveSoon();
+  }
+
+  private async save(key: string, unsaved: UnsavedWatches): Promise<void> {
+    if (this.unsaved.get(key) !== unsaved) return;
+    try {
+      await unsaved.saveIn(this.store);
+    } catch (error) {
+      if (isStoreUnavailable(error)) return;
+      // Whoever is the device's home now writes something else.
+      this.unsaved.delete(key);
+      throw error;
+    }
+    this.unsaved.delete(key);
   }
 }

@@ -1,12 +1,13 @@
-import { LIMITS, type DeviceId, type SessionId, type TenantId, type UserId } from '@parley/protocol';
+import type { DeviceId, SessionId, TenantId, UserId } from '@parley/protocol';
 import type { BrokeredSession, SessionState } from './brokered-session.ts';
 import type { SessionBook } from './session-book.port.ts';
+import { UsedSessions } from './used-sessions.ts';
 
 const ANSWERED_SWEEP_MS = 60_000;
 
 const keyOf = (tenant: TenantId, id: SessionId | DeviceId): string => `${tenant} ${id}`;
 
-/** The sessions that one standalone supernode brokers. Bounded by the signed-in devices times their limits. */
+/** Sessions in the memory of one supernode. Bounded by the signed-in devices times their limits. */
 export class MemorySessionBook implements SessionBook {
   private readonly sessions = new Map<string, BrokeredSession>();
   /** Sessions by each of their parties: the caller, and whoever answered. */
@@ -14,16 +15,29 @@ export class MemorySessionBook implements SessionBook {
   /** Keys of what may expire within seconds, offers and calls: few, and looked through often. */
   private readonly shortLived = new Set<string>();
   private answeredSweepAt = 0;
-  /** Session ids used within the replay window, in the order of their use, with the time of it. */
-  private readonly used = new Map<string, number>();
+  private readonly used = new UsedSessions();
+
+  get size(): number {
+    return this.sessions.size;
+  }
 
   open(session: BrokeredSession, now: number): Promise<boolean> {
-    this.forgetUsedBefore(now - LIMITS.replayWindowMs);
     const key = keyOf(session.tenant, session.sessionId);
-    if (this.used.has(key) || this.sessions.has(key)) return Promise.resolve(false);
-    this.used.set(key, now);
+    if (this.used.has(key, now) || this.sessions.has(key)) return Promise.resolve(false);
+    this.used.add(key, now);
     this.put(session, key);
     return Promise.resolve(true);
+  }
+
+  has(tenant: TenantId, sessionId: SessionId): boolean {
+    return this.sessions.has(keyOf(tenant, sessionId));
+  }
+
+  /** Takes out and gives `most` sessions at most, those that were opened first. */
+  takeFirst(most: number): readonly BrokeredSession[] {
+    const first = [...this.sessions].slice(0, most);
+    for (const [key] of first) this.drop(key);
+    return first.map(([, session]) => session);
   }
 
   find(tenant: TenantId, sessionId: SessionId): Promise<BrokeredSession | undefined> {
@@ -103,6 +117,11 @@ export class MemorySessionBook implements SessionBook {
     return Promise.resolve(expired);
   }
 
+  /** What was taken is in good hands: they end with this process. */
+  confirmExpired(): Promise<void> {
+    return Promise.resolve();
+  }
+
   private put(session: BrokeredSession, key: string): void {
     this.sessions.set(key, session);
     if (session.state === 'offered' || isAnsweredCall(session)) this.shortLived.add(key);
@@ -130,13 +149,6 @@ export class MemorySessionBook implements SessionBook {
   private index(session: BrokeredSession, key: string): void {
     for (const party of partiesOf(session)) {
       this.byParty.set(party, (this.byParty.get(party) ?? new Set()).add(key));
-    }
-  }
-
-  private forgetUsedBefore(time: number): void {
-    for (const [key, usedAt] of this.used) {
-      if (usedAt >= time) return;
-      this.used.delete(key);
     }
   }
 }

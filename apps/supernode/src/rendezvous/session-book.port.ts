@@ -25,8 +25,13 @@ export interface SessionBook {
   callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]>;
   /** Offers of one user's devices that devices of another user may still answer. */
   offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]>;
-  /** Takes out and gives all sessions whose time is over at `now`. */
+  /**
+   * Takes out and gives all sessions whose time is over at `now`. Those that are not confirmed are given again a little later,
+   * perhaps to another supernode: who took them may be gone.
+   */
   takeExpired(now: number): Promise<readonly BrokeredSession[]>;
+  /** Everybody was told of the end of these. */
+  confirmExpired(sessions: readonly BrokeredSession[]): Promise<void>;
 }
 
 export const SESSION_BOOK = Symbol('SessionBook');

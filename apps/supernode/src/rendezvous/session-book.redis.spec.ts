@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { callerNamed } from '../identity/testing/callers.ts';
+import { SupernodeError } from '../errors.ts';
 import type { RedisCommands } from '../redis/redis-commands.ts';
 import { describeRedis } from '../redis/testing/describe-redis.ts';
 import { RedisSessionBook } from './session-book.redis.ts';
@@ -72,12 +73,41 @@ describeRedis('RedisSessionBook', (lab) => {
     await book.change(alice.tenant, idOf(1), () => null);
     expect(await book.forgetOldestAnswered(alice.tenant, alice.deviceId)).toBe(true);
     expect(await book.takeOf(alice.tenant, alice.deviceId)).toHaveLength(2);
-    expect(await book.takeExpired(1000)).toHaveLength(1);
+    const expired = await book.takeExpired(1000);
+    expect(expired).toHaveLength(1);
+    expect(lab.storedForEver(keys)).toEqual([]);
+    await book.confirmExpired(expired);
 
     const left = lab.stored(keys);
     expect(left.filter((name) => !name.includes(':used:'))).toEqual([]);
     expect(left).toHaveLength(5);
     expect(lab.storedForEver(keys)).toEqual([]);
+  });
+
+  it('gives expired sessions again, to any supernode, until one confirms that it has told of them', async () => {
+    const keys = lab.freshKeys();
+    const [one, another] = [1, 2].map(() => new RedisSessionBook(lab.connection, keys, clock));
+    for (const n of [1, 2]) await one!.open(session(n, { call: ringing }), 0);
+    let isAnswerLost = true;
+    const forgetful: RedisCommands = {
+      command: (...args) => lab.connection.command(...args),
+      run: async (...args) => {
+        const reply = await lab.connection.run(...args);
+        if (isAnswerLost) throw new SupernodeError('SN_REDIS_UNREACHABLE', 'Redis did not answer in time.');
+        return reply;
+      },
+    };
+    await expect(new RedisSessionBook(forgetful, keys, clock).takeExpired(1000)).rejects.toMatchObject({
+      code: 'SN_REDIS_UNREACHABLE',
+    });
+    isAnswerLost = false;
+
+    expect(await another!.find(alice.tenant, idOf(1))).toBeUndefined();
+    expect(await another!.takeExpired(1000 + 9_999)).toEqual([]);
+    const again = await another!.takeExpired(1000 + 10_000);
+    expect(again.map(({ sessionId }) => sessionId).sort()).toEqual([idOf(1), idOf(2)]);
+    await another!.confirmExpired(again);
+    expect(await one!.takeExpired(1_000_000)).toEqual([]);
   });
 
   it('takes out more than fits into one step', async () => {

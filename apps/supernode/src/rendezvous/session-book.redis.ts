@@ -21,6 +21,8 @@ const MARGIN_MS = 3600_000;
 /** Each failure means that somebody else changed the session in between, and few ever want to. */
 const MAX_ATTEMPTS = 32;
 const EXPIRED_AT_ONCE = 200;
+/** Who took expired sessions and did not confirm it by then is gone, or never got the answer. */
+const CONFIRM_WITHIN_MS = 10_000;
 const ALL = '1000000';
 
 /**
@@ -87,12 +89,19 @@ export class RedisSessionBook implements SessionBook {
 
   async takeExpired(now: number): Promise<readonly BrokeredSession[]> {
     const expired: BrokeredSession[] = [];
-    const args = [this.keys.sessionPrefix, String(now), String(EXPIRED_AT_ONCE)];
+    const keys = [this.keys.sessionExpiries, this.keys.sessionsTaken];
+    const times = [now, EXPIRED_AT_ONCE, now + CONFIRM_WITHIN_MS, MARGIN_MS].map(String);
     for (;;) {
-      const taken = await this.redis.run(TAKE_EXPIRED_SESSIONS, [this.keys.sessionExpiries], args);
+      const taken = await this.redis.run(TAKE_EXPIRED_SESSIONS, keys, [this.keys.sessionPrefix, ...times]);
       expired.push(...textsOf(taken).map(sessionIn));
       if (listOf(taken).length < EXPIRED_AT_ONCE) return expired;
     }
+  }
+
+  async confirmExpired(sessions: readonly BrokeredSession[]): Promise<void> {
+    if (sessions.length === 0) return;
+    const key = this.keys.sessionsTaken;
+    await this.redis.command(key, ['ZREM', key, ...sessions.map(storedForm)]);
   }
 
   private async read(
@@ -144,10 +153,9 @@ export class RedisSessionBook implements SessionBook {
   private fieldsOf(session: BrokeredSession): string[] {
     const { tenant, sessionId, state, call, caller, expiresAt } = session;
     const ttlMs = Math.max(0, Math.ceil(expiresAt - this.clock.now())) + MARGIN_MS;
-    const stored = JSON.stringify({ ...session, relays: [...session.relays] });
     const isCall = call === null ? '0' : '1';
     const member = sessionMember(tenant, sessionId);
-    return [member, stored, state, isCall, caller.deviceId, String(expiresAt), String(ttlMs)];
+    return [member, storedForm(session), state, isCall, caller.deviceId, String(expiresAt), String(ttlMs)];
   }
 
   /** The caller, whoever answered, and the users to whom the offer is still open. */
@@ -161,6 +169,11 @@ export class RedisSessionBook implements SessionBook {
       ...Array.from(callees, (callee) => this.keys.offersBetween(tenant, caller.userId, callee)),
     ];
   }
+}
+
+/** The same for a session as it was read: what is stored is found by it. */
+function storedForm(session: BrokeredSession): string {
+  return JSON.stringify({ ...session, relays: [...session.relays] });
 }
 
 function sessionIn(stored: string): BrokeredSession {

@@ -130,17 +130,22 @@ return taken
 `,
 );
 
-/** KEYS expiries; ARGV prefix of records, now, most. Takes sessions out whose time is over, and gives them. */
+/**
+ * KEYS expiries, taken; ARGV prefix of records, now, most, when what is given now is given again, time to live of that. Takes sessions
+ * out whose time is over, and gives them, and those that were taken earlier and are to be given again.
+ */
 export const TAKE_EXPIRED_SESSIONS = redisScript(
   'session-expire',
   `${DROP}
-local taken = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])) do
+local given = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3] - #given)) do
   local record = ARGV[1] .. member
   local session = redis.call('HGET', record, 's')
-  if session then taken[#taken + 1] = session end
+  if session then given[#given + 1] = session end
   drop(record, KEYS[1], member)
 end
-return taken
+for _, session in ipairs(given) do redis.call('ZADD', KEYS[2], ARGV[4], session) end
+if #given > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
+return given
 `,
 );

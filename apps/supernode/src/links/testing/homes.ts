@@ -2,6 +2,7 @@ import { BackgroundTasks } from '../../background-tasks.ts';
 import { MemoryCallLog } from '../../calls/testing/memory-call-log.ts';
 import { ManualTime, settled } from '../../clock/testing/manual-time.ts';
 import { slotOf } from '../../cluster/slot.ts';
+import { SupernodeError } from '../../errors.ts';
 import { MemoryContactBook } from '../../contacts/testing/memory-contact-book.ts';
 import { MovableRoster } from '../../gateway/testing/movable-ownership.ts';
 import { Metrics } from '../../observability/metrics.ts';
@@ -9,7 +10,8 @@ import { MemoryPresenceStore } from '../../presence/presence-store.memory.ts';
 import type { PresencePaceSettings } from '../../presence/presence-pace.ts';
 import { MemoryPresenceProfiles } from '../../presence/testing/memory-presence-profiles.ts';
 import { MemoryWatchStore } from '../../presence/watch-store.memory.ts';
-import { MemorySessionBook } from '../../rendezvous/session-book.memory.ts';
+import { HomeSessionBook } from '../../rendezvous/home-session-book.ts';
+import { DetachableBook } from '../../rendezvous/testing/detachable-book.ts';
 import { rendezvousWorld } from '../../rendezvous/testing/rendezvous-world.ts';
 import { LinkMetrics } from '../link-metrics.ts';
 import { MemoryLinkNetwork } from '../link-transport.memory.ts';
@@ -32,7 +34,7 @@ export async function openHomes(names: readonly string[], pace?: PresencePaceSet
     }),
     watches: new MemoryWatchStore(),
   };
-  const book = new MemorySessionBook();
+  const sessions = new DetachableBook();
   const log = new MemoryCallLog();
 
   const open = async (nodeId: string) => {
@@ -48,7 +50,7 @@ export async function openHomes(names: readonly string[], pace?: PresencePaceSet
       shared,
       ownership,
       links,
-      book,
+      book: new HomeSessionBook(sessions.store, ownership, time, metrics),
       log,
       ...(pace === undefined ? {} : { pace }),
     });
@@ -67,5 +69,25 @@ export async function openHomes(names: readonly string[], pace?: PresencePaceSet
       await quiet();
     }
   };
-  return { time, network, roster, shared, homes, quiet, elapse };
+  /** Takes all that is shared in Redis away; the returned function brings it back, with what it had. */
+  const cutOff = (): (() => void) => {
+    sessions.isAway = true;
+    const stores: object[] = [shared.store, shared.watches];
+    for (const store of stores) {
+      const away = () =>
+        Promise.reject(new SupernodeError('SN_REDIS_UNREACHABLE', 'Redis does not answer now.'));
+      for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(store) as object)) {
+        if (name !== 'constructor') Object.assign(store, { [name]: away });
+      }
+    }
+    return () => {
+      sessions.isAway = false;
+      for (const store of stores) {
+        for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(store) as object)) {
+          Reflect.deleteProperty(store, name);
+        }
+      }
+    };
+  };
+  return { time, network, roster, shared, sessions, cutOff, homes, quiet, elapse };
 }

@@ -67,7 +67,7 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
     watches: watchStore = new MemoryWatchStore(),
   } = parts.shared ?? {};
   // Only whether there is one matters: nothing here uses its connection.
-  const watches = new HomeWatches(watchStore, parts.shared ? ({} as SharedState) : null, background);
+  const watches = new HomeWatches(watchStore, parts.shared ? ({} as SharedState) : null, background, time);
   const metrics = new Metrics({ withProcess: false });
   const homes = new HomeLinks(ownership, links, time, time, metrics);
   const notifier = new RecordingNotifier((local) => {
