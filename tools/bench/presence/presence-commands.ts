@@ -1,22 +1,29 @@
 /** What the benchmark of presence tells a process of users. Plain JSON: it crosses a process boundary. */
 export interface PresenceCommands {
-  /** Registers publishers with so many watchers each, who are their contacts, and signs all in. */
-  join: {
-    params: { urls: string[]; publishers: number; watchersEach: number };
-    result: null;
-  };
-  /** Every publisher changes its presence so often, at a steady pace, spread over the time between. */
-  publish: { params: { rounds: number; everyMs: number }; result: Published };
+  /** Registers publishers and those who watch them, so many each, as contacts, and signs all in beside those who are. */
+  join: { params: Group & { urls: string[] }; result: null };
+  /** The publishers who joined last each change their presence as soon as all of their watchers saw the change before. */
+  publishAtFull: { params: { ms: number }; result: Published };
+  /** They change it so often together, at a steady pace, spread over them, whether or not anything arrived. */
+  publishAt: { params: { updatesPerSecond: number; ms: number }; result: Published };
   /** Nobody does anything; what travels all the same. */
-  idle: { params: { ms: number }; result: { bytesPerClient: number } };
-  leave: { params: null; result: null };
+  idle: { params: { ms: number }; result: { bytesPerClient: number; clients: number } };
+}
+
+export interface Group {
+  readonly publishers: number;
+  readonly watchersEach: number;
 }
 
 export interface Published {
   readonly updates: number;
-  /** Milliseconds from the request of the publisher to the event at a watcher of the same home, and of another. */
+  /** From the first update to the last arrival. */
+  readonly ms: number;
+  /** Milliseconds from when an update was due to the event at a watcher with the same home, and with another. */
   readonly sameHomeMs: readonly number[];
   readonly otherHomeMs: readonly number[];
+  /** Supernodes other than the home of a publisher that host a watcher of it: the mean of all updates. */
+  readonly otherHomes: number;
   /** Deliveries that did not come. */
   readonly missing: number;
 }

@@ -1,119 +1,164 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Presence, UserId } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
 import { patiently, retried } from '../storm/patient.ts';
 import { StormUser, type StormObserver } from '../storm/storm-user.ts';
-import type { PresenceCommands } from './presence-commands.ts';
+import type { Group, PresenceCommands, Published } from './presence-commands.ts';
+import { UpdateLedger } from './update-ledger.ts';
 
 const AT_ONCE = 16;
 const JOIN_DEADLINE_MS = 60_000;
 const ARRIVAL_DEADLINE_MS = 10_000;
 
-interface Update {
-  readonly sentAt: number;
-  readonly publisher: StormUser;
-  left: number;
-}
-
 /** Users in one process: publishers, and those who watch them. */
 export class PresenceCrowd {
+  readonly #users: StormUser[] = [];
   #publishers: readonly StormUser[] = [];
-  #watchers: readonly StormUser[] = [];
-  /** By publisher and status text. */
-  readonly #updates = new Map<string, Update>();
-  readonly #sameHomeMs: number[] = [];
-  readonly #otherHomeMs: number[] = [];
-  #rounds = 0;
+  /** Of publishers. */
+  readonly #homes = new Map<string, string | undefined>();
+  #ledger = new UpdateLedger();
+  readonly #otherHomes = new Map<StormUser, number>();
+  #updates = 0;
+  /** Summed up over the updates. */
+  #toOtherHomes = 0;
 
   readonly handlers: CommandHandlers<PresenceCommands> = {
-    join: async ({ urls, publishers, watchersEach }) => {
-      const open = (handle: string, at: number): StormUser => {
-        const shift = at % urls.length;
-        const [first = '', ...others] = [...urls.slice(shift), ...urls.slice(0, shift)];
-        const user: StormUser = new StormUser(
-          [first, ...others],
-          `${handle}${at}`,
-          this.#observerOf(() => user),
-        );
-        return user;
-      };
-      this.#publishers = Array.from({ length: publishers }, (_, at) => open('publisher', at));
-      this.#watchers = Array.from({ length: publishers * watchersEach }, (_, at) => open('watcher', at));
-      await inTurn([...this.#publishers, ...this.#watchers], async (user) => {
-        await retried(() => user.register());
-        user.connect();
-        await until('a sign-in', () => user.isOnline || undefined, JOIN_DEADLINE_MS);
-      });
-      await inTurn(this.#watchers, async (watcher, at) => {
-        const publisher = this.#publishers[at % publishers];
-        if (!publisher) throw new TypeError('there are no publishers');
-        await patiently(watcher, () => watcher.ask(publisher.userId));
-        await patiently(publisher, () => publisher.accept(watcher.userId));
-        await patiently(watcher, () => watcher.watch([publisher.userId]));
-      });
+    join: async ({ urls, ...group }) => {
+      await this.#join(urls, group);
       return null;
     },
-    publish: async ({ rounds, everyMs }) => {
-      this.#sameHomeMs.length = 0;
-      this.#otherHomeMs.length = 0;
-      const before = this.#updates.size;
-      await Promise.all(this.#publishers.map((user, at) => this.#publish(user, at, rounds, everyMs)));
-      const missing = (): number => [...this.#updates.values()].reduce((sum, { left }) => sum + left, 0);
-      await until('all deliveries', () => missing() === 0 || undefined, ARRIVAL_DEADLINE_MS).catch(
-        () => undefined, // counted
-      );
-      return {
-        updates: this.#updates.size - before,
-        sameHomeMs: [...this.#sameHomeMs],
-        otherHomeMs: [...this.#otherHomeMs],
-        missing: missing(),
-      };
-    },
+    publishAtFull: ({ ms }) =>
+      this.#published(async (begun) => {
+        const publish = async (user: StormUser): Promise<void> => {
+          while (machineClockMs() - begun < ms) {
+            await this.#update(user, machineClockMs());
+            await within(ARRIVAL_DEADLINE_MS, this.#ledger.seenByAll(user.userId));
+          }
+        };
+        await Promise.all(this.#publishers.map(publish));
+      }),
+    publishAt: ({ updatesPerSecond, ms }) =>
+      this.#published(async (begun) => {
+        const everyMs = (this.#publishers.length * 1_000) / updatesPerSecond;
+        const publish = async (user: StormUser, at: number): Promise<void> => {
+          const requests: Promise<void>[] = [];
+          for (let due = (everyMs * at) / this.#publishers.length; due < ms; due += everyMs) {
+            await delay(Math.max(0, begun + due - machineClockMs()));
+            requests.push(this.#update(user, begun + due));
+          }
+          await Promise.all(requests);
+        };
+        await Promise.all(this.#publishers.map(publish));
+      }),
     idle: async ({ ms }) => {
-      const users = [...this.#publishers, ...this.#watchers];
-      const bytes = (): number => users.reduce((sum, user) => sum + user.bytes, 0);
+      const bytes = (): number => this.#users.reduce((sum, user) => sum + user.bytes, 0);
       const before = bytes();
       await delay(ms);
-      return { bytesPerClient: (bytes() - before) / users.length };
-    },
-    leave: () => {
-      for (const user of [...this.#publishers, ...this.#watchers]) user.close();
-      return Promise.resolve(null);
+      return { bytesPerClient: (bytes() - before) / this.#users.length, clients: this.#users.length };
     },
   };
 
-  async #publish(user: StormUser, at: number, rounds: number, everyMs: number): Promise<void> {
-    const watchers = this.#watchers.length / this.#publishers.length;
-    await delay((everyMs * at) / this.#publishers.length);
-    for (let round = 0; round < rounds; round += 1) {
-      this.#rounds += 1;
-      const statusText = String(this.#rounds);
-      const sentAt = machineClockMs();
-      this.#updates.set(`${user.userId} ${statusText}`, { sentAt, publisher: user, left: watchers });
-      await user.setPresence({ state: round % 2 === 0 ? 'busy' : 'online', statusText });
-      await delay(Math.max(0, everyMs - (machineClockMs() - sentAt)));
+  async #join(urls: readonly string[], { publishers: count, watchersEach }: Group): Promise<void> {
+    const ledger = new UpdateLedger();
+    const firstAt = this.#users.length;
+    const open = (): StormUser => {
+      const at = this.#users.length;
+      const shift = at % urls.length;
+      const [first = '', ...others] = [...urls.slice(shift), ...urls.slice(0, shift)];
+      const user: StormUser = new StormUser(
+        [first, ...others],
+        `presence${at}`,
+        this.#observerOf(() => user, ledger),
+      );
+      this.#users.push(user);
+      return user;
+    };
+    const publishers = Array.from({ length: count }, open);
+    // As many as there are publishers, or as one publisher needs: each watches several.
+    const watchers = Array.from({ length: Math.max(count, watchersEach) }, open);
+    await inTurn(this.#users.slice(firstAt), async (user) => {
+      await retried(() => user.register());
+      user.connect();
+      await until('a sign-in', () => user.isOnline || undefined, JOIN_DEADLINE_MS);
+    });
+    const watchersOf = (at: number): StormUser[] =>
+      Array.from({ length: watchersEach }, (_, step) => watchers[(at + step) % watchers.length]).filter(
+        (watcher) => watcher !== undefined,
+      );
+    await inTurn(publishers, async (publisher, at) => {
+      for (const watcher of watchersOf(at)) {
+        await patiently(watcher, () => watcher.ask(publisher.userId));
+        await patiently(publisher, () => publisher.accept(watcher.userId));
+      }
+    });
+    await inTurn(watchers, async (watcher) => {
+      const watched = publishers.filter((_, at) => watchersOf(at).includes(watcher));
+      if (watched.length > 0)
+        await patiently(watcher, () => watcher.watch(watched.map(({ userId }) => userId)));
+    });
+    for (const { userId, url } of publishers) {
+      ledger.publisher(userId, watchersEach);
+      this.#homes.set(userId, url);
+    }
+    this.#publishers = publishers;
+    this.#ledger = ledger;
+    for (const [at, publisher] of publishers.entries()) {
+      const homes = new Set(watchersOf(at).map(({ url }) => url));
+      homes.delete(publisher.url);
+      this.#otherHomes.set(publisher, homes.size);
     }
   }
 
-  #observerOf(watcher: () => StormUser): StormObserver {
+  async #published(publish: (begun: number) => Promise<void>): Promise<Published> {
+    const begun = machineClockMs();
+    this.#updates = 0;
+    this.#toOtherHomes = 0;
+    this.#ledger.takeLatencies();
+    await publish(begun);
+    await within(
+      ARRIVAL_DEADLINE_MS,
+      Promise.all(this.#publishers.map(({ userId }) => this.#ledger.seenByAll(userId))),
+    );
+    const { same, other } = this.#ledger.takeLatencies();
+    return {
+      updates: this.#updates,
+      ms: machineClockMs() - begun,
+      sameHomeMs: same,
+      otherHomeMs: other,
+      otherHomes: this.#toOtherHomes / this.#updates,
+      missing: this.#ledger.missing,
+    };
+  }
+
+  /** Alternates between two states, so that each update is one. */
+  async #update(user: StormUser, dueAt: number): Promise<void> {
+    this.#updates += 1;
+    this.#toOtherHomes += this.#otherHomes.get(user) ?? 0;
+    const number = this.#ledger.begin(user.userId, dueAt);
+    await user.setPresence({ state: number % 2 === 0 ? 'online' : 'busy', statusText: String(number) });
+  }
+
+  #observerOf(watcher: () => StormUser, ledger: UpdateLedger): StormObserver {
     return {
       signedIn: () => undefined,
       reHomed: () => undefined,
       refused: () => undefined,
       sawOffline: () => undefined,
-      saw: (presence) => this.#saw(watcher(), presence),
+      saw: ({ userId, statusText }) => {
+        const place = this.#homes.get(userId) === watcher().url ? 'same' : 'other';
+        ledger.saw(userId, watcher().userId, place, Number(statusText ?? 0), machineClockMs());
+      },
     };
   }
+}
 
-  #saw(watcher: StormUser, { userId, statusText }: { userId: UserId } & Pick<Presence, 'statusText'>): void {
-    const update = this.#updates.get(`${userId} ${statusText ?? ''}`);
-    if (!update) return;
-    update.left -= 1;
-    const latencies = update.publisher.url === watcher.url ? this.#sameHomeMs : this.#otherHomeMs;
-    latencies.push(machineClockMs() - update.sentAt);
-  }
+/** Waits, but not for ever: what has not come by then is missing. */
+async function within(milliseconds: number, arrivals: Promise<unknown>): Promise<void> {
+  const deadline = new AbortController();
+  const late = delay(milliseconds, undefined, { signal: deadline.signal }).catch(() => undefined);
+  await Promise.race([arrivals, late]);
+  deadline.abort();
 }
 
 async function inTurn<Item>(

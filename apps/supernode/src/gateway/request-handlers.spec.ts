@@ -3,7 +3,7 @@ import { Subject } from 'rxjs';
 import type { EdgeSocket } from './edge-socket.ts';
 import { RequestHandlers, type ReceivedRequest } from './request-handlers.ts';
 
-const socket = (id: string) => ({ id }) as EdgeSocket;
+const socket = (id: string): EdgeSocket => Object.assign(Object.create(null) as EdgeSocket, { id });
 
 describe('RequestHandlers', () => {
   it('tells the one handler of an event on which socket a request came', () => {
