@@ -13,6 +13,7 @@ export class Alerts {
 
   /** Undefined where the state is as it was. */
   set(code: ClusterAlert, detail: string | undefined): ClusterOutput | undefined {
+    if (detail === undefined && this.active.size === 0) return undefined;
     const isRaised = this.active.has(code);
     if (detail === undefined) {
       if (!isRaised) return undefined;

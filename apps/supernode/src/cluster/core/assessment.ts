@@ -121,16 +121,15 @@ export interface AssessmentInput {
 
 /** Those that enough of their peers can't reach. */
 export function accusedNodes(members: readonly Member[], settings: ClusterSettings): NodeId[] {
-  const present = members.filter((member) => member.absentSince === undefined);
+  const votes = votesOf(members);
   return members
-    .filter((member) => isAccused(opinionsOf(member, present), settings))
-    .map((member) => member.record.nodeId);
+    .map(({ record }) => record.nodeId)
+    .filter((nodeId) => isAccused(votes.get(nodeId), settings));
 }
 
 export function assess(input: AssessmentInput): Assessment {
   const { members, settings } = input;
-  const present = members.filter((member) => member.absentSince === undefined);
-  const votes = new Map(members.map((member) => [member.record.nodeId, opinionsOf(member, present)]));
+  const votes = votesOf(members);
   const split = members.filter((member) => isAccused(votes.get(member.record.nodeId), settings));
   const isNetworkSplit = isMass(split.length, members.length, settings);
   const spared = members.filter(
@@ -144,7 +143,10 @@ export function assess(input: AssessmentInput): Assessment {
   // Where most are without it, taking their seats would only pile all slots on the rest.
   const isDatabaseLossJudged = !isMass(withoutDatabase.length, members.length, settings);
   let newest: string | undefined;
-  const newestKnown = () => (newest ??= newestVersion(present.map((member) => member.record.version)));
+  const newestKnown = () =>
+    (newest ??= newestVersion(
+      members.flatMap(({ record, absentSince }) => (absentSince === undefined ? record.version : [])),
+    ));
   const seats = new Map(input.roster.seats.map((seat) => [seat.nodeId, seat]));
   const isDown = (member: Member) => {
     const loss = lossOf(member);
@@ -203,17 +205,26 @@ interface Opinions {
 
 const NO_OPINIONS: Opinions = { vouchers: [], against: [], observers: 0 };
 
-/** Only those with a lease have a say, and nobody about itself. */
-function opinionsOf(member: Member, present: readonly Member[]): Opinions {
-  const { nodeId } = member.record;
-  const observers = present.filter((other) => other.record.nodeId !== nodeId);
-  const names = (listOf: (other: Member) => readonly NodeId[]) =>
-    observers.filter((other) => listOf(other).includes(nodeId)).map((other) => other.record.nodeId);
-  return {
-    vouchers: names((other) => other.record.reached),
-    against: names((other) => other.record.unreachable),
-    observers: observers.length,
-  };
+/** What everybody says of everybody: only those with a lease have a say, and nobody about itself. */
+function votesOf(members: readonly Member[]): ReadonlyMap<NodeId, Opinions> {
+  const present = members.reduce((count, member) => count + (member.absentSince === undefined ? 1 : 0), 0);
+  const votes = new Map<NodeId, { vouchers: NodeId[]; against: NodeId[]; readonly observers: number }>();
+  for (const { record, absentSince } of members) {
+    const observers = absentSince === undefined ? present - 1 : present;
+    votes.set(record.nodeId, { vouchers: [], against: [], observers });
+  }
+  for (const { record, absentSince } of members) {
+    if (absentSince !== undefined) continue;
+    const { nodeId, reached, unreachable } = record;
+    for (const other of reached) if (other !== nodeId) addVote(votes.get(other)?.vouchers, nodeId);
+    for (const other of unreachable) if (other !== nodeId) addVote(votes.get(other)?.against, nodeId);
+  }
+  return votes;
+}
+
+/** One vote each, however often a list names somebody: all votes of a voter come one after the other. */
+function addVote(votes: NodeId[] | undefined, voter: NodeId): void {
+  if (votes !== undefined && votes.at(-1) !== voter) votes.push(voter);
 }
 
 /** Enough of the others, and most of them: at least two, since of two supernodes either may be the one that is cut off. */
@@ -250,7 +261,7 @@ function reachabilityOf(
   { vouchers, against }: Opinions,
   activeNow: ReadonlySet<NodeId>,
 ): Reachability {
-  const hasOtherActive = [...activeNow].some((active) => active !== nodeId);
+  const hasOtherActive = activeNow.size > (activeNow.has(nodeId) ? 1 : 0);
   const isVouched = hasOtherActive ? vouchers.some((voucher) => activeNow.has(voucher)) : vouchers.length > 0;
   if (isVouched) return 'verified';
   return against.length > 0 && vouchers.length === 0 ? 'unreachable' : 'unverified';

@@ -31,6 +31,7 @@ import { MembershipView } from './membership-view.ts';
 import type { LifecycleCause } from './node-lifecycle.ts';
 import { OwnNodeState } from './own-node-state.ts';
 import { PeerProbes } from './peer-probes.ts';
+import { PublishedNews } from './published-news.ts';
 import { Rights } from './rights.ts';
 import { StandingWatch } from './standing.ts';
 import { StoreRequests } from './store-requests.ts';
@@ -64,6 +65,9 @@ export class ClusterCore implements ClusterCoreApi {
   private rosterReadAt: Instant | undefined;
   /** What others were told that they should hear at once when it changes. */
   private publishedNews = '';
+  private readonly news = new PublishedNews();
+  /** As it was after the last step: nothing but a step changes it. */
+  private timeoutAt: Instant | undefined;
   private wasCoordinator = false;
   /** After leaving, or when a later run of this node id took over. */
   private isOver = false;
@@ -78,6 +82,7 @@ export class ClusterCore implements ClusterCoreApi {
     this.view = new MembershipView(self.nodeId, settings);
     this.coordinator = new Coordinator(self.nodeId, settings, startedAt);
     this.requests = new StoreRequests(settings, startedAt);
+    this.timeoutAt = this.earliestTimeout();
   }
 
   handle(input: ClusterInput, now: Instant): readonly ClusterOutput[] {
@@ -89,6 +94,10 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   nextTimeoutAt(): Instant | undefined {
+    return this.timeoutAt;
+  }
+
+  private earliestTimeout(): Instant | undefined {
     if (this.isOver) return undefined;
     return earliest(
       this.requests.nextAt(),
@@ -151,7 +160,9 @@ export class ClusterCore implements ClusterCoreApi {
     if (this.isOver) return [];
     this.noticePause(now);
     if (input !== undefined) this.take(input, now);
-    return this.conclude(now);
+    const outputs = this.conclude(now);
+    this.timeoutAt = this.earliestTimeout();
+    return outputs;
   }
 
   private take(input: ClusterInput, now: Instant): void {
@@ -175,7 +186,10 @@ export class ClusterCore implements ClusterCoreApi {
         break;
       case 'coordination-held':
         this.requests.ended('hold-coordination', input.sentAt, now);
-        this.coordinator.held(input.sentAt, now);
+        if (this.coordinator.held(input.sentAt, now)) {
+          this.requests.hurry('read-roster', now);
+          this.requests.hurry('read-leases', now);
+        }
         break;
       case 'coordination-refused':
         this.requests.ended('hold-coordination', input.sentAt, now);
@@ -328,7 +342,7 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private noticePause(now: Instant): void {
-    const expected = this.nextTimeoutAt();
+    const expected = this.timeoutAt;
     if (expected === undefined || now - expected <= this.settings.lateTimerMs) return;
     this.probes.observerWasLate();
     this.requests.hurryAll(now);
@@ -419,14 +433,14 @@ export class ClusterCore implements ClusterCoreApi {
       const timeoutMs = this.settings.probeTimeoutMs;
       this.push({ kind: 'probe', sentAt: now, nodeId, addresses, timeoutMs });
     }
-    const reached = this.probes.reached();
-    const unreachable = this.probes.unreachable();
+    const opinions = this.probes.opinions();
     const databaseReachable = this.isDatabaseReachable(now);
-    const news = `${this.state} ${databaseReachable} ${reached.join()} ${unreachable.join()}`;
+    const news = this.news.of(this.state, databaseReachable, opinions);
     if (news !== this.publishedNews) this.requests.hurry('renew-lease', now);
+    if (!this.requests.isDue(now)) return;
     const record = () => {
       this.publishedNews = news;
-      return this.own.record({ reached, unreachable }, this.roster.epoch, databaseReachable);
+      return this.own.record(opinions, this.roster.epoch, databaseReachable);
     };
     const isListUrgent = this.handover.isWaiting || this.view.hasAbsent || this.probes.hasFailing;
     const facts = { record, isListUrgent, canCoordinate: this.canCoordinate(now) };

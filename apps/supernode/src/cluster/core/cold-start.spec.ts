@@ -112,7 +112,7 @@ describe('a late starter', () => {
   const roster: Roster = { ...ROSTER, seats: others, owners: [0, 1, 0, 0, 1, 1] };
   const run = (connections: number) => {
     const load = { ...recordOf('A').load, connections };
-    const running = { incarnation: 1, uptimeMs: coldStartMs, load, reached: ['C'] };
+    const running = { incarnation: 1, uptimeMs: 500 + coldStartMs, load, reached: ['C'] };
     return planned([recordOf('A', running), recordOf('B', running), anew('C')], roster).roster!;
   };
 

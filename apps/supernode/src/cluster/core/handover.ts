@@ -34,8 +34,8 @@ export class Handover {
   private former: FormerOwner[] = [];
   /** Slots that this supernode owns by its roster, with their epochs. */
   private owned = new Map<Slot, number>();
-  /** Those of them that it was told to have gained. */
-  private readonly gained = new Map<Slot, number>();
+  /** Those of them that it was told to have gained; another map when they change. */
+  private gained: ReadonlyMap<Slot, number> = new Map();
   private isSettled = true;
 
   constructor(
@@ -90,21 +90,22 @@ export class Handover {
   take(now: Instant): OwnedSlots {
     if (this.isSettled && this.former.length === 0) return NO_CHANGE;
     this.former = this.former.filter((entry) => !(this.endsAt(entry) <= now));
-    const blocked = new Set<Slot>();
-    for (const entry of this.former) for (const slot of entry.slots) blocked.add(slot);
+    // Nothing was adopted since the last call, and nobody is left to wait for.
+    if (this.isSettled) return NO_CHANGE;
+    const before = this.gained;
     const lost = new Set<Slot>();
-    for (const [slot, epoch] of this.gained) {
-      if (this.owned.get(slot) === epoch) continue;
-      this.gained.delete(slot);
-      lost.add(slot);
-    }
+    for (const [slot, epoch] of before) if (this.owned.get(slot) !== epoch) lost.add(slot);
     const gained = new Map<Slot, number>();
-    if (this.gained.size < this.owned.size) {
+    if (before.size - lost.size < this.owned.size) {
+      const blocked = new Set<Slot>();
+      for (const entry of this.former) for (const slot of entry.slots) blocked.add(slot);
       for (const [slot, epoch] of this.owned) {
-        if (blocked.has(slot) || this.gained.has(slot)) continue;
-        gained.set(slot, epoch);
-        this.gained.set(slot, epoch);
+        if (!blocked.has(slot) && before.get(slot) !== epoch) gained.set(slot, epoch);
       }
+    }
+    if (gained.size > 0 || lost.size > 0) {
+      const kept = [...before].filter(([slot]) => !lost.has(slot));
+      this.gained = new Map([...kept, ...gained]);
     }
     this.isSettled = !this.isWaiting;
     return { gained, lost };

@@ -57,9 +57,10 @@ export class MembershipView {
         this.members.delete(nodeId);
       }
     }
-    this.absent = this.all().some(
-      ({ absentSince }) => absentSince !== undefined && now - absentSince <= this.settings.storeReturnMs,
-    );
+    this.absent = false;
+    for (const { absentSince } of this.members.values()) {
+      if (absentSince !== undefined && now - absentSince <= this.settings.storeReturnMs) this.absent = true;
+    }
     if (isReturn || vanished >= 2) this.unsettledUntil = after(now, this.settings.storeReturnMs);
     return true;
   }

@@ -40,8 +40,8 @@ describe('probes of peers', () => {
       else probes.failed('a', at(sentAt), at(sentAt + 800));
     }
 
-    expect(probes.unreachable()).toEqual(['a']);
-    expect(probes.reached()).toEqual(['b', 'c']);
+    expect(probes.opinions().unreachable).toEqual(['a']);
+    expect(probes.opinions().reached).toEqual(['b', 'c']);
     expect([probes.answers('a'), probes.answers('b')]).toEqual([false, true]);
   });
 
@@ -69,8 +69,8 @@ describe('probes of peers', () => {
     probes.takeDue(at(0));
     probes.answered('a', 1, at(0), false);
 
-    expect(probes.reached()).toEqual([]);
-    expect(probes.unreachable()).toEqual([]);
+    expect(probes.opinions().reached).toEqual([]);
+    expect(probes.opinions().unreachable).toEqual([]);
     expect(probes.answers('a')).toBe(true);
   });
 
@@ -78,12 +78,12 @@ describe('probes of peers', () => {
     const probes = probesOf('a');
     probes.takeDue(at(0));
     probes.answered('a', 2, at(0), true);
-    expect(probes.reached()).toEqual([]);
+    expect(probes.opinions().reached).toEqual([]);
 
     probes.watch([memberOf(recordOf('a', { incarnation: 2 }))], at(10));
     expect(probes.takeDue(at(10))).toEqual(['a']);
     probes.answered('a', 2, at(10), true);
-    expect(probes.reached()).toEqual(['a']);
+    expect(probes.opinions().reached).toEqual(['a']);
   });
 
   it('of an observer that reaches hardly anybody need more failures, until it is well again', () => {
@@ -96,10 +96,10 @@ describe('probes of peers', () => {
     failAll(1_000);
     failAll(2_000);
     expect(probes.multiplier).toBeGreaterThan(1);
-    expect(probes.unreachable()).toEqual([]);
+    expect(probes.opinions().unreachable).toEqual([]);
 
     for (let sentAt = 3_000; sentAt < 10_000; sentAt += 1_000) failAll(sentAt);
-    expect(probes.unreachable()).toEqual(['a', 'b', 'c']);
+    expect(probes.opinions().unreachable).toEqual(['a', 'b', 'c']);
 
     for (let sentAt = 10_000; sentAt < 16_000; sentAt += 1_000) {
       probes.takeDue(at(sentAt));
@@ -114,11 +114,11 @@ describe('probes of peers', () => {
       probes.takeDue(at(sentAt));
       probes.failed('a', at(sentAt), at(sentAt + 800));
     }
-    expect(probes.unreachable()).toEqual(['a']);
+    expect(probes.opinions().unreachable).toEqual(['a']);
 
     probes.observerWasLate();
 
-    expect(probes.unreachable()).toEqual([]);
+    expect(probes.opinions().unreachable).toEqual([]);
     expect(probes.multiplier).toBe(2);
   });
 });

@@ -13,13 +13,20 @@ interface Peer {
   sentAt: Instant | undefined;
 }
 
+export interface Opinions {
+  /** Those that answered, at all their addresses, and were not found unreachable since. */
+  readonly reached: readonly NodeId[];
+  /** Those that failed to answer often enough for an observer of this health. */
+  readonly unreachable: readonly NodeId[];
+}
+
 /** The second opinion: whom this supernode reaches by its own probes, whatever the leases say. */
 export class PeerProbes {
   private readonly peers = new Map<NodeId, Peer>();
   private readonly health: LocalHealth;
   private roundEndsAt: Instant | undefined;
   private round = { answered: 0, failed: 0 };
-  private lists: { readonly reached: NodeId[]; readonly unreachable: NodeId[] } | undefined;
+  private lists: Opinions | undefined;
 
   constructor(
     private readonly settings: ClusterSettings,
@@ -34,12 +41,16 @@ export class PeerProbes {
 
   /** Watches these and no others; who is new, or a new run of its node id, starts without an opinion. */
   watch(members: readonly Member[], now: Instant): void {
-    const targets = new Map(members.map(({ record }) => [record.nodeId, record.incarnation]));
-    this.lists = undefined;
-    for (const nodeId of this.peers.keys()) if (!targets.has(nodeId)) this.peers.delete(nodeId);
-    for (const [nodeId, incarnation] of targets) {
+    for (const nodeId of this.peers.keys()) {
+      if (members.some(({ record }) => record.nodeId === nodeId)) continue;
+      this.peers.delete(nodeId);
+      this.lists = undefined;
+    }
+    for (const { record } of members) {
+      const { nodeId, incarnation } = record;
       const peer = this.peers.get(nodeId);
       if (peer?.incarnation === incarnation) continue;
+      this.lists = undefined;
       this.peers.set(nodeId, {
         incarnation,
         failures: 0,
@@ -74,7 +85,8 @@ export class PeerProbes {
     if (peer === undefined) return;
     if (peer.sentAt === sentAt) peer.sentAt = undefined;
     if (incarnation !== peer.incarnation) return;
-    this.lists = undefined;
+    if (peer.failures > 0 || !peer.hasAnswered || peer.isRelayReached !== isRelayReached)
+      this.lists = undefined;
     peer.failures = 0;
     peer.hasAnswered = true;
     peer.isRelayReached = isRelayReached;
@@ -111,16 +123,6 @@ export class PeerProbes {
     return (this.peers.get(nodeId)?.failures ?? 0) >= this.settings.probeFailures;
   }
 
-  /** Those that failed to answer often enough for an observer of this health. */
-  unreachable(): readonly NodeId[] {
-    return this.opinions().unreachable;
-  }
-
-  /** Those that answered, at all their addresses, and were not found unreachable since. */
-  reached(): readonly NodeId[] {
-    return this.opinions().reached;
-  }
-
   /** Whether its edge address answered the last time. */
   answers(nodeId: NodeId): boolean {
     const peer = this.peers.get(nodeId);
@@ -137,7 +139,8 @@ export class PeerProbes {
     return next;
   }
 
-  private opinions(): { readonly reached: NodeId[]; readonly unreachable: NodeId[] } {
+  /** The same object until one of the two changes. */
+  opinions(): Opinions {
     if (this.lists !== undefined) return this.lists;
     const needed = this.settings.probeFailures * this.health.multiplier;
     const lists = { reached: [] as NodeId[], unreachable: [] as NodeId[] };
@@ -152,9 +155,10 @@ export class PeerProbes {
   private endRound(now: Instant): void {
     if (this.roundEndsAt !== undefined && now < this.roundEndsAt) return;
     const { answered, failed } = this.round;
-    this.lists = undefined;
+    const { multiplier } = this;
     if (failed >= 2 && failed > answered) this.health.doubt();
     else if (answered > failed) this.health.recover();
+    if (multiplier !== this.multiplier) this.lists = undefined;
     this.round = { answered: 0, failed: 0 };
     this.roundEndsAt = after(now, this.settings.probeIntervalMs);
   }

@@ -1,6 +1,6 @@
 /** The next roster, from the one before and a judgement of everybody; or none, when nothing is to change. */
 import type { Instant } from '@parley/nat';
-import type { NodeId } from '../node-record.ts';
+import type { NodeId, NodeRecord } from '../node-record.ts';
 import { seatOf, type Roster, type Seat } from '../roster.ts';
 import type { ElectionControls } from '../roster-store.port.ts';
 import type { AssessedNode, Assessment } from './assessment.ts';
@@ -107,26 +107,32 @@ function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
     const weight = isRecovery ? seat.weight : grownWeight(seat, input);
     return [{ ...seat, weight, addresses: node?.member.record.addresses ?? seat.addresses }];
   });
-  const isWarm = kept.some(
-    (seat) => seat.weight === 1 && isWarmedUp(assessment.nodes.get(seat.nodeId), input),
-  );
-  const startWeight = isWarm && input.settings.slowStartMs > 0 ? input.settings.slowStartWeight : 1;
+  const full = kept
+    .filter(({ weight }) => weight === 1)
+    .flatMap(({ nodeId }) => assessment.nodes.get(nodeId)?.member.record ?? []);
   const added = changes.flatMap(({ action, nodeId }): Seat[] => {
     const record = action === 'promote' ? assessment.nodes.get(nodeId)?.member.record : undefined;
     if (record === undefined) return [];
     const { incarnation, region, addresses } = record;
-    return [{ nodeId, incarnation, region, addresses, weight: startWeight }];
+    const isHeldBack = full.some((other) => startsSlowlyBeside(record, other, input.settings));
+    const weight = isHeldBack ? input.settings.slowStartWeight : 1;
+    return [{ nodeId, incarnation, region, addresses, weight }];
   });
   return [...kept, ...added];
 }
 
 /**
- * Where all are as fresh, holding one back would only load the rest. Those that carry the clients of all are another matter: to take
- * a share of them at once would lose each of these its connection for the second time.
+ * Where all are as fresh, holding one back would only load the rest. But those that came before it and carry the clients of all would
+ * lose a share of them at once, each of which loses its connection for the second time.
  */
-function isWarmedUp(node: AssessedNode | undefined, { settings }: PlanInput): boolean {
-  const { uptimeMs, load } = node?.member.record ?? { uptimeMs: 0, load: { connections: 0 } };
-  return uptimeMs >= settings.slowStartMs || (uptimeMs >= settings.coldStartMs && load.connections > 0);
+function startsSlowlyBeside(
+  { uptimeMs }: NodeRecord,
+  other: NodeRecord,
+  { slowStartMs, coldStartMs }: ClusterSettings,
+): boolean {
+  if (slowStartMs === 0) return false;
+  const isEarlier = other.uptimeMs >= uptimeMs + coldStartMs;
+  return other.uptimeMs >= slowStartMs || (isEarlier && other.load.connections > 0);
 }
 
 /** Slow start (DESIGN 5.7): in steps, since each of them is a roster and moves slots. */

@@ -12,10 +12,14 @@ export class Poll {
 
   /** The instant of a request that has waited too long, which is forgotten by that. */
   takeOverdue(now: Instant): Instant | undefined {
+    if (!this.isOverdue(now)) return undefined;
     const sentAt = this.sentAt;
-    if (sentAt === undefined || now < after(sentAt, this.timeoutMs)) return undefined;
     this.sentAt = undefined;
     return sentAt;
+  }
+
+  isOverdue(now: Instant): boolean {
+    return this.sentAt !== undefined && now >= after(this.sentAt, this.timeoutMs);
   }
 
   isDue(now: Instant): boolean {

@@ -1,4 +1,4 @@
-import { earliest, type Instant } from '@parley/nat';
+import type { Instant } from '@parley/nat';
 import type { NodeRecord } from '../node-record.ts';
 import type { ClusterOutput, FailedRequest } from './cluster-io.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
@@ -19,6 +19,7 @@ export interface DueFacts {
 /** When which store is asked for what: each of the four requests is repeated, one at a time. */
 export class StoreRequests {
   private readonly polls: Readonly<Record<FailedRequest, Poll>>;
+  private readonly all: readonly Poll[];
   /** Epochs that leases on their way to the store name, by when they were sent. */
   private readonly publishing = new Map<Instant, number>();
 
@@ -33,6 +34,7 @@ export class StoreRequests {
       'hold-coordination': poll(),
       'read-roster': poll(),
     };
+    this.all = REQUESTS.map((request) => this.polls[request]);
   }
 
   ended(request: FailedRequest, sentAt: Instant, now: Instant): void {
@@ -56,13 +58,18 @@ export class StoreRequests {
     return epoch;
   }
 
-  takeOverdue(now: Instant): OverdueRequest[] {
+  takeOverdue(now: Instant): readonly OverdueRequest[] {
+    if (!this.all.some((poll) => poll.isOverdue(now))) return NOTHING_OVERDUE;
     const overdue: OverdueRequest[] = [];
     for (const request of REQUESTS) {
       const sentAt = this.polls[request].takeOverdue(now);
       if (sentAt !== undefined) overdue.push({ request, sentAt });
     }
     return overdue;
+  }
+
+  isDue(now: Instant): boolean {
+    return this.all.some((poll) => poll.isDue(now));
   }
 
   takeDue(facts: DueFacts, now: Instant): ClusterOutput[] {
@@ -85,7 +92,12 @@ export class StoreRequests {
   }
 
   nextAt(): Instant | undefined {
-    return earliest(...REQUESTS.map((request) => this.polls[request].nextAt()));
+    let next: Instant | undefined;
+    for (const poll of this.all) {
+      const at = poll.nextAt();
+      if (next === undefined || at < next) next = at;
+    }
+    return next;
   }
 
   private begin(request: FailedRequest, intervalMs: number, now: Instant): boolean {
@@ -96,4 +108,5 @@ export class StoreRequests {
   }
 }
 
+const NOTHING_OVERDUE: readonly OverdueRequest[] = [];
 const REQUESTS = ['renew-lease', 'read-leases', 'hold-coordination', 'read-roster'] as const;

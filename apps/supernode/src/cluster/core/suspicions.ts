@@ -12,7 +12,9 @@ export class Suspicions {
 
   /** Who has no database itself may not judge who else has none. */
   note(view: MembershipView, isDatabaseReachable: boolean, settings: ClusterSettings, now: Instant): void {
-    const lacking = view.listed().filter(({ record }) => isDatabaseReachable && !record.databaseReachable);
+    const lacking = isDatabaseReachable
+      ? view.listed().filter(({ record }) => !record.databaseReachable)
+      : [];
     this.withoutDatabase.note(
       lacking.map(({ record }) => record.nodeId),
       now,

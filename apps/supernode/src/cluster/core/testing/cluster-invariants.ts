@@ -10,39 +10,61 @@ export interface ObservedNode {
   readonly name: string;
   readonly nodeId: NodeId;
   now(): Instant;
-  /** Slots for which it has an unexpired right to act now, with their epochs. */
-  rights(): ReadonlyMap<Slot, number>;
+  /** Slots for which it has an unexpired right to act now, with their epochs; another map whenever they are others. */
+  rights(): Rights;
 }
+
+type Rights = ReadonlyMap<Slot, number>;
 
 /** What must hold at every moment of a simulation; throws what was violated. */
 export class ClusterInvariants {
-  private readonly owners = new Map<string, string>();
+  /** Who acted for a slot in an epoch, by `epoch * slotCount + slot`. */
+  private readonly owners = new Map<number, string>();
   private readonly accepted = new Map<number, string>();
   private readonly followed = new Map<string, number>();
+  /** What each supernode had a right to when that was looked at last. */
+  private readonly checked: Rights[] = [];
   private storedEpoch = 0;
 
   constructor(private readonly settings: ClusterSettings) {}
 
-  /** After each step of a supernode: nobody else may have a right to one of its slots, and nobody else ever had it in this epoch. */
-  checkRights(node: ObservedNode, others: Iterable<ObservedNode>): void {
-    const rights = node.rights();
-    if (rights.size === 0) return;
-    for (const [slot, epoch] of rights) {
-      const key = `slot ${slot} in epoch ${epoch}`;
-      const owner = this.owners.get(key);
-      if (owner === undefined) this.owners.set(key, node.name);
-      else if (owner !== node.name) violated(`${node.name} and ${owner} both acted for ${key}`);
+  /**
+   * After each step of a supernode: no two may have a right to the same slot at this moment, and nobody else ever had one in its
+   * epoch. Where all have exactly the rights that were looked at last, there is nothing new to find.
+   */
+  checkRights(nodes: readonly ObservedNode[]): void {
+    const { checked } = this;
+    let isNew = checked.length !== nodes.length;
+    for (let index = 0; index < nodes.length; index += 1) {
+      const rights = nodes[index]!.rights();
+      if (checked[index] === rights) continue;
+      checked[index] = rights;
+      isNew = true;
     }
-    for (const other of others) {
-      if (other === node) continue;
-      for (const [slot, epoch] of other.rights()) {
-        const own = rights.get(slot);
-        if (own === undefined) continue;
-        violated(
-          `${node.name} (epoch ${own}) and ${other.name} (epoch ${epoch}) may act for slot ${slot} at the same time`,
-        );
+    if (!isNew) return;
+    checked.length = nodes.length;
+    const holders = new Map<Slot, ObservedNode>();
+    nodes.forEach((node, index) => {
+      for (const [slot, epoch] of checked[index]!) {
+        const holder = holders.get(slot);
+        if (holder !== undefined) {
+          const before = holder.rights().get(slot);
+          violated(
+            `${holder.name} (epoch ${before}) and ${node.name} (epoch ${epoch}) may act for slot ${slot} at the same time`,
+          );
+        }
+        holders.set(slot, node);
+        this.noteOwner(node, slot, epoch);
       }
-    }
+    });
+  }
+
+  private noteOwner(node: ObservedNode, slot: Slot, epoch: number): void {
+    const key = epoch * this.settings.slotCount + slot;
+    const owner = this.owners.get(key);
+    if (owner === undefined) this.owners.set(key, node.name);
+    else if (owner !== node.name)
+      violated(`${node.name} and ${owner} both acted for slot ${slot} in epoch ${epoch}`);
   }
 
   rosterStored(roster: Roster): void {

@@ -53,6 +53,8 @@ export class ClusterSimulation {
   isHealed = false;
   loss: number;
   duplication: number;
+  /** The latest run of each supernode. */
+  private latest: readonly SimulatedNode[] = [];
   private readonly log: string[] = [];
 
   constructor(private readonly options: SimulationOptions) {
@@ -68,7 +70,7 @@ export class ClusterSimulation {
   }
 
   get alive(): SimulatedNode[] {
-    return [...this.nodes.values()].filter((node) => node.isAlive);
+    return this.latest.filter((node) => node.isAlive);
   }
 
   /** The last things that happened, newest last. */
@@ -106,9 +108,10 @@ export class ClusterSimulation {
       clockOffsetMs: this.random.nextInteger(0, 1_000_000),
       ignoresTenureEnd: this.options.planted === 'ignores-tenure-end',
       perform: (self, output) => this.perform(self, output),
-      stepped: (self) => this.invariants.checkRights(self, this.nodes.values()),
+      stepped: () => this.invariants.checkRights(this.latest),
     });
     this.nodes.set(nodeId, node);
+    this.latest = [...this.nodes.values()];
     this.note(`start ${node.name}`);
     node.start();
     this.measure(node);
@@ -144,12 +147,15 @@ export class ClusterSimulation {
 
   /** One coordinator, everybody follows the stored roster, and each slot has one supernode that may act for it. */
   get problem(): string | undefined {
-    const { alive, database } = this;
-    const coordinators = alive.filter((node) => node.core.isCoordinator(node.now()));
-    if (coordinators.length !== 1) return `${coordinators.length} coordinators`;
-    const behind = alive.find((node) => node.core.roster.epoch !== database.roster.epoch);
-    if (behind !== undefined) return `${behind.name} follows ${behind.core.roster.epoch}`;
-    const owned = new Set(alive.flatMap((node) => [...node.rights().keys()]));
+    let coordinators = 0;
+    for (const node of this.latest) {
+      if (!node.isAlive) continue;
+      const { epoch } = node.core.roster;
+      if (epoch !== this.database.roster.epoch) return `${node.name} follows ${epoch}`;
+      if (node.core.isCoordinator(node.now())) coordinators += 1;
+    }
+    if (coordinators !== 1) return `${coordinators} coordinators`;
+    const owned = new Set(this.alive.flatMap((node) => [...node.rights().keys()]));
     if (owned.size !== this.settings.slotCount) return `${owned.size} slots are served`;
     return undefined;
   }
@@ -271,28 +277,26 @@ export class ClusterSimulation {
   private probe(node: SimulatedNode, output: Extract<ClusterOutput, { kind: 'probe' }>): void {
     const { nodeId, sentAt } = output;
     let isAnswered = false;
-    this.clock.schedule(output.timeoutMs, () => {
-      if (!isAnswered) node.handle({ kind: 'probe-failed', nodeId, sentAt });
+    const end = (input: ClusterInput) => {
+      if (!isAnswered) node.handle(input);
       isAnswered = true;
-    });
+      cancelTimeout();
+    };
+    const cancelTimeout = this.clock.schedule(output.timeoutMs, () =>
+      end({ kind: 'probe-failed', nodeId, sentAt }),
+    );
     this.send(node.nodeId, nodeId, () => {
       const target = this.nodes.get(nodeId);
       if (target?.isPaused === true) return;
       if (target?.isAlive !== true) {
         // The host of a dead process refuses the connection.
-        this.send(nodeId, node.nodeId, () => {
-          if (!isAnswered) node.handle({ kind: 'probe-failed', nodeId, sentAt });
-          isAnswered = true;
-        });
+        this.send(nodeId, node.nodeId, () => end({ kind: 'probe-failed', nodeId, sentAt }));
         return;
       }
       const { identity } = target.core;
-      this.send(nodeId, node.nodeId, () => {
-        if (!isAnswered) {
-          node.handle({ kind: 'probe-answered', nodeId, sentAt, identity, relayReached: null });
-        }
-        isAnswered = true;
-      });
+      this.send(nodeId, node.nodeId, () =>
+        end({ kind: 'probe-answered', nodeId, sentAt, identity, relayReached: null }),
+      );
     });
   }
 
@@ -311,7 +315,7 @@ export class ClusterSimulation {
   }
 
   private isCut(from: string, to: string): boolean {
-    return this.cuts.has(`${from}>${to}`);
+    return this.cuts.size > 0 && this.cuts.has(`${from}>${to}`);
   }
 }
 

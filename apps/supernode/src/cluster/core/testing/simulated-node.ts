@@ -18,7 +18,7 @@ export interface SimulatedNodeOptions {
   /** Planted fault: it goes on acting after its right has ended. */
   readonly ignoresTenureEnd: boolean;
   readonly perform: (node: SimulatedNode, output: ClusterOutput) => void;
-  readonly stepped: (node: SimulatedNode) => void;
+  readonly stepped: () => void;
 }
 
 /** One run of a supernode: a core with a clock of its own, which may be stopped for a while or for good. */
@@ -32,6 +32,7 @@ export class SimulatedNode implements ObservedNode {
   private readonly startedAt: number;
   private waiting: (() => void)[] = [];
   private cancelTimer: (() => void) | undefined;
+  private armedAt: Instant | undefined;
 
   constructor(private readonly options: SimulatedNodeOptions) {
     const { self, settings, seed } = options;
@@ -47,7 +48,7 @@ export class SimulatedNode implements ObservedNode {
   }
 
   start(): void {
-    this.run(() => this.core.handleTimeout(this.now()));
+    this.run(this.timeout);
   }
 
   handle(input: ClusterInput): void {
@@ -100,6 +101,13 @@ export class SimulatedNode implements ObservedNode {
     this.cancelTimer?.();
   }
 
+  private readonly fire = () => {
+    this.armedAt = undefined;
+    this.run(this.timeout);
+  };
+
+  private readonly timeout = () => this.core.handleTimeout(this.now());
+
   private run(step: () => readonly ClusterOutput[]): void {
     if (!this.isAlive) return;
     if (this.isPaused) {
@@ -108,19 +116,19 @@ export class SimulatedNode implements ObservedNode {
     }
     for (const output of step()) this.options.perform(this, output);
     this.arm();
-    this.options.stepped(this);
+    this.options.stepped();
   }
 
   private arm(): void {
-    this.cancelTimer?.();
     const at = this.core.nextTimeoutAt();
+    if (at === this.armedAt) return;
+    this.cancelTimer?.();
+    this.armedAt = at;
     if (at === undefined) return;
     // A little late, as timers are; never early.
     const realAt = (at - this.options.clockOffsetMs) / this.options.clockRate + 0.01;
     const delayMs = Math.max(0.01, realAt - this.options.clock.now);
-    this.cancelTimer = this.options.clock.schedule(delayMs, () =>
-      this.run(() => this.core.handleTimeout(this.now())),
-    );
+    this.cancelTimer = this.options.clock.schedule(delayMs, this.fire);
   }
 }
 

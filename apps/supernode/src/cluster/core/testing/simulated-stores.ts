@@ -31,7 +31,9 @@ export class SimulatedLeaseStore {
   }
 
   list(now: number): NodeRecord[] {
-    return [...this.state.leases.values()].flatMap((lease) => this.live(lease, now) ?? []);
+    const records: NodeRecord[] = [];
+    for (const { value, expiresAt } of this.state.leases.values()) if (expiresAt > now) records.push(value);
+    return records;
   }
 
   hold(holder: string, ttlMs: number, now: number): boolean {
