@@ -113,6 +113,18 @@ describe('the relay at another supernode', () => {
     expect(caller.current?.relays?.peer).not.toEqual(before?.peer);
   });
 
+  it('stands in for a first one that does not answer', async () => {
+    const [first, second] = [await startServer(), await startServer()];
+    await first.close();
+    const alice = await openEndpoint(first.address, second.address);
+    const bob = await openEndpoint(first.address, second.address);
+    const { caller, callee } = meet(alice, bob);
+
+    await Promise.all([untilHeard(caller, callee), untilHeard(callee, caller)]);
+
+    expect(second.allocations()).toBe(2);
+  });
+
   it('is not asked where paths are direct', async () => {
     const [first, second] = [await startServer(), await startServer()];
     const alice = await openEndpoint(first.address, second.address);

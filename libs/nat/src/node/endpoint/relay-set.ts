@@ -32,7 +32,7 @@ interface Relay {
 
 /** Between two looks whether a former relay is still used. */
 const LOOK_MS = 5000;
-/** Most paths that are going to be direct are so by then. */
+/** Most paths that are going to be direct are so by then, and a relay that lives has answered. */
 const BACKUP_AFTER_MS = 1500;
 
 /**
@@ -43,7 +43,7 @@ export class RelaySet {
   readonly #options: RelaySetOptions;
   #relays: readonly Relay[] = [];
   #lookAt: Instant | undefined;
-  /** When the backup is asked for, if a path is relayed then. */
+  /** When the backups are asked for, if a path is relayed then, or could not be at the main relay. */
   #startBackupAt: Instant | undefined;
 
   constructor(options: RelaySetOptions) {
@@ -79,6 +79,7 @@ export class RelaySet {
 
   startMain(now: Instant): void {
     this.#start('main', now);
+    this.#startBackupAt ??= after(now, BACKUP_AFTER_MS);
   }
 
   /** False: for none of them. */
@@ -115,7 +116,7 @@ export class RelaySet {
     if (this.#lookAt !== undefined && this.#lookAt <= now) this.#closeUnused(now);
     if (this.#startBackupAt !== undefined && this.#startBackupAt <= now) {
       this.#startBackupAt = undefined;
-      if (this.#options.isAnyPathRelayed()) this.#start('backup', now);
+      if (this.#options.isAnyPathRelayed() || this.#isMainSilent) this.#start('backup', now);
     }
   }
 
@@ -134,6 +135,10 @@ export class RelaySet {
     this.#lookAt = undefined;
     this.#startBackupAt = undefined;
     for (const relay of relays) this.#close(relay, now);
+  }
+
+  get #isMainSilent(): boolean {
+    return this.isMainStarted && this.main?.bases.length === 0;
   }
 
   #start(purpose: 'main' | 'backup', now: Instant): void {
