@@ -3,8 +3,11 @@ import { transactionIdKey } from '../stun/transaction-id.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { IceRole } from './ice-role.ts';
 
-/** A `check` decides the state of its pair, a `nomination` tells the choice, a `consent` check asks whether the path lives. */
-export type CheckPurpose = 'check' | 'nomination' | 'consent';
+/**
+ * A `check` decides the state of its pair, a `nomination` tells the choice, a `consent` check asks whether the path lives, and a
+ * `measure` how long it takes.
+ */
+export type CheckPurpose = 'check' | 'nomination' | 'consent' | 'measure';
 
 export interface CheckTransaction {
   readonly transactionId: Uint8Array;
