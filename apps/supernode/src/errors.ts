@@ -33,6 +33,10 @@ export const SUPERNODE_ERRORS = {
     ...OPERATOR,
     doc: 'An export or import has nothing to work on, or would meet data that is there.',
   },
+  SN_OPERATION_REFUSED: {
+    ...OPERATOR,
+    doc: 'A command has nothing to work on, or would do harm now; the message says why.',
+  },
   SN_DB_VERSION_MISMATCH: {
     ...OPERATOR,
     doc: 'The embedded database was written by another major version of PostgreSQL.',

@@ -144,12 +144,25 @@ describe('parley-supernode', () => {
     expect(stderr.join()).not.toContain('s3cret');
   });
 
+  it.each([[['rotate-keys', 'roster']], [['raise-epoch']]])(
+    'does not make a database for %j where there is none',
+    async (args) => {
+      const { exit, stderr } = run(args, { SUPERNODE_DATA_DIR: path.join(folder, 'none') });
+
+      expect(await exit).toEqual({ code: 78, signal: null });
+      expect(stderr).toEqual([expect.stringMatching(/SN_OPERATION_REFUSED: .* holds no database\./)]);
+    },
+  );
+
   it.each([
     [['config', 'check'], 0, 'The settings are right.'],
     [['config', 'print-defaults'], 0, 'SUPERNODE_HOST=0.0.0.0'],
     [['config', 'docs'], 0, '# Settings of a supernode'],
     [['config', 'nonsense'], 64, 'Usage: parley-supernode config check | print-defaults | docs [folder]'],
     [['openapi'], 0, '{'],
+    [['rotate-keys', 'nonsense'], 64, undefined],
+    [['rotate-keys', 'roster', '-1'], 64, undefined],
+    [['raise-epoch', 'now'], 64, undefined],
     [['--help'], 0, expect.stringContaining('parley-supernode ')],
   ])('has the command %j', async (args, code, firstLine) => {
     const { exit, stdout } = run(args, {});

@@ -3,12 +3,21 @@ import 'reflect-metadata';
 import { runConfigCommand } from './config/config-command.ts';
 import { loadProcessConfig } from './config/load-config.ts';
 import { SupernodeError } from './errors.ts';
+import {
+  KEY_PURPOSES,
+  MAXIMUM_OVERLAP_DAYS,
+  OVERLAP_DAYS,
+  type KeyPurpose,
+} from './identity/key-rotation.ts';
 
 const USAGE = `parley-supernode                        start a supernode; settings are environment variables
 parley-supernode backup <folder>        copy the data folder of a stopped supernode
 parley-supernode restore <folder>       make the data folder (it must be new) from such a copy
 parley-supernode export <file>          write all data of a stopped supernode to a new file
 parley-supernode import <file>          fill the empty database of DATABASE_URL from such a file
+parley-supernode rotate-keys <purpose> [overlap in days]
+                                        add a key of the cluster: roster (90) or access-token (0)
+parley-supernode raise-epoch            after a restore: outrank all that was seen since the backup
 parley-supernode config check           say whether the settings are right
 parley-supernode config print-defaults  print every setting with its default
 parley-supernode config docs [folder]   print the reference of settings, or write all references into a checkout
@@ -31,6 +40,11 @@ async function main(args: readonly string[]): Promise<number> {
     return copyData(command, folder);
   if ((command === 'export' || command === 'import') && folder !== undefined)
     return transferData(command, folder);
+  if (command === 'rotate-keys') {
+    const request = rotationRequest(rest);
+    if (request) return rotate(request);
+  }
+  if (command === 'raise-epoch' && rest.length === 0) return raise();
   const isHelp = command === '--help' || command === 'help';
   (isHelp ? process.stdout : process.stderr).write(USAGE);
   return isHelp ? 0 : EX_USAGE;
@@ -56,6 +70,34 @@ async function transferData(command: 'export' | 'import', file: string): Promise
   const { exportToFile, importFromFile } = await import('./persistence/transfer/transfer-file.ts');
   const rows = await (command === 'export' ? exportToFile(storage, file) : importFromFile(storage, file));
   process.stdout.write(`${JSON.stringify({ event: command, file, rows })}\n`);
+  return 0;
+}
+
+interface RotationRequest {
+  readonly purpose: KeyPurpose;
+  readonly overlapDays: number;
+}
+
+function rotationRequest([name, days, ...rest]: readonly string[]): RotationRequest | undefined {
+  const purpose = KEY_PURPOSES.find((known) => known === name);
+  if (purpose === undefined || rest.length > 0) return undefined;
+  const overlapDays = days === undefined ? OVERLAP_DAYS[purpose] : Number(days);
+  const isGood = Number.isInteger(overlapDays) && overlapDays >= 0 && overlapDays <= MAXIMUM_OVERLAP_DAYS;
+  return isGood ? { purpose, overlapDays } : undefined;
+}
+
+async function rotate({ purpose, overlapDays }: RotationRequest): Promise<number> {
+  const { storage } = loadProcessConfig();
+  const { rotateKeys } = await import('./persistence/operator-commands.ts');
+  const rotated = await rotateKeys(storage, purpose, overlapDays, Date.now());
+  process.stdout.write(`${JSON.stringify({ event: 'rotate-keys', purpose, ...rotated })}\n`);
+  return 0;
+}
+
+async function raise(): Promise<number> {
+  const { storage } = loadProcessConfig();
+  const { raiseEpoch } = await import('./persistence/operator-commands.ts');
+  process.stdout.write(`${JSON.stringify({ event: 'raise-epoch', epoch: await raiseEpoch(storage) })}\n`);
   return 0;
 }
 

@@ -28,17 +28,17 @@ export class SignInService {
     private readonly issuer: TokenIssuer,
   ) {}
 
-  /** @param admit - called with the proven user before anything is read or written for it; may refuse */
+  /** @param admit - called with the proven user before anything is read or written for it; may wait, and refuse */
   async authenticate(
     connection: ConnectionContext,
     request: RequestOf<'authenticate'>,
-    admit: (user: UserAddress) => void = () => undefined,
+    admit: (user: UserAddress) => Promise<void> = () => Promise.resolve(),
   ): Promise<SignedIn> {
     const device = this.proofs.verify(connection, request.proof, 'authenticate', request.token);
     const tenant = await this.access.tenant(device.tenant);
     const token = await this.verifier.verify(request.token, tenant, device);
     const address = { tenant: device.tenant, userId: token.userId, deviceId: device.deviceId };
-    admit(address);
+    await admit(address);
     const entry =
       token.origin === 'own' ? await this.enterKnown(address) : await this.access.enterOrCreate(address);
     await this.binder.bind(device, token);

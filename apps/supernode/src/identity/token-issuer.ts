@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { SignJWT } from 'jose';
+import { BackgroundTasks } from '../background-tasks.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { IDENTITY_CONFIG } from '../config/config.module.ts';
 import type { IdentityConfig } from '../config/config.schema.ts';
@@ -13,6 +14,8 @@ import { KEYRING_STORE, type ClusterKeyRecord, type KeyringStore } from './keyri
 import { newRingKey } from './ring-key.ts';
 
 const PURPOSE = 'access-token';
+/** A key that a rotation adds is known to every supernode after this time, and signs later than that. */
+const REREAD_MS = 60_000;
 /** RFC 8725 section 3.11: an explicit type keeps other JSON web tokens from passing for ours. */
 export const OWN_TOKEN_TYPE = 'parley-access+jwt';
 
@@ -34,17 +37,18 @@ interface SigningKey {
 @Injectable()
 export class TokenIssuer implements OnModuleInit {
   private keys: readonly SigningKey[] = [];
+  private readAt = 0;
 
   constructor(
     private readonly cluster: ClusterIdentity,
     @Inject(KEYRING_STORE) private readonly store: KeyringStore,
     @Inject(IDENTITY_CONFIG) private readonly config: Pick<IdentityConfig, 'accessTokenSeconds'>,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly tasks: BackgroundTasks,
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const records = await this.store.keysOrCreate(PURPOSE, newRingKey(PURPOSE, this.clock.now()));
-    this.keys = records.map(signingKeyOf);
+    await this.read();
   }
 
   /** What tokens of this cluster name as issuer and audience. */
@@ -53,6 +57,7 @@ export class TokenIssuer implements OnModuleInit {
   }
 
   async issue(user: UserAddress, device: Pick<ProvenDevice, 'deviceId'>): Promise<IssuedToken> {
+    this.readAgain();
     const now = this.clock.now();
     const key = this.keys.find((candidate) => candidate.notBefore <= now && now < candidate.notAfter);
     if (!key) throw new SupernodeError('SN_INVARIANT', 'The keyring has no signing key for access tokens.');
@@ -70,10 +75,24 @@ export class TokenIssuer implements OnModuleInit {
 
   /** The public half of a key of the ring, also of one that signs no more but whose tokens may still live. */
   publicKey(id: string | undefined): KeyObject | undefined {
+    this.readAgain();
     const now = this.clock.now();
     return this.keys.find(
       (key) => key.id === id && now < key.notAfter + this.config.accessTokenSeconds * 1000,
     )?.publicKey;
+  }
+
+  /** Behind whoever asked for a key: where the store is away, the known keys go on. */
+  private readAgain(): void {
+    if (this.clock.monotonic() - this.readAt < REREAD_MS) return;
+    this.readAt = this.clock.monotonic();
+    void this.tasks.attempt('Reading the keys of access tokens again', () => this.read());
+  }
+
+  private async read(): Promise<void> {
+    const records = await this.store.keysOrCreate(PURPOSE, newRingKey(PURPOSE, this.clock.now()));
+    this.keys = records.map(signingKeyOf);
+    this.readAt = this.clock.monotonic();
   }
 }
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DEFAULT_TENANT, tenantIdSchema, userIdSchema, type WireErrorCode } from '@parley/protocol';
 import { SignJWT, UnsecuredJWT, type JWTHeaderParameters, type JWTPayload } from 'jose';
-import { ManualTime } from '../clock/testing/manual-time.ts';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ManualTime, settled } from '../clock/testing/manual-time.ts';
 import { Refusal } from '../refusal.ts';
 import type { ProvenDevice } from './device-proof.ts';
 import { sha256 } from './digest.ts';
@@ -29,7 +30,13 @@ async function setUp() {
   const time = new ManualTime();
   const keyring = new MemoryKeyring();
   const config = { accessTokenSeconds: LIFETIME_SECONDS };
-  const issuer = new TokenIssuer(await startedIdentity(keyring), keyring, config, time);
+  const issuer = new TokenIssuer(
+    await startedIdentity(keyring),
+    keyring,
+    config,
+    time,
+    new BackgroundTasks(),
+  );
   await issuer.onModuleInit();
   const verifier = new TokenVerifier(issuer, new RemoteKeySets(time), time);
   const now = Math.floor(time.now() / 1000);
@@ -268,7 +275,9 @@ describe('TokenVerifier › own tokens', () => {
       Object.assign(newest, { notAfter: retired });
       return { ...newest, version: 2, notBefore: retired, notAfter: null };
     });
-    await issuer.onModuleInit();
+    await time.advance(60_000);
+    await issuer.issue(user, device);
+    await settled();
 
     expect(await verify(old, tenantWith())).toBe('accepted');
     await time.advance(LIFETIME_SECONDS * 1000);

@@ -44,6 +44,8 @@ describe('PrismaContactBook', () => {
       new Map([[alice, { mine: 'accepted', theirs: 'accepted' }]]),
     );
     expect(await book.mutualContacts(tenant, alice)).toEqual([bob]);
+    expect(await book.mutualContacts(tenant, alice, [alice, bob])).toEqual([bob]);
+    expect(await book.mutualContacts(tenant, alice, [alice])).toEqual([]);
     await act(book, tenant, alice, bob, 'block');
     expect(await book.mutualContacts(tenant, bob)).toEqual([]);
     expect(await book.list(tenant, bob)).toMatchObject([{ state: 'accepted' }]);

@@ -68,13 +68,19 @@ export class PrismaContactBook implements ContactBook {
     return this.prisma.contact.count({ where: { tenantId: tenant, ownerId: owner, state: { in: wanted } } });
   }
 
-  async mutualContacts(tenant: TenantId, user: UserId): Promise<readonly UserId[]> {
+  async mutualContacts(
+    tenant: TenantId,
+    user: UserId,
+    among?: readonly UserId[],
+  ): Promise<readonly UserId[]> {
+    const peers = among ? [...among] : null;
     const rows = await this.prisma.$queryRaw<{ peer: string }[]>`
       SELECT mine.peer_id AS peer
         FROM contact mine
         JOIN contact theirs
           ON theirs.tenant_id = mine.tenant_id AND theirs.owner_id = mine.peer_id AND theirs.peer_id = mine.owner_id
        WHERE mine.tenant_id = ${tenant} AND mine.owner_id = ${user}
+         AND (${peers}::text[] IS NULL OR mine.peer_id = ANY(${peers}::text[]))
          AND mine.state = 'accepted' AND theirs.state = 'accepted'`;
     return rows.map(({ peer }) => userIdSchema.parse(peer));
   }

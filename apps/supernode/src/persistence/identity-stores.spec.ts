@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encodeBase64url, tenantIdSchema, userIdSchema } from '@parley/protocol';
 import type { ClusterKeyRecord } from '../identity/keyring.port.ts';
+import { ANNOUNCED_MS, planRotation } from '../identity/key-rotation.ts';
+import { newRingKey } from '../identity/ring-key.ts';
 import { PrismaKeyringStore } from './keyring.prisma.ts';
 import { PrismaTenantStore } from './tenants.prisma.ts';
 import { openTestDatabase, type TestDatabase } from './testing/test-database.ts';
@@ -9,6 +11,7 @@ import { PrismaTokenBindings } from './token-bindings.prisma.ts';
 let database: TestDatabase;
 beforeAll(async () => {
   database = await openTestDatabase();
+  await database.prisma.tenant.create({ data: { id: 'default', name: 'default', turnSecret: 'x' } });
 }, 60_000);
 afterAll(() => database.close());
 
@@ -35,17 +38,48 @@ describe('PrismaKeyringStore', () => {
     expect(await store.settingOrCreate('name', 'd')).toBe(values[0]);
   });
 
-  it('keeps the first key of a version, and gives the newest version first', async () => {
+  it('keeps the first key that anybody made', async () => {
     const store = new PrismaKeyringStore(database.prisma);
-    await store.keysOrCreate('test', key(1, 1));
-    await store.keysOrCreate('test', key(1, 2));
 
-    const keys = await store.keysOrCreate('test', key(2, 3));
+    const keys = await Promise.all([1, 2, 3].map((fill) => store.keysOrCreate('test', key(1, fill))));
 
-    expect(keys.map(({ version, secret }) => [version, [...secret]])).toEqual([
-      [2, [3, 3, 3, 3]],
-      [1, [1, 1, 1, 1]],
-    ]);
+    expect(new Set(keys.map(([first]) => first?.secret[0])).size).toBe(1);
+    expect(await store.keysOrCreate('test', key(2, 4))).toEqual(keys[0]);
+  });
+
+  describe('rotation', () => {
+    const at = (day: number) => Date.UTC(2030, 0, day);
+    const store = () => new PrismaKeyringStore(database.prisma);
+    const rotate = (day: number, overlapDays = 1) =>
+      store().rotate('roster', (keys) => planRotation('roster', keys, overlapDays, at(day)));
+    const ring = async () => {
+      const keys = await store().keysOrCreate('roster', newRingKey('roster', 0));
+      return keys.map(({ version, notAfter }) => [version, notAfter?.getTime()]);
+    };
+
+    it('lets one of several at once add a key, ends those before, and forgets who ended long ago', async () => {
+      await store().keysOrCreate('roster', newRingKey('roster', at(1)));
+
+      const outcomes = await Promise.allSettled([rotate(2), rotate(2), rotate(2)]);
+
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+        reason: { code: 'SN_OPERATION_REFUSED' },
+      });
+      const end = at(3) + ANNOUNCED_MS;
+      expect(await ring()).toEqual([
+        [2, undefined],
+        [1, end],
+      ]);
+
+      await rotate(20);
+      expect(await ring()).toEqual([
+        [3, undefined],
+        [2, at(21) + ANNOUNCED_MS],
+      ]);
+      const audited = await database.prisma.auditEntry.findMany({ where: { action: 'key.rotate' } });
+      expect(audited.map(({ target }) => target)).toEqual(['roster-2', 'roster-3']);
+    });
   });
 });
 

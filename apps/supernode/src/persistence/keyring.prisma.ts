@@ -1,6 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { DEFAULT_TENANT } from '@parley/protocol';
 import { SupernodeError } from '../errors.ts';
+import type { KeyPurpose, KeyRotation } from '../identity/key-rotation.ts';
 import type { ClusterKeyRecord, KeyringStore } from '../identity/keyring.port.ts';
+import { auditRow } from './audit-row.ts';
 import { PrismaService } from './prisma.service.ts';
 
 /** Keyring and settings of the cluster: the first supernode writes a row; of several at once, one wins and all read it. */
@@ -17,16 +20,48 @@ export class PrismaKeyringStore implements KeyringStore {
   }
 
   async keysOrCreate(purpose: string, candidate: ClusterKeyRecord): Promise<readonly ClusterKeyRecord[]> {
-    await this.prisma.clusterKey.createMany({
-      data: [
-        {
-          ...candidate,
-          secret: Buffer.from(candidate.secret),
-          publicKey: candidate.publicKey && Buffer.from(candidate.publicKey),
-        },
-      ],
-      skipDuplicates: true,
-    });
-    return this.prisma.clusterKey.findMany({ where: { purpose }, orderBy: { version: 'desc' } });
+    const newestFirst = { where: { purpose }, orderBy: { version: 'desc' } } as const;
+    const keys = await this.prisma.clusterKey.findMany(newestFirst);
+    // Not beside others: the first version may have ended and been forgotten.
+    if (keys.length > 0) return keys;
+    await this.prisma.clusterKey.createMany({ data: [rowOf(candidate)], skipDuplicates: true });
+    return this.prisma.clusterKey.findMany(newestFirst);
   }
+
+  /** Changes the keys of a purpose as planned for those that are there; of several at once, each sees what the other did. */
+  rotate(
+    purpose: KeyPurpose,
+    plan: (keys: readonly ClusterKeyRecord[]) => KeyRotation,
+  ): Promise<KeyRotation> {
+    return this.prisma.$transaction(async (transaction) => {
+      await transaction.$queryRaw`SELECT version FROM cluster_key WHERE purpose = ${purpose} FOR UPDATE`;
+      const keys = await transaction.clusterKey.findMany({
+        where: { purpose },
+        orderBy: { version: 'desc' },
+      });
+      const rotation = plan(keys);
+      const { next, endings, forgotten } = rotation;
+      await transaction.clusterKey.create({ data: rowOf(next) });
+      for (const { version, notAfter } of endings)
+        await transaction.clusterKey.update({
+          where: { purpose_version: { purpose, version } },
+          data: { notAfter },
+        });
+      await transaction.clusterKey.deleteMany({ where: { purpose, version: { in: [...forgotten] } } });
+      await transaction.auditEntry.create({
+        data: auditRow({
+          tenant: DEFAULT_TENANT,
+          actor: 'command',
+          action: 'key.rotate',
+          target: `${purpose}-${next.version}`,
+          detail: { signsFrom: next.notBefore.toISOString() },
+        }),
+      });
+      return rotation;
+    });
+  }
+}
+
+function rowOf(key: ClusterKeyRecord) {
+  return { ...key, secret: Buffer.from(key.secret), publicKey: key.publicKey && Buffer.from(key.publicKey) };
 }

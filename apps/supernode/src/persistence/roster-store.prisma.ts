@@ -21,7 +21,8 @@ import { PrismaService } from './prisma.service.ts';
 /** One cluster, one row. */
 const NAME = 'cluster';
 const CONTROLS_KEY = 'election-controls';
-const INCARNATION_KEY = 'node-incarnation';
+/** Of the setting whose version counts the starts of all supernodes. */
+export const INCARNATION_KEY = 'node-incarnation';
 
 /** A coordinator that waits longer than that for the database may not act on what it hears. */
 const TIMEOUT_MS = 2_000;

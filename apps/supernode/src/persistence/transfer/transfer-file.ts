@@ -6,6 +6,7 @@ import pg from 'pg';
 import type { StorageConfig } from '../../config/config.schema.ts';
 import { SupernodeError, errorCodeOf } from '../../errors.ts';
 import { openDatabase } from '../database.ts';
+import { requireDataFolder } from '../embedded/existing-data-folder.ts';
 import { migrate } from '../migrator.ts';
 import { exportLines } from './export-database.ts';
 import { importLines } from './import-database.ts';
@@ -21,7 +22,7 @@ export async function exportToFile(
   { dataDir, databaseUrl }: Pick<StorageConfig, 'dataDir' | 'databaseUrl'>,
   file: string,
 ): Promise<number> {
-  if (databaseUrl === undefined) await requireDataFolder(dataDir);
+  if (databaseUrl === undefined) await requireDataFolder(dataDir, 'SN_TRANSFER_REFUSED');
   const target = await open(file, 'wx', 0o600).catch((cause: unknown) => {
     const reason = errorCodeOf(cause) === 'EEXIST' ? 'exists already' : 'cannot be written';
     throw new SupernodeError('SN_TRANSFER_REFUSED', `The file ${path.resolve(file)} ${reason}.`, { cause });
@@ -97,11 +98,4 @@ async function writeLines(
   } finally {
     await database.close();
   }
-}
-
-/** Opening would make an empty one. */
-async function requireDataFolder(dataDir: string): Promise<void> {
-  await access(path.join(dataDir, 'postgres')).catch((cause: unknown) => {
-    throw new SupernodeError('SN_TRANSFER_REFUSED', `${path.resolve(dataDir)} holds no database.`, { cause });
-  });
 }
