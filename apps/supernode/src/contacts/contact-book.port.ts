@@ -20,8 +20,8 @@ export interface ContactBook {
   /** The owner's side towards each of `peers` and theirs towards the owner; users without rows are left out. */
   relations(tenant: TenantId, owner: UserId, peers: readonly UserId[]): Promise<ReadonlyMap<UserId, Sides>>;
   countOf(tenant: TenantId, owner: UserId, states: readonly Side[]): Promise<number>;
-  /** Users whose list has `user` as accepted while `user` has them accepted too. */
-  mutualContacts(tenant: TenantId, user: UserId): Promise<readonly UserId[]>;
+  /** Users whose list has `user` as accepted while `user` has them accepted too; of `among` where that is given. */
+  mutualContacts(tenant: TenantId, user: UserId, among?: readonly UserId[]): Promise<readonly UserId[]>;
   /** Of every user whom the owner has accepted, the newest version of the device list. */
   deviceListVersions(tenant: TenantId, owner: UserId): Promise<readonly DeviceListVersion[]>;
   /**

@@ -75,7 +75,8 @@ export class PresenceFanOut implements OnModuleInit {
     }
     if (groups.size === 0) return;
     this.updates.inc();
-    for (const [home, fanOut] of groups) await this.send(home, fanOut);
+    // Side by side: other supernodes do not wait for the turns that many devices of this one take.
+    await Promise.all([...groups].map(([home, fanOut]) => this.send(home, fanOut)));
   }
 
   private async send(home: NodeId | undefined, fanOut: FanOut): Promise<void> {

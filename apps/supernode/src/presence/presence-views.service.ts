@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Presence, PresenceState, TenantId, UserId } from '@parley/protocol';
 import { CONTACT_BOOK, type ContactBook } from '../contacts/contact-book.port.ts';
-import { isMutual } from '../contacts/contact-relation.ts';
 import { DevicePresences } from './device-presences.ts';
 import { coalesce, visibleTo } from './coalesce.ts';
 import { PRESENCE_PROFILES, type PresenceProfiles } from './presence-profile.port.ts';
@@ -43,9 +42,15 @@ export class PresenceViews {
     userId: UserId,
     watchers: readonly UserId[],
   ): Promise<(watcher: UserId) => WatcherView> {
-    const entitled = await this.entitledTo({ tenant, userId }, watchers);
-    const lastSeen = (await this.profiles.lastSeenOf(tenant, [userId])).get(userId) ?? null;
-    const { devices, ...stamp } = await this.devices.read(tenant, userId);
+    const [entitled, { devices, ...stamp }] = await Promise.all([
+      this.entitledTo({ tenant, userId }, watchers),
+      this.devices.read(tenant, userId),
+    ]);
+    // Others are told it of who is away, which most updates are not about.
+    const isShown = watchers.includes(userId) || visibleTo(coalesce(devices)).state === 'offline';
+    const lastSeen = isShown
+      ? ((await this.profiles.lastSeenOf(tenant, [userId])).get(userId) ?? null)
+      : null;
     const facts = { userId, devices, lastSeen };
     const forOwn = { view: ownView(facts, stamp), isEntitled: true };
     const forEntitled = { view: watcherView(facts, stamp), isEntitled: true };
@@ -80,8 +85,7 @@ export class PresenceViews {
   private async entitledTo(viewer: Viewer, targets: readonly UserId[]): Promise<ReadonlySet<UserId>> {
     const others = [...new Set(targets)].filter((target) => target !== viewer.userId);
     if (others.length === 0) return new Set();
-    const relations = await this.contacts.relations(viewer.tenant, viewer.userId, others);
-    return new Set(others.filter((other) => isMutual(relations.get(other))));
+    return new Set(await this.contacts.mutualContacts(viewer.tenant, viewer.userId, others));
   }
 
   private async build(

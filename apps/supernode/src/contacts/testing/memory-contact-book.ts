@@ -35,10 +35,15 @@ export class MemoryContactBook implements ContactBook {
     return (await this.list(tenant, owner)).filter((contact) => states.includes(contact.state)).length;
   }
 
-  async mutualContacts(tenant: TenantId, user: UserId): Promise<readonly UserId[]> {
+  async mutualContacts(
+    tenant: TenantId,
+    user: UserId,
+    among?: readonly UserId[],
+  ): Promise<readonly UserId[]> {
     const contacts = await this.list(tenant, user);
     return contacts
       .map((contact) => contact.userId)
+      .filter((peer) => among?.includes(peer) ?? true)
       .filter((peer) => isMutual(this.both(tenant, user, peer)));
   }
 
