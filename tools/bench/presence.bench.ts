@@ -4,7 +4,7 @@ import { Cluster, redisAvailability } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
 import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, quantile, type Benchmark, type BenchmarkResult } from './figures.ts';
-import type { Group, PresenceCommands, Published } from './presence/presence-commands.ts';
+import type { Group, Pair, PresenceCommands, Published } from './presence/presence-commands.ts';
 import { processCpuSeconds } from './process-tree-cpu.ts';
 
 const ENTRY = fileURLToPath(new URL('./presence/presence-process.js', import.meta.url));
@@ -105,7 +105,9 @@ async function withCluster(
 
 async function measure(cluster: Cluster, crowd: Crowd, group: Group, { ms }: Settings): Promise<Measured> {
   const urls = cluster.nodes.map(({ url }) => url);
-  await crowd.run('join', { ...group, urls });
+  const { contacts } = await crowd.run('join', { ...group, urls });
+  await befriend(cluster, contacts);
+  await crowd.run('watch', null);
   await crowd.run('publishAtFull', { ms: WARM_UP_MS });
   const before = await countersOf(cluster);
   const full = await crowd.run('publishAtFull', { ms });
@@ -122,6 +124,19 @@ async function measure(cluster: Cluster, crowd: Crowd, group: Group, { ms }: Set
     messagesPerUpdate: (after.messages - before.messages) / updates,
     toldPerUpdate: (after.told - before.told) / updates,
   };
+}
+
+/** In the database: what is measured is what contacts see of each other, not how they became contacts. */
+async function befriend({ database }: Cluster, contacts: readonly Pair[]): Promise<void> {
+  await database.query(
+    `INSERT INTO contact (tenant_id, owner_id, peer_id, state, updated_at, accepted_at)
+     SELECT 'default', owner, peer, 'accepted', now(), now()
+     FROM unnest($1::text[], $2::text[]) AS pair (owner, peer)`,
+    [
+      contacts.flatMap(([publisher, watcher]) => [publisher, watcher]),
+      contacts.flatMap(([publisher, watcher]) => [watcher, publisher]),
+    ],
+  );
 }
 
 function rateOf({ updates, ms }: Published): number {

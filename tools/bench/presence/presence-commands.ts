@@ -1,7 +1,9 @@
 /** What the benchmark of presence tells a process of users. Plain JSON: it crosses a process boundary. */
 export interface PresenceCommands {
-  /** Registers publishers and those who watch them, so many each, as contacts, and signs all in beside those who are. */
-  join: { params: Group & { urls: string[] }; result: null };
+  /** Registers publishers and watchers and signs them in, beside those who are; they are to become contacts now. */
+  join: { params: Group & { urls: string[] }; result: { contacts: Pair[] } };
+  /** The watchers who joined last watch their publishers. */
+  watch: { params: null; result: null };
   /** The publishers who joined last each change their presence as soon as all of their watchers saw the change before. */
   publishAtFull: { params: { ms: number }; result: Published };
   /** They change it so often together, at a steady pace, spread over them, whether or not anything arrived. */
@@ -9,6 +11,9 @@ export interface PresenceCommands {
   /** Nobody does anything; what travels all the same. */
   idle: { params: { ms: number }; result: { bytesPerClient: number; clients: number } };
 }
+
+/** User ids of a publisher and of one who watches it. */
+export type Pair = readonly [publisher: string, watcher: string];
 
 export interface Group {
   readonly publishers: number;

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { UserId } from '@parley/protocol';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
 import { machineClockMs } from '../machine-clock.ts';
 import { patiently, retried } from '../storm/patient.ts';
 import { StormUser, type StormObserver } from '../storm/storm-user.ts';
-import type { Group, PresenceCommands, Published } from './presence-commands.ts';
+import type { Group, Pair, PresenceCommands, Published } from './presence-commands.ts';
 import { UpdateLedger } from './update-ledger.ts';
 
 const AT_ONCE = 16;
@@ -15,6 +16,8 @@ const ARRIVAL_DEADLINE_MS = 10_000;
 export class PresenceCrowd {
   readonly #users: StormUser[] = [];
   #publishers: readonly StormUser[] = [];
+  /** Of those who joined last: who watches each publisher. */
+  readonly #watchers = new Map<StormUser, readonly StormUser[]>();
   /** Of publishers. */
   readonly #homes = new Map<string, string | undefined>();
   #ledger = new UpdateLedger();
@@ -26,6 +29,16 @@ export class PresenceCrowd {
   readonly handlers: CommandHandlers<PresenceCommands> = {
     join: async ({ urls, ...group }) => {
       await this.#join(urls, group);
+      const contacts = [...this.#watchers].flatMap(([publisher, watchers]) =>
+        watchers.map(({ userId }): Pair => [publisher.userId, userId]),
+      );
+      return { contacts };
+    },
+    watch: async () => {
+      const watched = new Map<StormUser, UserId[]>();
+      for (const [{ userId }, watchers] of this.#watchers)
+        for (const watcher of watchers) watched.set(watcher, [...(watched.get(watcher) ?? []), userId]);
+      await inTurn([...watched], ([watcher, userIds]) => patiently(watcher, () => watcher.watch(userIds)));
       return null;
     },
     publishAtFull: ({ ms }) =>
@@ -82,29 +95,18 @@ export class PresenceCrowd {
       user.connect();
       await until('a sign-in', () => user.isOnline || undefined, JOIN_DEADLINE_MS);
     });
-    const watchersOf = (at: number): StormUser[] =>
-      Array.from({ length: watchersEach }, (_, step) => watchers[(at + step) % watchers.length]).filter(
-        (watcher) => watcher !== undefined,
-      );
-    await inTurn(publishers, async (publisher, at) => {
-      for (const watcher of watchersOf(at)) {
-        await patiently(watcher, () => watcher.ask(publisher.userId));
-        await patiently(publisher, () => publisher.accept(watcher.userId));
-      }
-    });
-    await inTurn(watchers, async (watcher) => {
-      const watched = publishers.filter((_, at) => watchersOf(at).includes(watcher));
-      if (watched.length > 0)
-        await patiently(watcher, () => watcher.watch(watched.map(({ userId }) => userId)));
-    });
-    for (const { userId, url } of publishers) {
-      ledger.publisher(userId, watchersEach);
-      this.#homes.set(userId, url);
-    }
     this.#publishers = publishers;
     this.#ledger = ledger;
+    this.#watchers.clear();
     for (const [at, publisher] of publishers.entries()) {
-      const homes = new Set(watchersOf(at).map(({ url }) => url));
+      const own = Array.from({ length: watchersEach }, (_, step) => watchers[(at + step) % watchers.length]);
+      this.#watchers.set(
+        publisher,
+        own.filter((watcher) => watcher !== undefined),
+      );
+      ledger.publisher(publisher.userId, watchersEach);
+      this.#homes.set(publisher.userId, publisher.url);
+      const homes = new Set(own.map((watcher) => watcher?.url));
       homes.delete(publisher.url);
       this.#otherHomes.set(publisher, homes.size);
     }
