@@ -10,6 +10,7 @@ import { MemoryKeyring, startedIdentity } from '../identity/testing/identity-fix
 import { SigningDevice } from '../identity/testing/signing-device.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Refusal } from '../refusal.ts';
+import { ComingHomes } from './coming-homes.ts';
 import { Connection } from './connection.ts';
 import { DeviceChannels } from './device-channels.ts';
 import { EdgeSignIn } from './edge-sign-in.service.ts';
@@ -51,6 +52,7 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
     new DeviceProofs(identity, time),
     channels,
     homes,
+    new ComingHomes(homes, time),
     new SignedHomes(ownership, homes, signer),
     new FailedSignIns(new Metrics({ withProcess: false }), time),
     new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, 0),

@@ -3,15 +3,17 @@ import { LIMITS, type RequestOf, type ResponseOf, type Welcome } from '@parley/p
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import type { Caller, DeviceAddress } from '../identity/caller.ts';
 import { DeviceProofs } from '../identity/device-proof.ts';
+import type { UserAddress } from '../identity/connection-context.ts';
 import { SignInService, type SignedIn } from '../identity/sign-in.service.ts';
 import { Refusal } from '../refusal.ts';
 import type { Connection } from './connection.ts';
+import { ComingHomes } from './coming-homes.ts';
 import { DeviceChannels, type OpenedChannel } from './device-channels.ts';
 import { RELAY_ACCESS, type FlowOccasion, type RelayAccess } from './relay-access.port.ts';
 import { FollowedReply } from './reply.ts';
 import { SignedHomes } from './signed-homes.ts';
 import { FailedSignIns } from './failed-sign-ins.ts';
-import { StormAdmission } from './storm-admission.ts';
+import { StormAdmission, type Turn } from './storm-admission.ts';
 import { UserHomes } from './user-homes.ts';
 
 /** Joins identity and connection: who proved a device key gets a channel and a welcome. */
@@ -22,6 +24,7 @@ export class EdgeSignIn {
     private readonly proofs: DeviceProofs,
     private readonly channels: DeviceChannels,
     private readonly homes: UserHomes,
+    private readonly coming: ComingHomes,
     private readonly signedHomes: SignedHomes,
     private readonly failed: FailedSignIns,
     private readonly admission: StormAdmission,
@@ -33,17 +36,17 @@ export class EdgeSignIn {
     connection: Connection,
     request: RequestOf<'authenticate'>,
   ): Promise<FollowedReply<ResponseOf<'authenticate'>>> {
-    return this.admit('sign-in', connection, () => this.signIn(connection, request));
+    return this.admit('sign-in', connection, (turn) => this.signIn(connection, request, turn));
   }
 
   resume(connection: Connection, request: RequestOf<'resume'>): Promise<FollowedReply<ResponseOf<'resume'>>> {
-    return this.admit('resume', connection, () => this.takeUp(connection, request));
+    return this.admit('resume', connection, (turn) => this.takeUp(connection, request, turn));
   }
 
   private async admit<Result>(
     kind: 'resume' | 'sign-in',
     connection: Connection,
-    work: () => Promise<Result>,
+    work: (turn: Turn) => Promise<Result>,
   ): Promise<Result> {
     requireNobody(connection);
     return this.failed.watch(connection.source, () =>
@@ -54,9 +57,12 @@ export class EdgeSignIn {
   private async signIn(
     connection: Connection,
     request: RequestOf<'authenticate'>,
+    turn: Turn,
   ): Promise<FollowedReply<ResponseOf<'authenticate'>>> {
     const revocations = this.channels.revocations;
-    const signedIn = await this.signIns.authenticate(connection, request, (user) => this.homes.require(user));
+    const signedIn = await this.signIns.authenticate(connection, request, (user) =>
+      this.atHome(connection, user, turn),
+    );
     const welcome = await this.welcome(connection, signedIn, 'sign-in');
     const channel = await this.enter(connection, signedIn, revocations, (caller) =>
       this.channels.open(connection, caller),
@@ -67,12 +73,13 @@ export class EdgeSignIn {
   private async takeUp(
     connection: Connection,
     request: RequestOf<'resume'>,
+    turn: Turn,
   ): Promise<FollowedReply<ResponseOf<'resume'>>> {
     const proven = this.proofs.verify(connection, request.proof, 'resume', request.token);
     const owner = await this.channels.ownerOf(request.token);
     if (owner?.deviceId !== proven.deviceId || owner.tenant !== proven.tenant)
       throw new Refusal('RESUME_REFUSED');
-    this.homes.require(owner);
+    await this.atHome(connection, owner, turn);
     const revocations = this.channels.revocations;
     const signedIn = await this.signIns.reauthorise(owner);
     const welcome = await this.welcome(connection, signedIn, 'resume');
@@ -85,6 +92,12 @@ export class EdgeSignIn {
       this.channels.notifyDevice(signedIn.caller, 'homes.changed', { homes: welcome.homes });
     const caughtUp = { recovered, newestSequence };
     return new FollowedReply({ ...welcome, resume: resumeOf(channel), ...caughtUp }, channel.goLive);
+  }
+
+  /** @throws Refusal NOT_HOME, BUSY */
+  private async atHome(connection: Connection, user: UserAddress, turn: Turn): Promise<void> {
+    if (this.homes.isComing(user)) await turn.aside(() => this.coming.settled(user, () => connection.isOpen));
+    this.homes.require(user);
   }
 
   /** Puts the device on the connection and opens its channel: both, or neither. */

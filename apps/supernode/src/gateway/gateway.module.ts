@@ -20,6 +20,7 @@ import { AccountEvents } from './account-events.ts';
 import { AccountGateway } from './account.gateway.ts';
 import { CallsGateway } from './calls.gateway.ts';
 import { ChannelsModule } from './channels.module.ts';
+import { ComingHomes } from './coming-homes.ts';
 import { ConnectionAdmission } from './connection-admission.ts';
 import { CONNECTION_OBSERVERS, type ConnectionObserver } from './connection-observer.port.ts';
 import { ConnectionLifecycle } from './connection-lifecycle.ts';
@@ -61,6 +62,7 @@ import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
     AccountGateway,
     BackgroundTasks,
     CallsGateway,
+    ComingHomes,
     ConnectionAdmission,
     ConnectionLifecycle,
     ContactsGateway,

@@ -133,7 +133,7 @@ describe('StormAdmission › what is under way', () => {
     const running = [1, 2, 3, 4].map((n) => begin('resume', `running ${n}`));
     const late = begin('resume', 'late');
 
-    await time.advance(5_000);
+    await time.advance(7_000);
     running[0]?.end();
     await settled();
 
@@ -172,5 +172,54 @@ describe('StormAdmission › what is under way', () => {
     await expect(admission.run('resume', () => Promise.reject(new Error('fault')))).rejects.toThrow('fault');
 
     expect(await attempt('resume')).toBe(true);
+  });
+});
+
+describe('StormAdmission › waiting aside', () => {
+  it('holds nobody up, and takes a place again in its turn', async () => {
+    const { admission, begin, log } = setUp({ maxSignInsUnderWay: 1 });
+    let goOn: () => void = () => undefined;
+    const aside = admission.run('resume', async (turn) => {
+      log.push('began');
+      await turn.aside(() => new Promise((resolve) => (goOn = resolve)));
+      log.push('went on');
+    });
+    await settled();
+
+    const other = begin('resume', 'other');
+    await settled();
+    goOn();
+    await settled();
+    expect(log).toEqual(['began', 'other']);
+
+    other.end();
+    await aside;
+    expect(log).toEqual(['began', 'other', 'went on']);
+    // Every place was given back once.
+    const next = begin('resume', 'next');
+    const last = begin('resume', 'last');
+    await settled();
+    expect(log.slice(3)).toEqual(['next']);
+    next.end();
+    await settled();
+    expect(log.slice(3)).toEqual(['next', 'last']);
+    last.end();
+  });
+
+  it('counts towards the longest wait: who finds no place in what is left of it is refused', async () => {
+    const { admission, begin, time } = setUp({ maxSignInsUnderWay: 1 });
+    let goOn: () => void = () => undefined;
+    const refused = admission
+      .run('resume', (turn) => turn.aside(() => new Promise((resolve) => (goOn = resolve))))
+      .catch((error: unknown) => error);
+    await settled();
+    const other = begin('resume', 'other');
+    await time.advance(6_500);
+    goOn();
+    await settled();
+    await time.advance(500);
+
+    expect(await refused).toMatchObject({ code: 'BUSY' });
+    other.end();
   });
 });

@@ -16,13 +16,23 @@ export type AdmissionKind = (typeof KINDS)[number];
 export const WARM_UP_MS = Symbol('WarmUpMs');
 
 const FIRST_SHARE = 0.1;
-/** Who waits for longer than this has given up, or soon will. */
-const MAX_WAIT_MS = 5_000;
+/** Who waits for longer than this, in all, has given up or soon will: clients of the SDK do after 10 s. */
+const MAX_WAIT_MS = 7_000;
 /** Waiting requests for each that may be under way. */
 const QUEUE_FACTOR = 16;
 /** Of what may be under way at one time; the rest is for those who sign in. */
 const SEARCH_SHARE = 0.5;
 const MIN_RETRY_MS = 100;
+
+/** The place of somebody whose request is under way. */
+export interface Turn {
+  /**
+   * Waits without holding up others: the place is free meanwhile, and taken again afterwards.
+   *
+   * @throws Refusal BUSY
+   */
+  aside(wait: () => Promise<void>): Promise<void>;
+}
 
 interface Waiting {
   readonly isWanted: () => boolean;
@@ -94,21 +104,33 @@ export class StormAdmission {
    */
   async run<Result>(
     kind: AdmissionKind,
-    work: () => Promise<Result>,
+    work: (turn: Turn) => Promise<Result>,
     isWanted: () => boolean = ALWAYS,
   ): Promise<Result> {
     this.takeToken(kind);
-    await this.place(kind, isWanted);
+    const until = this.clock.monotonic() + MAX_WAIT_MS;
+    await this.place(kind, isWanted, until);
     this.outcomes.inc({ kind, outcome: 'admitted' });
+    let hasPlace = true;
+    const giveUpPlace = (): void => {
+      hasPlace = false;
+      this.underWay[kind] -= 1;
+      this.startNext();
+    };
+    const aside = async (wait: () => Promise<void>): Promise<void> => {
+      giveUpPlace();
+      await wait();
+      await this.place(kind, isWanted, until);
+      hasPlace = true;
+    };
     try {
-      return await work();
+      return await work({ aside });
     } catch (error) {
       if (kind !== 'search' && error instanceof Refusal && error.code === 'NOT_HOME')
         this.buckets[kind].giveBack();
       throw error;
     } finally {
-      this.underWay[kind] -= 1;
-      this.startNext();
+      if (hasPlace) giveUpPlace();
     }
   }
 
@@ -119,7 +141,7 @@ export class StormAdmission {
   }
 
   /** Resolves with a place taken among those under way. */
-  private place(kind: AdmissionKind, isWanted: () => boolean): Promise<void> {
+  private place(kind: AdmissionKind, isWanted: () => boolean, until: number): Promise<void> {
     if (this.hasPlace(kind)) {
       this.underWay[kind] += 1;
       return Promise.resolve();
@@ -135,7 +157,7 @@ export class StormAdmission {
           this.underWay[kind] += 1;
           resolve();
         },
-        cancelDeadline: this.scheduler.after(MAX_WAIT_MS, () => {
+        cancelDeadline: this.scheduler.after(Math.max(0, until - this.clock.monotonic()), () => {
           this.waiting[kind] = this.waiting[kind].filter((other) => other !== entry);
           refuse('late');
         }),

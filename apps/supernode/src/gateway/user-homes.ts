@@ -21,6 +21,11 @@ export class UserHomes {
     return this.ownership.tenureOf(tenant, userId);
   }
 
+  /** The roster names this supernode, which may not act yet, or not at the moment. */
+  isComing(user: UserAddress): boolean {
+    return !this.tenureOf(user) && this.ownership.ownerOf(user.tenant, user.userId) === this.ownership.self;
+  }
+
   /** @throws Refusal NOT_HOME when another supernode is the home, BUSY while none can be */
   require(user: UserAddress): Tenure {
     const tenure = this.tenureOf(user);
