@@ -31,6 +31,7 @@ import { MembershipView } from './membership-view.ts';
 import type { LifecycleCause } from './node-lifecycle.ts';
 import { OwnNodeState } from './own-node-state.ts';
 import { PeerProbes } from './peer-probes.ts';
+import { dueProbes } from './probe-requests.ts';
 import { PublishedNews } from './published-news.ts';
 import { Rights } from './rights.ts';
 import { StandingWatch } from './standing.ts';
@@ -63,8 +64,6 @@ export class ClusterCore implements ClusterCoreApi {
   /** The highest epoch that anybody named. */
   private highestEpoch = 0;
   private rosterReadAt: Instant | undefined;
-  /** What others were told that they should hear at once when it changes. */
-  private publishedNews = '';
   private readonly news = new PublishedNews();
   /** As it was after the last step: nothing but a step changes it. */
   private timeoutAt: Instant | undefined;
@@ -160,9 +159,7 @@ export class ClusterCore implements ClusterCoreApi {
     if (this.isOver) return [];
     this.noticePause(now);
     if (input !== undefined) this.take(input, now);
-    const outputs = this.conclude(now);
-    this.timeoutAt = this.earliestTimeout();
-    return outputs;
+    return this.conclude(now);
   }
 
   private take(input: ClusterInput, now: Instant): void {
@@ -342,8 +339,7 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private noticePause(now: Instant): void {
-    const expected = this.timeoutAt;
-    if (expected === undefined || now - expected <= this.settings.lateTimerMs) return;
+    if (this.timeoutAt === undefined || now - this.timeoutAt <= this.settings.lateTimerMs) return;
     this.probes.observerWasLate();
     this.requests.hurryAll(now);
   }
@@ -358,10 +354,12 @@ export class ClusterCore implements ClusterCoreApi {
     if (!this.isOver) {
       this.updateOwnership(now);
       this.updateCoordination(now);
-      this.updateAlerts(now);
+      this.alert('LEASE_STORE_AWAY', this.rights.isLeaseStoreAway(now) ? SILENCE : undefined);
+      this.alert('DATABASE_AWAY', this.rights.isDatabaseAway(now) ? SILENCE : undefined);
       this.updateDrain(now);
       this.request(now);
     }
+    this.timeoutAt = this.earliestTimeout();
     const outputs = this.outputs;
     this.outputs = [];
     return outputs;
@@ -398,8 +396,7 @@ export class ClusterCore implements ClusterCoreApi {
     for (const [code, detail] of made?.alerts ?? []) this.alert(code, detail);
     if (made?.roster !== undefined) {
       const { roster, decisions } = made;
-      const expectedEpoch = this.roster.epoch;
-      this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch, decisions });
+      this.push({ kind: 'write-roster', sentAt: now, roster, expectedEpoch: this.roster.epoch, decisions });
     }
     const isCoordinator = this.coordinator.isInformed(now);
     if (isCoordinator === this.wasCoordinator) return;
@@ -413,12 +410,6 @@ export class ClusterCore implements ClusterCoreApi {
     return !this.drain.hasEnded && this.rights.database.hasAnsweredWithin(this.settings.rosterTtlMs, now);
   }
 
-  private updateAlerts(now: Instant): void {
-    const silence = 'it did not answer';
-    this.alert('LEASE_STORE_AWAY', this.rights.isLeaseStoreAway(now) ? silence : undefined);
-    this.alert('DATABASE_AWAY', this.rights.isDatabaseAway(now) ? silence : undefined);
-  }
-
   private updateDrain(now: Instant): void {
     const hasSeat = this.rosterReadAt === undefined ? undefined : this.own.hasSeatIn(this.roster);
     if (!this.drain.end(hasSeat, this.own.node.nodeId, this.view)) return;
@@ -427,19 +418,13 @@ export class ClusterCore implements ClusterCoreApi {
   }
 
   private request(now: Instant): void {
-    for (const nodeId of this.probes.takeDue(now)) {
-      const addresses = this.view.get(nodeId)?.record.addresses;
-      if (addresses === undefined) continue;
-      const timeoutMs = this.settings.probeTimeoutMs;
-      this.push({ kind: 'probe', sentAt: now, nodeId, addresses, timeoutMs });
-    }
+    this.outputs.push(...dueProbes(this.probes, this.view, this.settings.probeTimeoutMs, now));
     const opinions = this.probes.opinions();
     const databaseReachable = this.isDatabaseReachable(now);
-    const news = this.news.of(this.state, databaseReachable, opinions);
-    if (news !== this.publishedNews) this.requests.hurry('renew-lease', now);
+    if (this.news.isNew(this.state, databaseReachable, opinions)) this.requests.hurry('renew-lease', now);
     if (!this.requests.isDue(now)) return;
     const record = () => {
-      this.publishedNews = news;
+      this.news.published();
       return this.own.record(opinions, this.roster.epoch, databaseReachable);
     };
     const isListUrgent = this.handover.isWaiting || this.view.hasAbsent || this.probes.hasFailing;
@@ -468,4 +453,5 @@ export class ClusterCore implements ClusterCoreApi {
   }
 }
 
+const SILENCE = 'it did not answer';
 const NO_SLOTS: ReadonlyMap<Slot, number> = new Map();
