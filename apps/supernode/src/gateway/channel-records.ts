@@ -8,6 +8,8 @@ import type { ResumeEvent, ResumeRecord, ResumeStore } from './resume-store.port
  * beyond them, so that no number stands for two events.
  */
 const UNSTORED_EVENTS = 1_000_000;
+/** An owner that stops sends what it had in a few writes. */
+const MAX_ATTEMPTS = 16;
 
 /** What the resume store has of channels: it follows them, and channels of another supernode begin from it. */
 export class ChannelRecords {
@@ -47,9 +49,21 @@ export class ChannelRecords {
     tenure: Tenure,
     lastSequence?: number,
   ): Promise<DeviceChannel | undefined> {
-    const from = numberFrom(record, tenure, lastSequence);
-    if (!(await this.store.takeOver(record.device, from, tenure))) return undefined;
-    return DeviceChannel.ofElsewhere(record.device, record.isLinked, tenure, from);
+    const { device } = record;
+    let known: ResumeRecord | undefined = record;
+    for (let attempt = 0; known && attempt < MAX_ATTEMPTS; attempt += 1) {
+      const sequence = numberFrom(known, tenure, lastSequence);
+      const outcome = await this.store.takeOver(device, { read: known.sequence, sequence }, tenure);
+      if (outcome === 'taken') return DeviceChannel.ofElsewhere(device, known.isLinked, tenure, sequence);
+      if (outcome === 'gone') return undefined;
+      known = await this.readAgain(record);
+    }
+    return undefined;
+  }
+
+  private async readAgain({ device }: ResumeRecord): Promise<ResumeRecord | undefined> {
+    const ofUser = await this.store.ofUser(device.tenant, device.userId);
+    return ofUser.find((record) => record.device.deviceId === device.deviceId);
   }
 
   /** Whether the event is in the store. */

@@ -23,16 +23,17 @@ const FENCE = `
 if epoch < 0 or tonumber(ARGV[1]) < epoch then return 0 end
 `;
 
-/** ARGV … device, hash of the token, linked. */
+/** ARGV … device, hash of the token, linked. The hash of the token that it replaces, empty without one; 0 when it is not open. */
 export const OPEN_RESUME = redisScript(
   'resume-open',
   `${WRITE}
 if tonumber(ARGV[1]) < epoch then return 0 end
+local replaced = redis.call('HGET', KEYS[1], 't') or ''
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 't', ARGV[4], 'l', ARGV[5], 'n', '0', 'c', '0', 'p', redis.call('TIME')[1])
 redis.call('SADD', KEYS[3], ARGV[3])
 write()
-return 1
+return replaced
 `,
 );
 
@@ -81,10 +82,11 @@ return isDue()
 `,
 );
 
-/** ARGV … sequence. */
+/** ARGV … sequence, and the one that was read. 2 when that is not the stored one any more. */
 export const TAKE_OVER_RESUME = redisScript(
   'resume-take-over',
   `${WRITE}${FENCE}
+if redis.call('HGET', KEYS[1], 'n') ~= ARGV[4] then return 2 end
 if redis.call('HGET', KEYS[1], 'n') ~= ARGV[3] then redis.call('HSET', KEYS[1], 'n', ARGV[3], 'c', ARGV[3]) end
 write()
 return 1
@@ -101,13 +103,14 @@ return 1
 `,
 );
 
-/** ARGV … device. */
+/** ARGV … device. The hash of its token. */
 export const CLOSE_RESUME = redisScript(
   'resume-close',
   `${WRITE}${FENCE}
+local token = redis.call('HGET', KEYS[1], 't')
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('SREM', KEYS[3], ARGV[3])
-return 1
+return token
 `,
 );
 

@@ -1,7 +1,7 @@
 import { LIMITS, type TenantId, type UserId } from '@parley/protocol';
 import type { Tenure } from '../cluster/ownership.port.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
-import type { ResumeEvent, ResumeRecord, ResumeStore } from './resume-store.port.ts';
+import type { ResumeEvent, ResumeRecord, ResumeStore, TakeOver } from './resume-store.port.ts';
 
 interface StoredRecord {
   readonly device: DeviceAddress;
@@ -78,12 +78,20 @@ export class MemoryResumeStore implements ResumeStore {
     return Promise.resolve(ofUser.map(copyOf));
   }
 
-  takeOver(device: DeviceAddress, sequence: number, tenure: Tenure): Promise<boolean> {
-    return this.write(device, tenure, (record) => {
+  async takeOver(
+    device: DeviceAddress,
+    { read, sequence }: { readonly read: number; readonly sequence: number },
+    tenure: Tenure,
+  ): Promise<TakeOver> {
+    let outcome: TakeOver = 'gone';
+    await this.write(device, tenure, (record) => {
+      outcome = record.sequence === read ? 'taken' : 'changed';
+      if (outcome === 'changed') return false;
       if (sequence !== record.sequence) record.completeSince = sequence;
       record.sequence = sequence;
       return true;
     });
+    return outcome;
   }
 
   async seal(device: DeviceAddress, tenure: Tenure): Promise<void> {

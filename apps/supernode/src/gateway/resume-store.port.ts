@@ -26,6 +26,9 @@ export interface ResumeRecord {
   readonly isSealed: boolean;
 }
 
+/** `gone`: there is no record, or it has a later tenure. `changed`: its owner until now wrote something in between. */
+export type TakeOver = 'taken' | 'changed' | 'gone';
+
 /**
  * Resume state of signed-in devices: shared live state, so that any supernode can take a device over. A record is found
  * by the hash of its resume token; the token itself is not kept.
@@ -55,10 +58,14 @@ export interface ResumeStore {
   /** Of all devices of a user. */
   ofUser(tenant: TenantId, userId: UserId): Promise<readonly ResumeRecord[]>;
   /**
-   * The record goes on under another tenure, which numbers from `sequence + 1`. Where that is not the stored sequence, what lies
-   * between counts as lost: `completeSince` becomes `sequence`. False without a record, and when it has a later tenure.
+   * The record goes on under another tenure, which numbers from `sequence + 1`, if its sequence is still `read`. Where the two
+   * differ, what lies between counts as lost: `completeSince` becomes `sequence`.
    */
-  takeOver(device: DeviceAddress, sequence: number, tenure: Tenure): Promise<boolean>;
+  takeOver(
+    device: DeviceAddress,
+    from: { readonly read: number; readonly sequence: number },
+    tenure: Tenure,
+  ): Promise<TakeOver>;
   /** The owner has nothing more to write: who takes over may trust the record. */
   seal(device: DeviceAddress, tenure: Tenure): Promise<void>;
   close(device: DeviceAddress, tenure: Tenure): Promise<void>;

@@ -38,10 +38,10 @@ describeRedis('RedisResumeStore', (lab) => {
     sent.length = 0;
 
     const appended = [1, 2, 3].map((sequence) => store.append(device, event(sequence), tenure));
-    const taken = store.takeOver(device, 3, { ...tenure, epoch: 4 });
+    const taken = store.takeOver(device, { read: 3, sequence: 3 }, { ...tenure, epoch: 4 });
 
     expect(await Promise.all(appended)).toEqual([true, true, true]);
-    expect(await taken).toBe(true);
+    expect(await taken).toBe('taken');
     expect(sent).toEqual(['resume-append', 'resume-take-over']);
     expect(await store.find('hash')).toMatchObject({ sequence: 3, completeSince: 0, epoch: 4 });
   });
@@ -58,14 +58,26 @@ describeRedis('RedisResumeStore', (lab) => {
     expect(await Promise.all(appended)).toEqual([true, false, true]);
   });
 
-  it('leaves nothing of a device that left but the way to it, and nothing for ever', async () => {
+  it('leaves nothing of a device that left, and nothing for ever', async () => {
     const { store, keys } = counted();
     await store.open(device, { tokenHash: 'hash', isLinked: true }, tenure);
     await store.append(device, event(1), tenure);
     expect(lab.stored(keys)).toHaveLength(4);
     expect(lab.storedForEver(keys)).toEqual([]);
     await store.close(device, tenure);
-    expect(lab.stored(keys)).toEqual([':resume-token:hash']);
+    expect(lab.stored(keys)).toEqual([]);
+  });
+
+  it('leaves no token that leads nowhere', async () => {
+    const { store, keys } = counted();
+    const tokens = () => lab.stored(keys).filter((name) => name.includes('resume-token'));
+    await store.open(device, { tokenHash: 'first', isLinked: true }, tenure);
+    await store.open(device, { tokenHash: 'second', isLinked: true }, tenure);
+    expect(tokens()).toEqual([':resume-token:second']);
+    expect(await store.open(device, { tokenHash: 'third', isLinked: true }, { ...tenure, epoch: 2 })).toBe(
+      false,
+    );
+    expect(tokens()).toEqual([':resume-token:second']);
   });
 
   describe('› expiry', () => {

@@ -8,6 +8,7 @@ import {
 } from '@parley/protocol';
 import type { Tenure } from '../cluster/ownership.port.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
+import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import type { RedisCommands, RedisReply } from '../redis/redis-commands.ts';
 import type { RedisKeys } from '../redis/redis-keys.ts';
 import { listOf, numberOf, textOf, textsOf } from '../redis/redis-replies.ts';
@@ -21,12 +22,14 @@ import {
   TAKE_OVER_RESUME,
   TRIM_RESUME,
 } from './resume-scripts.ts';
-import type { ResumeEvent, ResumeRecord, ResumeStore } from './resume-store.port.ts';
+import type { ResumeEvent, ResumeRecord, ResumeStore, TakeOver } from './resume-store.port.ts';
 
 /** After the last heartbeat that the supernode wrote. */
 const STORED_MS = LIMITS.resumeWindowMs + 60_000;
 /** Noted again each hour that the device stays. */
 const TOKEN_STORED_MS = 6 * 3600_000;
+/** By what the script answers. */
+const TAKE_OVERS: readonly TakeOver[] = ['gone', 'taken', 'changed'];
 
 /** Events of one device that left in one turn. */
 interface Batch {
@@ -54,11 +57,13 @@ export class RedisResumeStore implements ResumeStore {
     { tokenHash, isLinked }: { readonly tokenHash: string; readonly isLinked: boolean },
     tenure: Tenure,
   ): Promise<boolean> {
-    const [isOpen] = await Promise.all([
+    const [replaced] = await Promise.all([
       this.write(OPEN_RESUME, device, tenure, [device.deviceId, tokenHash, isLinked ? '1' : '0']),
       this.noteToken(tokenHash, device),
     ]);
-    return isOpen === 1;
+    // Of a device that may not be opened here, the token that was just noted leads nowhere.
+    await this.forgetToken(replaced === 0 ? tokenHash : replaced);
+    return replaced !== 0;
   }
 
   async append(device: DeviceAddress, event: ResumeEvent, tenure: Tenure): Promise<boolean> {
@@ -96,8 +101,14 @@ export class RedisResumeStore implements ResumeStore {
     return (await this.read(tenant, userId, [])).map(({ record }) => record);
   }
 
-  async takeOver(device: DeviceAddress, sequence: number, tenure: Tenure): Promise<boolean> {
-    return (await this.write(TAKE_OVER_RESUME, device, tenure, [String(sequence)])) === 1;
+  async takeOver(
+    device: DeviceAddress,
+    { read, sequence }: { readonly read: number; readonly sequence: number },
+    tenure: Tenure,
+  ): Promise<TakeOver> {
+    const args = [sequence, read].map(String);
+    const answer = numberOf(await this.write(TAKE_OVER_RESUME, device, tenure, args));
+    return TAKE_OVERS[answer] ?? 'gone';
   }
 
   async seal(device: DeviceAddress, tenure: Tenure): Promise<void> {
@@ -105,7 +116,7 @@ export class RedisResumeStore implements ResumeStore {
   }
 
   async close(device: DeviceAddress, tenure: Tenure): Promise<void> {
-    await this.write(CLOSE_RESUME, device, tenure, [device.deviceId]);
+    await this.forgetToken(await this.write(CLOSE_RESUME, device, tenure, [device.deviceId]));
   }
 
   private beginBatch(device: DeviceAddress, tenure: Tenure): Batch {
@@ -152,6 +163,18 @@ export class RedisResumeStore implements ResumeStore {
     const key = this.keys.resumeToken(tokenHash);
     const device = JSON.stringify([tenant, userId, deviceId]);
     await this.redis.command(key, ['SET', key, device, 'PX', String(TOKEN_STORED_MS)]);
+  }
+
+  /** A token without its record says nothing, and would lie about for hours. */
+  private async forgetToken(tokenHash: RedisReply): Promise<void> {
+    if (typeof tokenHash !== 'string' || tokenHash === '') return;
+    const key = this.keys.resumeToken(tokenHash);
+    try {
+      await this.redis.command(key, ['DEL', key]);
+    } catch (error) {
+      // What went before is done, and the key goes by itself.
+      if (!isStoreUnavailable(error)) throw error;
+    }
   }
 
   private async read(

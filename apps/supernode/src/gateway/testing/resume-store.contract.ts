@@ -147,7 +147,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       await store.close(device, tenure);
 
       expect(await store.append(device, event(1), tenure)).toBe(false);
-      expect(await store.takeOver(device, 1, tenure)).toBe(false);
+      expect(await store.takeOver(device, { read: 1, sequence: 1 }, tenure)).toBe('gone');
 
       expect(await store.find('hash')).toBeUndefined();
       expect(await store.ofUser(device.tenant, device.userId)).toEqual([]);
@@ -162,7 +162,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       const sealed = recordWith({ sequence: 1, events: [event(1)], isSealed: true });
       expect(await store.find('hash')).toEqual(sealed);
 
-      await store.takeOver(device, 1, later);
+      await store.takeOver(device, { read: 1, sequence: 1 }, later);
       expect(await store.find('hash')).toEqual({ ...sealed, isSealed: false, epoch: later.epoch });
     });
 
@@ -171,7 +171,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       await store.open(device, linked('hash'), tenure);
       await store.append(device, event(1), tenure);
 
-      expect(await store.takeOver(device, 1000, later)).toBe(true);
+      expect(await store.takeOver(device, { read: 1, sequence: 1000 }, later)).toBe('taken');
       await store.append(device, event(1001), later);
 
       expect(await store.find('hash')).toEqual(
@@ -184,11 +184,24 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       );
     });
 
+    it('does not go on from what was read when an event came in between', async () => {
+      const store = await make();
+      await store.open(device, linked('hash'), tenure);
+      await store.append(device, event(1), tenure);
+      await store.append(device, event(2), tenure);
+
+      expect(await store.takeOver(device, { read: 1, sequence: 1 }, later)).toBe('changed');
+
+      const asBefore = recordWith({ sequence: 2, events: [event(1), event(2)] });
+      expect(await store.find('hash')).toEqual(asBefore);
+      expect(await store.append(device, event(3), tenure)).toBe(true);
+    });
+
     it('takes no event twice', async () => {
       const store = await make();
       await store.open(device, linked('hash'), tenure);
       await store.append(device, event(1), tenure);
-      await store.takeOver(device, 9, tenure);
+      await store.takeOver(device, { read: 1, sequence: 9 }, tenure);
 
       expect(await store.append(device, event(9), tenure)).toBe(false);
 
@@ -201,7 +214,7 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       const store = await make();
       await store.open(device, linked('hash'), tenure);
       await store.open(second, linked('second'), tenure);
-      await store.takeOver(second, 0, later);
+      await store.takeOver(second, { read: 0, sequence: 0 }, later);
 
       expect(await store.append(device, event(1), tenure)).toBe(true);
       await store.seal(device, tenure);
@@ -215,11 +228,11 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       const store = await make();
       await store.open(device, linked('hash'), tenure);
       await store.append(device, event(1), tenure);
-      await store.takeOver(device, 1, later);
+      await store.takeOver(device, { read: 1, sequence: 1 }, later);
       const record = recordWith({ sequence: 1, events: [event(1)], epoch: later.epoch });
 
       expect(await store.append(device, event(2), tenure)).toBe(false);
-      expect(await store.takeOver(device, 7, tenure)).toBe(false);
+      expect(await store.takeOver(device, { read: 1, sequence: 7 }, tenure)).toBe('gone');
       expect(await store.open(device, linked('second'), tenure)).toBe(false);
       await store.trim(device, 1, tenure);
       await store.seal(device, tenure);
