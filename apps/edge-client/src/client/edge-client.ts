@@ -365,7 +365,7 @@ export class EdgeClient {
     this.#connection.onEvent('homes.changed', ({ homes }) => {
       this.#takeHomes(homes);
       // Refused where there is no relay; the next sign-in names them too.
-      this.#endpoint?.renewBackups(this.#connection.request).catch(() => undefined);
+      this.#endpoint?.renewRelays(this.#connection.request).catch(() => undefined);
     });
     this.#connection.onEvent('go-away', ({ alternates }) => this.#hosts.noteAlternates(alternates));
     this.#trust.on('refused', (event) => this.#events.emit('security-alert', event));

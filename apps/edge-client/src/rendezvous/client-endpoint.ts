@@ -1,4 +1,4 @@
-import type { NatReport } from '@parley/nat';
+import type { NatReport, TransportAddress } from '@parley/nat';
 import {
   nodeCrypto,
   UdpEndpoint,
@@ -45,6 +45,8 @@ export interface PathOptions {
 }
 
 const GATHER_TIMEOUT_MS = 1500;
+/** So long no session asks for others. */
+const RELAYS_FRESH_MS = 60_000;
 
 /** The one UDP socket of a client, for all its sessions: opened and gathered when it connects, before any session. */
 export class ClientEndpoint {
@@ -55,6 +57,10 @@ export class ClientEndpoint {
   readonly #portMapping: PortMapping | undefined;
   /** What is in use, in a form that can be compared. */
   #servers = '';
+  #stun: readonly TransportAddress[] = [];
+  #request: SendRequest | undefined;
+  /** By the monotonic clock. */
+  #relaysAskedAt = 0;
   #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
   #hasGathered = false;
 
@@ -108,13 +114,40 @@ export class ClientEndpoint {
     request: SendRequest,
   ): Promise<void> {
     this.#portMapping?.refresh();
-    const stun = await resolveServers(welcome.stunServers);
+    this.#request = request;
+    this.#stun = await resolveServers(welcome.stunServers);
     const { relay, flow } = welcome;
+    this.#endpoint.setFlow(flow ? await flowOf(flow) : undefined);
+    await this.#useRelays(relay ?? undefined, request);
+  }
+
+  /** Where a relay can be had may be other supernodes now: homes changed, one drains, or another one joined. */
+  async renewRelays(request: SendRequest): Promise<void> {
+    await this.#useRelays(await request('relay.renew', {}), request);
+  }
+
+  createPath(options: PathOptions): IcePath {
+    if (options.policy !== 'direct-only') this.#freshenRelays();
+    return this.#endpoint.createPath(options);
+  }
+
+  /** What is known of the NAT in front of this client, for an offer or an answer; its latest port is sampled where that helps. */
+  freshNat(): Promise<NatReport | undefined> {
+    return this.#endpoint.freshNat();
+  }
+
+  /** Where there is no relay between two flows, the TURN server relays: both ends of a session that has none ask for it. */
+  allocateRelay(): void {
+    this.#endpoint.allocateRelay();
+  }
+
+  async #useRelays(relay: RelayCredentials | undefined, request: SendRequest): Promise<void> {
+    this.#relaysAskedAt = performance.now();
+    const stun = this.#stun;
     const named = relay?.servers ?? [];
     const [server] = await resolveServers(named);
     const places = { ...(server ? { server } : {}), streams: streamServers(named) };
     const backups = await resolveServers(relay?.backups ?? []);
-    this.#endpoint.setFlow(flow ? await flowOf(flow) : undefined);
     const servers = JSON.stringify([stun, relay ? places : undefined]);
     if (stun.length > 0 && servers === this.#servers) {
       this.#endpoint.setBackups(backups);
@@ -134,24 +167,13 @@ export class ClientEndpoint {
     this.#hasGathered = true;
   }
 
-  /** The homes are others now, and so is where a relay can be had when the own one dies. */
-  async renewBackups(request: SendRequest): Promise<void> {
-    const { backups = [] } = await request('relay.renew', {});
-    this.#endpoint.setBackups(await resolveServers(backups));
-  }
-
-  createPath(options: PathOptions): IcePath {
-    return this.#endpoint.createPath(options);
-  }
-
-  /** What is known of the NAT in front of this client, for an offer or an answer; its latest port is sampled where that helps. */
-  freshNat(): Promise<NatReport | undefined> {
-    return this.#endpoint.freshNat();
-  }
-
-  /** Where there is no relay between two flows, the TURN server relays: both ends of a session that has none ask for it. */
-  allocateRelay(): void {
-    this.#endpoint.allocateRelay();
+  /** For the sessions to come: a supernode that drains, or is gone, is not among those that are named now. */
+  #freshenRelays(): void {
+    const request = this.#request;
+    if (!request || performance.now() - this.#relaysAskedAt < RELAYS_FRESH_MS) return;
+    this.#relaysAskedAt = performance.now();
+    // Without an answer those of before serve: nothing that a session needs depends on it.
+    this.renewRelays(request).catch(() => undefined);
   }
 
   /**
