@@ -2,12 +2,13 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@parley/nat/testing';
-import { Cluster } from '@parley/test/cluster';
+import { Cluster, redisAvailability } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
 import type { ConnectionCommands } from './connections/connection-commands.ts';
-import { memoryOf, type Memory } from './connections/inspected-memory.ts';
+import { memoryOf } from './connections/inspected-memory.ts';
 import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, type Benchmark, type BenchmarkResult } from './figures.ts';
+import { processCpuSeconds } from './process-tree-cpu.ts';
 
 const CROWD_ENTRY = fileURLToPath(new URL('./connections/connection-process.js', import.meta.url));
 const SOCKET_IO_ENTRY = fileURLToPath(new URL('./connections/socket-io-process.js', import.meta.url));
@@ -21,12 +22,16 @@ type Crowd = RemoteProcess<ConnectionCommands>;
 
 interface Measured {
   readonly perSecond: number;
+  /** Of the server, for a connection that opens and signs in. */
+  readonly cpuMs: number;
   readonly residentBytes: number;
   readonly heapBytes: number;
 }
 
 async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
   const count = given.count('connections', CONNECTIONS);
+  const missing = await redisAvailability();
+  if (missing) throw new BenchmarkUnavailableError(missing.reason);
   if (process.platform !== 'linux')
     throw new BenchmarkUnavailableError('memory of other processes is read from /proc');
   const child = fork(CROWD_ENTRY, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
@@ -50,7 +55,10 @@ async function measureSocketIo(crowd: Crowd, total: number): Promise<Measured> {
     const [{ url }] = (await once(server, 'message')) as [{ url: string }];
     const connect = (_from: number, count: number): Promise<{ ms: number }> =>
       crowd.run('connect', { url, count });
-    return await measure(crowd, total, connect, () => memoryOf(pidOf(server), inspector));
+    return await measure(crowd, total, connect, {
+      pid: pidOf(server),
+      inspector,
+    });
   } finally {
     server.kill('SIGKILL');
   }
@@ -80,7 +88,7 @@ async function measureSupernode(crowd: Crowd, total: number): Promise<Measured> 
     await cluster.untilSeats(1);
     const signIn = (from: number, count: number): Promise<{ ms: number }> =>
       crowd.run('signIn', { from, count });
-    return await measure(crowd, total, signIn, () => memoryOf(node.pid, inspector));
+    return await measure(crowd, total, signIn, { pid: node.pid, inspector });
   } finally {
     await cluster.close();
   }
@@ -90,16 +98,20 @@ async function measure(
   crowd: Crowd,
   total: number,
   connect: (from: number, count: number) => Promise<{ ms: number }>,
-  memory: () => Promise<Memory>,
+  { pid, inspector }: { readonly pid: number; readonly inspector: number },
 ): Promise<Measured> {
-  await connect(0, total * WARM_UP_SHARE);
-  const before = await memory();
-  const count = total * (1 - WARM_UP_SHARE);
-  const { ms } = await connect(total * WARM_UP_SHARE, count);
-  const after = await memory();
+  const warmUp = Math.ceil(total * WARM_UP_SHARE);
+  const count = total - warmUp;
+  await connect(0, warmUp);
+  const before = await memoryOf(pid, inspector);
+  const cpuBefore = await processCpuSeconds(pid);
+  const { ms } = await connect(warmUp, count);
+  const cpuSeconds = (await processCpuSeconds(pid)) - cpuBefore;
+  const after = await memoryOf(pid, inspector);
   await crowd.run('leave', null);
   return {
     perSecond: count / (ms / 1_000),
+    cpuMs: (cpuSeconds * 1_000) / count,
     residentBytes: (after.residentBytes - before.residentBytes) / count,
     heapBytes: (after.heapBytes - before.heapBytes) / count,
   };
@@ -120,6 +132,7 @@ function result(supernode: Measured, bare: Measured, total: number): BenchmarkRe
       residentBytesAboveSocketIo: { value: above, unit: 'bytes/connection' },
       residentBytesPerConnection: figure(supernode.residentBytes, bare.residentBytes, 'bytes/connection'),
       heapBytesPerConnection: figure(supernode.heapBytes, bare.heapBytes, 'bytes/connection'),
+      cpuMsPerConnection: figure(supernode.cpuMs, bare.cpuMs, 'ms'),
       connectionsPerSecond: figure(supernode.perSecond, bare.perSecond, 'connections/s'),
     },
     notes: [
