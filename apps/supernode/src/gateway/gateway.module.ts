@@ -2,8 +2,6 @@ import { Inject, Module, type BeforeApplicationShutdown, type OnModuleInit } fro
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CallsModule } from '../calls/calls.module.ts';
 import { ClockModule } from '../clock/clock.module.ts';
-import { EDGE_CONFIG, STORAGE_CONFIG } from '../config/config.module.ts';
-import type { EdgeConfig, StorageConfig } from '../config/config.schema.ts';
 import { ContactsModule } from '../contacts/contacts.module.ts';
 import { DirectoryModule } from '../directory/directory.module.ts';
 import { ResourceIndexService } from '../directory/resource-index.service.ts';
@@ -41,7 +39,6 @@ import { SignInGateway } from './sign-in.gateway.ts';
 import { SignedHomes } from './signed-homes.ts';
 import { SlotMoves } from './slot-moves.ts';
 import { FailedSignIns } from './failed-sign-ins.ts';
-import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
 
 /** The one socket.io gateway for edge clients: validate, call one service, acknowledge (DESIGN 4, 8). */
 @Module({
@@ -81,14 +78,6 @@ import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
     SignedHomes,
     SlotMoves,
     FailedSignIns,
-    StormAdmission,
-    {
-      provide: WARM_UP_MS,
-      // Alone there is nobody to take the others in meanwhile.
-      useFactory: ({ warmUpSeconds }: EdgeConfig, { redisUrl }: StorageConfig) =>
-        redisUrl === undefined ? 0 : warmUpSeconds * 1000,
-      inject: [EDGE_CONFIG, STORAGE_CONFIG],
-    },
     {
       provide: CONNECTION_OBSERVERS,
       useFactory: (...observers: ConnectionObserver[]) => observers,

@@ -21,9 +21,22 @@ export class RefusalWindow {
    * @param share - the part of the rate that is served now
    */
   refused(now: number, share = 1): number {
-    const rate = (this.perSecond * share * RETURNING_SHARE) / 1000;
-    this.expected = Math.max(0, this.expected - (now - this.countedAt) * rate) + 1;
+    this.expected = this.left(now, share) + 1;
     this.countedAt = now;
-    return Math.min(MAX_WINDOW_MS, Math.max(MIN_WINDOW_MS, this.expected / rate));
+    return Math.min(MAX_WINDOW_MS, Math.max(MIN_WINDOW_MS, this.expected / this.rate(share)));
+  }
+
+  /** Whether some of those who were refused are still to come. */
+  isOpen(now: number, share = 1): boolean {
+    return this.left(now, share) > 0;
+  }
+
+  private left(now: number, share: number): number {
+    return Math.max(0, this.expected - (now - this.countedAt) * this.rate(share));
+  }
+
+  /** Returning clients per millisecond. */
+  private rate(share: number): number {
+    return (this.perSecond * share * RETURNING_SHARE) / 1000;
   }
 }

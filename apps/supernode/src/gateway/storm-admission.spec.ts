@@ -175,6 +175,31 @@ describe('StormAdmission › what is under way', () => {
   });
 });
 
+describe('StormAdmission › those who come back', () => {
+  it('are held up while some wait, and until those who were refused may be expected to have come', async () => {
+    const { admission, admitted, attempt, begin, time } = setUp({ maxSignInsUnderWay: 1 });
+    expect(admission.isHoldingUp).toBe(false);
+
+    const [first, second] = [begin('resume', 'first'), begin('resume', 'second')];
+    await settled();
+    expect(admission.isHoldingUp).toBe(true);
+    first.end();
+    await settled();
+    expect(admission.isHoldingUp).toBe(false);
+    second.end();
+    await settled();
+
+    // 28 a second are expected to come again.
+    await admitted('resume', 38 + 14);
+    expect(admission.isHoldingUp).toBe(true);
+    await time.advance(499);
+    expect(admission.isHoldingUp).toBe(true);
+    await time.advance(1);
+    expect(admission.isHoldingUp).toBe(false);
+    expect(await attempt('search')).toBe(true);
+  });
+});
+
 describe('StormAdmission › waiting aside', () => {
   it('holds nobody up, and takes a place again in its turn', async () => {
     const { admission, begin, log } = setUp({ maxSignInsUnderWay: 1 });

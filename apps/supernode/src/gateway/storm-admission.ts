@@ -5,6 +5,7 @@ import { EDGE_CONFIG } from '../config/config.module.ts';
 import type { EdgeConfig } from '../config/config.schema.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Refusal } from '../refusal.ts';
+import type { Comebacks } from './comebacks.port.ts';
 import { RefusalWindow } from './refusal-window.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -49,7 +50,7 @@ const ALWAYS = (): boolean => true;
  * anew, and a bound of what is under way at one time. Beyond them it refuses requests and never more: whoever is in stays.
  */
 @Injectable()
-export class StormAdmission {
+export class StormAdmission implements Comebacks {
   private readonly buckets;
   private readonly windows;
   private readonly waiting: Record<AdmissionKind, Waiting[]> = { resume: [], 'sign-in': [], search: [] };
@@ -96,6 +97,13 @@ export class StormAdmission {
     return Math.min(1, FIRST_SHARE + (1 - FIRST_SHARE) * warm);
   }
 
+  get isHoldingUp(): boolean {
+    const now = this.clock.monotonic();
+    return (['resume', 'sign-in'] as const).some(
+      (kind) => this.waiting[kind].length > 0 || this.windows[kind].isOpen(now, this.share),
+    );
+  }
+
   /**
    * Runs `work` when its turn comes. One that ends in NOT_HOME did not cost what it was counted for.
    *
@@ -111,9 +119,9 @@ export class StormAdmission {
     const until = this.clock.monotonic() + MAX_WAIT_MS;
     await this.place(kind, isWanted, until);
     this.outcomes.inc({ kind, outcome: 'admitted' });
-    let hasPlace = true;
+    const place = { isTaken: true };
     const giveUpPlace = (): void => {
-      hasPlace = false;
+      place.isTaken = false;
       this.underWay[kind] -= 1;
       this.startNext();
     };
@@ -121,7 +129,7 @@ export class StormAdmission {
       giveUpPlace();
       await wait();
       await this.place(kind, isWanted, until);
-      hasPlace = true;
+      place.isTaken = true;
     };
     try {
       return await work({ aside });
@@ -130,7 +138,7 @@ export class StormAdmission {
         this.buckets[kind].giveBack();
       throw error;
     } finally {
-      if (hasPlace) giveUpPlace();
+      if (place.isTaken) giveUpPlace();
     }
   }
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LIMITS } from '@parley/protocol';
+import { COMEBACKS, type Comebacks } from '../gateway/comebacks.port.ts';
 import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import { DevicePresences } from './device-presences.ts';
@@ -12,6 +13,10 @@ import type { DevicePresence } from './presence-store.port.ts';
 
 /** How long a lost connection goes unnoticed by watchers, in milliseconds. */
 export const PRESENCE_GRACE_MS = Symbol('PresenceGraceMs');
+
+/** While clients are turned away the grace time lasts up to so many times as long: whoever can't come back is not gone. */
+const LONGEST_GRACE = 4;
+const LOOK_AGAIN_MS = 1_000;
 
 /**
  * Turns what happens to connections into presence. A lost connection shows only after the grace time, so that a device
@@ -26,6 +31,7 @@ export class ConnectionPresence implements ConnectionObserver {
     private readonly limits: LimitedStates,
     private readonly watches: HomeWatches,
     @Inject(PRESENCE_PROFILES) private readonly profiles: PresenceProfiles,
+    @Inject(COMEBACKS) private readonly comebacks: Comebacks,
     @Inject(PRESENCE_GRACE_MS) private readonly graceMs: number,
   ) {}
 
@@ -46,7 +52,7 @@ export class ConnectionPresence implements ConnectionObserver {
       if (!stored) return;
       const resumableUntil = this.devices.now() + LIMITS.resumeWindowMs;
       await this.devices.write({ ...stored, reachable: false, resumableUntil });
-      this.timers.start('grace', device, this.graceMs, () => this.graceOver(device));
+      this.beginGrace(device);
     });
   }
 
@@ -68,7 +74,7 @@ export class ConnectionPresence implements ConnectionObserver {
       const now = this.devices.now();
       const resumableUntil = stored.reachable ? now + LIMITS.resumeWindowMs : (stored.resumableUntil ?? now);
       if (stored.reachable) await this.devices.write({ ...stored, reachable: false, resumableUntil });
-      if (stored.present) this.timers.start('grace', device, this.graceMs, () => this.graceOver(device));
+      if (stored.present) this.beginGrace(device);
       this.timers.start('return', device, Math.max(this.graceMs, resumableUntil - now), () =>
         this.deviceGone(device, 'expired'),
       );
@@ -88,7 +94,17 @@ export class ConnectionPresence implements ConnectionObserver {
     );
   }
 
-  private async graceOver(device: DeviceAddress): Promise<void> {
+  private beginGrace(device: DeviceAddress): void {
+    const { graceMs, timers } = this;
+    timers.start('grace', device, graceMs, () => this.graceOver(device, (LONGEST_GRACE - 1) * graceMs));
+  }
+
+  private async graceOver(device: DeviceAddress, extensionMs: number): Promise<void> {
+    if (this.comebacks.isHoldingUp && extensionMs > 0) {
+      const left = extensionMs - LOOK_AGAIN_MS;
+      this.timers.start('grace', device, LOOK_AGAIN_MS, () => this.graceOver(device, left));
+      return;
+    }
     await this.changes.apply({ ...device, cause: 'connection-lost' }, async () => {
       const stored = await this.devices.find(device);
       if (stored && !stored.reachable) await this.devices.write({ ...stored, present: false });

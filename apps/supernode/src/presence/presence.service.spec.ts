@@ -96,6 +96,29 @@ describe('PresenceService › lost connections', () => {
     expect(seenByBob()).toEqual(['offline']);
   });
 
+  it('lasts while those who return are turned away, four times as long at most', async () => {
+    const { connections, comebacks, signIn, seenByBob, time } = await watched();
+    await signIn(alice);
+    seenByBob();
+    comebacks.isHoldingUp = true;
+    await connections.deviceUnreachable(alice);
+    await time.advance(GRACE_MS * 2);
+    expect(seenByBob()).toEqual([]);
+
+    comebacks.isHoldingUp = false;
+    await time.advance(1_000);
+    expect(seenByBob()).toEqual(['offline']);
+
+    await signIn(alice);
+    seenByBob();
+    comebacks.isHoldingUp = true;
+    await connections.deviceUnreachable(alice);
+    await time.advance(GRACE_MS * 4 - 1);
+    expect(seenByBob()).toEqual([]);
+    await time.advance(1);
+    expect(seenByBob()).toEqual(['offline']);
+  });
+
   it('keeps the user online by another device', async () => {
     const { connections, signIn, seenByBob, time } = await watched();
     await signIn(alice);

@@ -86,7 +86,10 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
   const limits = new LimitedStates(devices, changes, timers);
   const presence = new PresenceService(devices, changes, views, limits, profiles);
   const watching = new WatchingService(watches, views);
-  const connections = new ConnectionPresence(devices, changes, timers, limits, watches, profiles, GRACE_MS);
+  const comebacks = { isHoldingUp: false };
+  const connections = new ConnectionPresence(
+    ...([devices, changes, timers, limits, watches, profiles, comebacks, GRACE_MS] as const),
+  );
   new RelationPresence(contactsService, fanOut, background).onModuleInit();
   const takeover = new PresenceTakeover(
     ownership,
@@ -126,10 +129,12 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
     presence,
     watching,
     connections,
+    comebacks,
     background,
     devices,
     watches,
     homes,
+    ownership,
     links,
     metrics,
     signIn,
