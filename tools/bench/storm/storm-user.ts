@@ -36,6 +36,8 @@ export class StormUser {
   #resumeToken: string | undefined;
   #lastSequence = 0;
   #lostAt: number | undefined;
+  /** Its supernode told it to go, and ends the connection itself. */
+  #isSentOff = false;
 
   constructor(urls: readonly [string, ...string[]], handle: string, observer: StormObserver) {
     this.#account = new BareUser(urls[0], handle);
@@ -149,11 +151,12 @@ export class StormUser {
       return;
     }
     this.#connection = connection;
+    this.#isSentOff = false;
     connection.onEvent = (name, payload, sequence) => this.#receive(name, payload, sequence);
     connection.onClose = () => {
       if (this.#connection !== connection) return;
       this.#connection = undefined;
-      if (this.isOnline) this.#lostAt = machineClockMs();
+      if (this.isOnline && !this.#isSentOff) this.#lostAt = machineClockMs();
       this.#feed({ kind: 'transport-lost' });
     };
     this.#feed({ kind: 'transport-open' });
@@ -241,7 +244,10 @@ export class StormUser {
       this.#lastSequence = sequence;
     }
     if (name === 'presence.changed') this.#see(payload as Presence);
-    else if (name === 'go-away') this.#feed({ kind: 'go-away', notice: payload as EventOf<'go-away'> });
+    else if (name === 'go-away') {
+      this.#isSentOff = true;
+      this.#feed({ kind: 'go-away', notice: payload as EventOf<'go-away'> });
+    }
   }
 
   #see(presence: Presence): void {
