@@ -10,11 +10,13 @@ import { ClusterError } from './errors.ts';
 export interface ClusterOptions {
   /** @default 3 */
   readonly supernodes?: number;
-  /** For every supernode. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** For every supernode; or, where they differ, for each of them, counted from 0. */
+  readonly env?: Environment | ((at: number) => Environment);
   /** Whether each supernode reaches Redis and the database by ways of its own that can be cut. @default false */
   readonly hasProxies?: boolean;
 }
+
+type Environment = Readonly<Record<string, string>>;
 
 /** How one supernode reaches what it shares with the others. */
 export interface StoreLinks {
@@ -62,7 +64,7 @@ export class Cluster {
           nodeId,
           redisUrl: `redis://${LOOPBACK}:${link?.redis.port ?? redis.port}`,
           databaseUrl: postgres.urlAt(link?.database.port ?? postgres.port),
-          env,
+          env: typeof env === 'function' ? env(at - 1) : env,
         };
         nodes.push(await SupernodeNode.create(group, settings));
       }

@@ -32,6 +32,7 @@ export class SupernodeNode {
   readonly #ports: readonly [edge: number, admin: number];
   readonly #log: ServerLog;
   #child: ChildProcess | undefined;
+  #stun: string | undefined;
 
   private constructor(group: ProcessGroup, settings: SupernodeSettings, ports: readonly [number, number]) {
     this.nodeId = settings.nodeId;
@@ -49,6 +50,12 @@ export class SupernodeNode {
   /** Of the edge gateway. */
   get url(): string {
     return `http://${LOOPBACK}:${this.#ports[0]}`;
+  }
+
+  /** `address:port` of its STUN and TURN server, since its latest start. */
+  get stun(): string {
+    if (this.#stun === undefined) throw new TypeError(`${this.nodeId} has not said where its STUN server is`);
+    return this.#stun;
   }
 
   get pid(): number {
@@ -159,6 +166,7 @@ export class SupernodeNode {
       lines.on('line', (line) => {
         if (!line.startsWith('{"event":"ready"')) return;
         clearTimeout(timer);
+        this.#stun = (JSON.parse(line) as { stun: string | null }).stun ?? undefined;
         resolve('ready');
       });
     });

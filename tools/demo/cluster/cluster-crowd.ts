@@ -1,14 +1,23 @@
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { EdgeClient, type Session } from '@parley/edge-client';
 import { handleSchema, userIdSchema } from '@parley/protocol';
 import { machineClockMs } from '../../bench/machine-clock.ts';
 import type { CommandHandlers } from '../../processes/command-messages.ts';
 import { until } from '../../processes/until.ts';
-import type { CrowdCommands, News, ReceivedMessage, StoredMessage, Towards } from './crowd-messages.ts';
+import type {
+  Conversation,
+  CrowdCommands,
+  News,
+  ReceivedMessage,
+  StoredMessage,
+  Towards,
+} from './crowd-messages.ts';
 import { LiveConversation, peerOf, talk } from './live-conversation.ts';
 
 const CONTACT_DEADLINE_MS = 60_000;
 const STORED_DEADLINE_MS = 60_000;
+const STALL_RESOLUTION_MS = 10;
 
 interface MutableNews {
   reHomed: News['reHomed'][number][];
@@ -26,6 +35,7 @@ export class ClusterCrowd {
   readonly #received: ReceivedMessage[] = [];
   readonly #stored: StoredMessage[] = [];
   readonly #writers: NodeJS.Timeout[] = [];
+  readonly #eventLoop = monitorEventLoopDelay({ resolution: STALL_RESOLUTION_MS });
   #sending = 0;
   #news = noNews();
 
@@ -100,9 +110,11 @@ export class ClusterCrowd {
     },
     begin: () => {
       for (const conversation of this.#conversations) conversation.begin();
-      return Promise.resolve(null);
+      this.#eventLoop.reset();
+      return Promise.resolve(this.#reports());
     },
-    conversations: () => Promise.resolve(this.#conversations.map((conversation) => conversation.report())),
+    conversations: () => Promise.resolve(this.#reports()),
+    stall: () => Promise.resolve(this.#eventLoop.max / 1e6),
     whereabouts: () =>
       Promise.resolve(
         [...this.#clients].map(([name, client]) => ({
@@ -122,6 +134,14 @@ export class ClusterCrowd {
     },
     received: () => Promise.resolve(this.#received),
   };
+
+  constructor() {
+    this.#eventLoop.enable();
+  }
+
+  #reports(): Conversation[] {
+    return this.#conversations.map((conversation) => conversation.report());
+  }
 
   async #open(url: string, folder: string, name: string): Promise<{ name: string; userId: string }> {
     const client = await EdgeClient.open({
@@ -163,7 +183,9 @@ export class ClusterCrowd {
     role: 'caller' | 'callee',
   ): void {
     const about = { name, kind, role, peer: peerOf(client, session) };
-    const onPath = (path: string): void => void this.#news.paths.push({ name, path });
+    const onPath = (path: string, relays: readonly string[]): void => {
+      this.#news.paths.push({ name, path, relays });
+    };
     this.#conversations.push(new LiveConversation(session, about, onPath));
   }
 

@@ -2,9 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster, redisAvailability, type ObservedRoster } from '@parley/test/cluster';
 import { machineClockMs } from '../../bench/machine-clock.ts';
 import type { Narrator } from '../narrator.ts';
-import { BACK_WITHIN_MS, judgeBlow, judgeMessages, relayedAt } from './cluster-judgement.ts';
+import { BACK_WITHIN_MS, judgeBlow, judgeMessages } from './cluster-judgement.ts';
 import { ClusterPeople } from './cluster-people.ts';
-import type { BlowResult, ClusterDemoResult } from './cluster-result.ts';
+import type { BlowResult, ClusterDemoResult, ConversationResult } from './cluster-result.ts';
+import { busiestRelay, conversationResults, tally } from './conversation-tally.ts';
+import type { Conversation } from './crowd-messages.ts';
+import { RelayPlaces, relayPortsOf } from './relay-places.ts';
 
 const ACTIVE = 3;
 const SUPERNODES = ACTIVE + 1;
@@ -20,12 +23,14 @@ export class ClusterDemo {
   readonly #narrator: Narrator;
   readonly #cluster: Cluster;
   readonly #people: ClusterPeople;
+  readonly #places: RelayPlaces;
   #flaps = 0;
 
   private constructor(narrator: Narrator, cluster: Cluster, people: ClusterPeople) {
     this.#narrator = narrator;
     this.#cluster = cluster;
     this.#people = people;
+    this.#places = new RelayPlaces(cluster.nodes.map(({ nodeId, stun }) => ({ nodeId, server: stun })));
   }
 
   static async run(narrator: Narrator): Promise<ClusterDemoResult> {
@@ -37,10 +42,11 @@ export class ClusterDemo {
     }
     const cluster = await Cluster.start({
       supernodes: SUPERNODES,
-      env: {
+      env: (at) => ({
         SUPERNODE_LOG_LEVEL: 'error',
         SUPERNODE_MAXIMUM_SEATS: String(ACTIVE),
-      },
+        ...relayPortsOf(at),
+      }),
     });
     const people = await ClusterPeople.start();
     try {
@@ -75,7 +81,7 @@ export class ClusterDemo {
 
     const blows = [await this.#strike('coordinator', roster.coordinator)];
     await this.#watch(CALM_MS);
-    blows.push(await this.#strike('home', await this.#busiestHome()));
+    blows.push(await this.#strike('home', await this.#busiestRelay()));
     await this.#watch(CALM_MS);
 
     const messages = await this.#countMessages();
@@ -91,18 +97,13 @@ export class ClusterDemo {
   }
 
   async #strike(killed: BlowResult['killed'], nodeId: string): Promise<BlowResult> {
-    const before = await this.#people.whereabouts();
+    const homes = await this.#people.whereabouts();
     const node = this.#cluster.node(nodeId);
-    const isThere = (url: string | null): boolean => url === node.url;
-    const through = relayedAt(
-      this.#people.pairs,
-      new Set(before.filter(({ url }) => isThere(url)).map(({ userId }) => userId)),
-    );
-    const affected = before.filter(({ url }) => isThere(url)).length;
+    const affected = homes.filter(({ url }) => url === node.url).length;
     this.#narrator.title(
       `SIGKILL: ${nodeId}, ${killed === 'home' ? 'home' : 'coordinator and home'} of ${affected}`,
     );
-    await this.#people.begin();
+    const before = await this.#people.begin();
     const killedAt = machineClockMs();
     await node.kill();
     const roster = this.#cluster
@@ -121,8 +122,14 @@ export class ClusterDemo {
       .catch(() => ({ rosterMs: null, coordinator: null }));
     const reHomed = await this.#untilHealed(killedAt);
     const { rosterMs, coordinator } = await roster;
-    const { untouched, throughLostRelay } = await this.#tallyConversations(through);
-    return { killed, nodeId, rosterMs, coordinator, ...reHomed, untouched, throughLostRelay };
+    const conversations = await this.#judgeConversations(nodeId, before);
+    return {
+      ...{ killed, nodeId, rosterMs, coordinator, ...reHomed },
+      untouched: tally(conversations, false),
+      throughLostRelay: tally(conversations, true),
+      longestStallMs: await this.#people.longestStallMs(),
+      conversations,
+    };
   }
 
   /** Until everybody is online and sees everybody, or the time is over. */
@@ -170,29 +177,30 @@ export class ClusterDemo {
     }
     for (const { name, userId } of offline)
       this.#narrator.say(`${name} sees ${this.#people.nameOf(userId)} offline`);
-    for (const { name, path } of paths) this.#narrator.say(`${name}: the path is ${path} now`);
+    for (const { name, path, relays } of paths) {
+      const through = [...new Set(relays.map((address) => this.#places.nodeAt(address) ?? address))];
+      this.#narrator.say(`${name}: the path is ${[path, ...through].join(' ')} now`);
+    }
     this.#flaps += offline.length;
     return reHomed.map(({ onlineAt }) => onlineAt);
   }
 
-  async #tallyConversations(
-    throughLost: ReadonlySet<string>,
-  ): Promise<Pick<BlowResult, 'untouched' | 'throughLostRelay'>> {
-    const all = await this.#people.conversations();
-    const tally = (isLost: boolean): BlowResult['untouched'] => {
-      const some = all.filter(({ name }) => throughLost.has(name) === isLost);
-      const broken = some.filter((one) => one.broken !== null);
-      for (const one of broken)
-        this.#narrator.say(`the ${one.kind} of ${one.name} broke: ${one.broken ?? ''}`);
-      for (const { name, kind, path, longestGapMs } of some)
-        if (longestGapMs > BACK_WITHIN_MS)
-          this.#narrator.say(
-            `the ${kind} of ${name} heard nothing for ${longestGapMs.toFixed(0)} ms; it ${isLost ? 'may have run' : 'did not run'} through the lost relay, and is ${path} now`,
-          );
-      const longestGapMs = Math.max(0, ...some.map((one) => one.longestGapMs));
-      return { count: some.length, broken: broken.length, longestGapMs };
-    };
-    return { untouched: tally(false), throughLostRelay: tally(true) };
+  async #judgeConversations(
+    nodeId: string,
+    before: readonly Conversation[],
+  ): Promise<readonly ConversationResult[]> {
+    const after = await this.#people.conversations();
+    const results = conversationResults(nodeId, this.#people.pairs, before, after, this.#places);
+    for (const one of results) {
+      const { name, kind, broken, longestGapMs, ranThroughLost } = one;
+      const how = `${ranThroughLost ? 'ran' : 'did not run'} through ${nodeId} (before: ${describe(one.before)}, now: ${describe(one.after)})`;
+      if (broken !== null) this.#narrator.say(`the ${kind} of ${name} broke: ${broken}; it ${how}`);
+      if (longestGapMs > BACK_WITHIN_MS)
+        this.#narrator.say(
+          `the ${kind} of ${name} heard nothing for ${longestGapMs.toFixed(0)} ms; it ${how}`,
+        );
+    }
+    return results;
   }
 
   async #countMessages(): Promise<ClusterDemoResult['messages']> {
@@ -213,16 +221,11 @@ export class ClusterDemo {
     }
   }
 
-  /** The supernode that most relayed sessions are at; not the one that was started last. */
-  async #busiestHome(): Promise<string> {
-    const homes = new Map<string, number>();
-    const relayed = new Set(
-      this.#people.pairs.filter((pair) => pair.relayed).map(({ callee }) => callee.userId),
-    );
-    for (const { url, userId } of await this.#people.whereabouts())
-      if (url !== null) homes.set(url, (homes.get(url) ?? 0) + (relayed.has(userId) ? CLIENTS : 1));
-    const [busiest] = [...homes].sort(([, a], [, b]) => b - a);
-    return this.#cluster.node(busiest?.[0] ?? '').nodeId;
+  /** The supernode that most conversations run through. */
+  async #busiestRelay(): Promise<string> {
+    const [anybody] = await this.#people.whereabouts();
+    const busiest = busiestRelay(await this.#people.conversations(), this.#places);
+    return busiest ?? this.#cluster.node(anybody?.url ?? '').nodeId;
   }
 
   async #sayWhereabouts(): Promise<void> {
@@ -254,4 +257,8 @@ function names({ seats }: ObservedRoster): string {
     .map(({ nodeId }) => nodeId)
     .sort()
     .join(', ');
+}
+
+function describe({ path, through }: ConversationResult['before']): string {
+  return [path, ...through].join(' ');
 }

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Narrator } from '../narrator.ts';
 import { judgeBlow, judgeMessages } from './cluster-judgement.ts';
-import type { BlowResult } from './cluster-result.ts';
+import type { BlowResult, ConversationResult } from './cluster-result.ts';
+import { UNKNOWN_PLACE } from './conversation-tally.ts';
 
 const BORNE: BlowResult = {
   killed: 'home',
@@ -12,6 +13,19 @@ const BORNE: BlowResult = {
   lastReHomedMs: 5_000,
   untouched: { count: 30, broken: 0, longestGapMs: 200 },
   throughLostRelay: { count: 10, broken: 0, longestGapMs: 900 },
+  longestStallMs: 60,
+  conversations: [],
+};
+
+const UNKNOWN: ConversationResult = {
+  name: 'anna',
+  peer: 'ben',
+  kind: 'session',
+  ranThroughLost: false,
+  before: { path: 'relayed', through: [UNKNOWN_PLACE] },
+  after: { path: 'relayed', through: ['node-1'] },
+  broken: null,
+  longestGapMs: 100,
 };
 
 describe('the judgement of the cluster demo', () => {
@@ -34,6 +48,8 @@ describe('the judgement of the cluster demo', () => {
       'a session through the lost relay broke',
       { throughLostRelay: { ...BORNE.throughLostRelay, broken: 1 } },
     ],
+    ['no session ran through the relay', { throughLostRelay: { count: 0, broken: 0, longestGapMs: 0 } }],
+    ['it was not known what relayed one', { conversations: [UNKNOWN] }],
     ['one was back too late', { throughLostRelay: { ...BORNE.throughLostRelay, longestGapMs: 1_001 } }],
   ])('refuses one where %s', (_title, change) => {
     expect(judgeBlow(narrator, { ...BORNE, ...change })).toBe(false);

@@ -1,28 +1,16 @@
 import type { Narrator } from '../narrator.ts';
-import type { Pair } from './cluster-people.ts';
 import type { BlowResult, ClusterDemoResult } from './cluster-result.ts';
+import { UNKNOWN_PLACE } from './conversation-tally.ts';
 
 /** A conversation that is silent for longer was interrupted. */
 export const BACK_WITHIN_MS = 1_000;
 
-/**
- * Names of both ends of each relayed conversation that may have its relay at a supernode: that is the home of one of the two.
- * `users`: those who are at home there.
- */
-export function relayedAt(pairs: readonly Pair[], users: ReadonlySet<string>): ReadonlySet<string> {
-  return new Set(
-    pairs
-      .filter(
-        ({ relayed, caller, callee }) => relayed && (users.has(caller.userId) || users.has(callee.userId)),
-      )
-      .flatMap(({ caller, callee }) => [caller.name, callee.name]),
-  );
-}
-
 /** Whether one blow was borne as the product promises. */
 export function judgeBlow(narrator: Narrator, blow: BlowResult): boolean {
   const { killed, nodeId, rosterMs, reHomed, lastReHomedMs, untouched, throughLostRelay } = blow;
+  const unknown = blow.conversations.filter(({ before }) => before.through.includes(UNKNOWN_PLACE));
   narrator.title(`After the end of ${nodeId} (${killed})`);
+  narrator.say(`no process with clients stood still for more than ${blow.longestStallMs.toFixed(0)} ms`);
   return [
     narrator.check(
       rosterMs !== null,
@@ -33,6 +21,16 @@ export function judgeBlow(narrator: Narrator, blow: BlowResult): boolean {
       lastReHomedMs === null
         ? 'not everybody came back'
         : `${reHomed} clients came back, the last after ${lastReHomedMs.toFixed(0)} ms`,
+    ),
+    narrator.check(
+      unknown.length === 0,
+      unknown.length === 0
+        ? 'it was known of every conversation through which supernodes it went'
+        : `nobody knows what relayed ${unknown.map(({ name }) => name).join(', ')}`,
+    ),
+    narrator.check(
+      killed === 'coordinator' || throughLostRelay.count > 0,
+      `${throughLostRelay.count} ends of conversations went through a relay of ${nodeId}, ${untouched.count} did not`,
     ),
     narrator.check(
       untouched.broken === 0 && untouched.longestGapMs <= BACK_WITHIN_MS,

@@ -106,8 +106,14 @@ export class ClusterPeople {
     }
   }
 
-  async begin(): Promise<void> {
-    await this.#all((crowd) => crowd.run('begin', null));
+  /** How every conversation travels; from now on gaps count. */
+  async begin(): Promise<readonly Conversation[]> {
+    return (await this.#all((crowd) => crowd.run('begin', null))).flat();
+  }
+
+  /** Of any of the processes, since `begin`. */
+  async longestStallMs(): Promise<number> {
+    return Math.max(...(await this.#all((crowd) => crowd.run('stall', null))));
   }
 
   async news(): Promise<News> {

@@ -26,12 +26,37 @@ export interface BlowResult {
   readonly reHomed: number;
   /** From the kill to the last client that is online again. */
   readonly lastReHomedMs: number | null;
-  /** Calls and sessions whose relay lived elsewhere, or that had none. */
-  readonly untouched: { readonly count: number; readonly broken: number; readonly longestGapMs: number };
-  /** Those that ran through the lost relay. */
-  readonly throughLostRelay: {
-    readonly count: number;
-    readonly broken: number;
-    readonly longestGapMs: number;
-  };
+  /** Ends of calls and sessions whose relays lived elsewhere, or that had none. */
+  readonly untouched: Tally;
+  /** Ends of those that ran through a relay at the killed supernode. */
+  readonly throughLostRelay: Tally;
+  /** The longest time in which one of the processes with the clients did nothing at all; it is part of every silence. */
+  readonly longestStallMs: number;
+  readonly conversations: readonly ConversationResult[];
+}
+
+export interface Tally {
+  readonly count: number;
+  readonly broken: number;
+  readonly longestGapMs: number;
+}
+
+/** How one end of a call or session bore a blow. */
+export interface ConversationResult {
+  readonly name: string;
+  readonly peer: string;
+  readonly kind: 'call' | 'session';
+  /** Whether either end sent through a relay at the killed supernode right before. */
+  readonly ranThroughLost: boolean;
+  readonly before: Travel;
+  readonly after: Travel;
+  /** Why it is over, when it should not be. */
+  readonly broken: string | null;
+  readonly longestGapMs: number;
+}
+
+/** How an end sends, and the supernodes that relay it. */
+export interface Travel {
+  readonly path: string;
+  readonly through: readonly string[];
 }

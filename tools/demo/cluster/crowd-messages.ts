@@ -17,10 +17,12 @@ export interface CrowdCommands {
   write: { params: Towards & { everyMs: number }; result: null };
   /** What happened since this was asked last. */
   news: { params: null; result: News };
-  /** From now on gaps and flaps count for the next blow. */
-  begin: { params: null; result: null };
+  /** From now on gaps count for the next blow. How every conversation travels at this moment. */
+  begin: { params: null; result: Conversation[] };
   /** How every conversation did since `begin`. */
   conversations: { params: null; result: Conversation[] };
+  /** The longest time since `begin` in which the process itself did nothing, in milliseconds. */
+  stall: { params: null; result: number };
   /** Where every client is now. */
   whereabouts: { params: null; result: Whereabouts[] };
   /** Stops writing; resolves when all that was written is stored. */
@@ -50,7 +52,11 @@ export interface News {
   }[];
   /** Somebody who was seen online is shown as offline. */
   readonly offline: readonly { readonly name: string; readonly userId: string }[];
-  readonly paths: readonly { readonly name: string; readonly path: string }[];
+  readonly paths: readonly {
+    readonly name: string;
+    readonly path: string;
+    readonly relays: readonly string[];
+  }[];
 }
 
 /** One end of a call or session. */
@@ -60,6 +66,8 @@ export interface Conversation {
   readonly kind: 'call' | 'session';
   readonly role: 'caller' | 'callee';
   readonly path: string;
+  /** Addresses of the relays that this end sends through. */
+  readonly relays: readonly string[];
   /** Why it is over, when it should not be. */
   readonly broken: string | null;
   /** The longest time in which nothing of the other end arrived. */

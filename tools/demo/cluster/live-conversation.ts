@@ -1,4 +1,4 @@
-import type { Call, EdgeClient, Session } from '@parley/edge-client';
+import type { Call, EdgeClient, Session, SessionRelays } from '@parley/edge-client';
 import { machineClockMs } from '../../bench/machine-clock.ts';
 import type { Conversation } from './crowd-messages.ts';
 
@@ -23,12 +23,12 @@ export class LiveConversation {
   constructor(
     session: Session,
     about: Pick<Conversation, 'name' | 'peer' | 'kind' | 'role'>,
-    onPath: (path: string) => void,
+    onPath: (path: string, relays: readonly string[]) => void,
   ) {
     this.#session = session;
     this.#about = about;
     session.onDatagram(() => this.#arrived());
-    session.onPath(onPath);
+    session.onPath((path, relays) => onPath(path, addressesOf(relays)));
     void session.closed.then(({ by, reason, error }) => {
       clearInterval(this.#timer);
       if (!this.#isOver) this.#broken = `${by}: ${error?.code ?? reason}`;
@@ -55,6 +55,7 @@ export class LiveConversation {
     return {
       ...this.#about,
       path: this.#session.path,
+      relays: addressesOf(this.#session.relays),
       broken: this.#broken,
       longestGapMs: Math.max(this.#longestGapMs, machineClockMs() - this.#lastAt),
     };
@@ -65,6 +66,10 @@ export class LiveConversation {
     this.#longestGapMs = Math.max(this.#longestGapMs, now - this.#lastAt);
     this.#lastAt = now;
   }
+}
+
+function addressesOf(relays: SessionRelays | undefined): readonly string[] {
+  return [relays?.own, relays?.peer].filter((address) => address !== undefined);
 }
 
 /** Says a tone for as long as the call lasts. */
