@@ -81,6 +81,7 @@ beforeEach(async () => {
     relayAddresses: () => [],
     homesOf: () => ['http://node-b:8080'],
     activeNodes: () => ['node-a', 'node-b'],
+    aliveNodes: () => ['node-a', 'node-b'],
     onChange: () => () => undefined,
   };
   const links = {

@@ -41,6 +41,12 @@ afterAll(() => {
 });
 
 describe('ClusterOwnership', () => {
+  it('names all that are alive: those with a seat, and who has a lease without one', () => {
+    const { view, ownership } = setUp();
+    view.nodes = ['node-b', 'node-x'].map((nodeId) => seenNode(nodeId));
+    expect(ownership.aliveNodes()).toEqual(['node-a', 'node-b', 'node-c', 'node-d', 'node-x']);
+  });
+
   it('asks the clock at every call, so that a pause ends a tenure before any timer', () => {
     const { time, ownership } = setUp();
     expect(ownership.tenureOf(TENANT, USER)).toEqual({ slot: SLOT, epoch: 4 });

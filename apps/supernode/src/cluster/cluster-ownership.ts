@@ -72,6 +72,11 @@ export class ClusterOwnership implements Ownership {
     return this.view.roster.seats.map(({ nodeId }) => nodeId);
   }
 
+  aliveNodes(): readonly NodeId[] {
+    const leased = this.nodesNow().map(({ record }) => record.nodeId);
+    return [...new Set([...this.activeNodes(), ...leased])];
+  }
+
   onChange(listener: (change: OwnershipChange) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

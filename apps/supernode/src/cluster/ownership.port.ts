@@ -36,6 +36,8 @@ export interface Ownership {
   relayAddresses(): readonly string[];
   /** All supernodes with a seat, this one included. */
   activeNodes(): readonly NodeId[];
+  /** These and all others that have a lease, on standby or draining too: something of a former home may be at each. */
+  aliveNodes(): readonly NodeId[];
   /** The returned function ends it. Listeners are called in turn after the change took effect. */
   onChange(listener: (change: OwnershipChange) => void): () => void;
 }

@@ -42,6 +42,10 @@ export class SoleOwnership implements Ownership {
     return [this.self];
   }
 
+  aliveNodes(): readonly NodeId[] {
+    return [this.self];
+  }
+
   onChange(): () => void {
     return () => undefined;
   }

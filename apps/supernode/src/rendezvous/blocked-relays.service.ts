@@ -1,23 +1,21 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { ContactsService } from '../contacts/contacts.service.ts';
-import { HomeLinks } from '../links/home-links.ts';
 import { LINKS, type Links } from '../links/links.port.ts';
+import { tellAllOthers } from '../links/tell-all-others.ts';
 import { PEER_FLOWS, type PeerFlows } from './peer-flows.port.ts';
-
-/** Long enough for a home that is lost just now to have a successor. */
-const WORTH_MS = 60_000;
 
 /**
  * Nothing is relayed to who blocks somebody, also where a session of the two goes on: what they have besides is theirs. A relay is
- * at the home of either of them.
+ * at a home that either of them has, or had when the session began.
  */
 @Injectable()
 export class BlockedRelays implements OnModuleInit {
   constructor(
     private readonly contacts: ContactsService,
     @Inject(PEER_FLOWS) private readonly flows: PeerFlows,
-    private readonly homes: HomeLinks,
-    @Inject(LINKS) private readonly links: Pick<Links, 'onTell'>,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'self' | 'aliveNodes'>,
+    @Inject(LINKS) private readonly links: Pick<Links, 'tell' | 'onTell'>,
   ) {}
 
   onModuleInit(): void {
@@ -27,17 +25,7 @@ export class BlockedRelays implements OnModuleInit {
     this.contacts.onBlocked((tenant, blocker, blocked) => {
       const users = [blocker, blocked] as const;
       close(tenant, users);
-      for (const userId of users) {
-        if (this.homes.isHere(tenant, userId)) continue;
-        this.homes.tell({
-          tenant,
-          userId,
-          name: 'relays.close-between',
-          payload: { tenant, users },
-          here: () => close(tenant, users),
-          worthMs: WORTH_MS,
-        });
-      }
+      tellAllOthers(this.ownership, this.links, 'relays.close-between', { tenant, users });
     });
   }
 }

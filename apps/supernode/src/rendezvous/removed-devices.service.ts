@@ -6,9 +6,7 @@ import { AccountChanges } from '../identity/account-changes.ts';
 import type { AccountObserver, DeviceListChange } from '../identity/account-observer.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import { LINKS, type Links } from '../links/links.port.ts';
-
-/** Rare, and worth more than an event: a removed device must not go on where a link was down for a while. */
-const DEADLINE_MS = 300_000;
+import { tellAllOthers } from '../links/tell-all-others.ts';
 
 /**
  * A device that its user removed loses its relays at every supernode, since its credentials would be taken at each until they
@@ -20,7 +18,7 @@ export class RemovedDevices implements AccountObserver, OnModuleInit {
     private readonly changes: AccountChanges,
     @Inject(DeviceChannels) private readonly channels: Pick<DeviceChannels, 'end'>,
     @Inject(RELAY_ACCESS) private readonly relay: Pick<RelayAccess, 'revoke'>,
-    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'self' | 'activeNodes'>,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'self' | 'aliveNodes'>,
     @Inject(LINKS) private readonly links: Pick<Links, 'tell' | 'onTell'>,
   ) {}
 
@@ -30,12 +28,8 @@ export class RemovedDevices implements AccountObserver, OnModuleInit {
   }
 
   deviceListChanged({ tenant, userId, removed }: DeviceListChange): void {
-    const others = this.ownership.activeNodes().filter((node) => node !== this.ownership.self);
     for (const deviceId of removed) {
-      const device = { tenant, userId, deviceId };
-      for (const node of others) {
-        this.links.tell(node, 'device.revoked', { device }, { deadlineMs: DEADLINE_MS });
-      }
+      tellAllOthers(this.ownership, this.links, 'device.revoked', { device: { tenant, userId, deviceId } });
     }
   }
 

@@ -10,7 +10,7 @@ import { RemovedDevices } from './removed-devices.service.ts';
 
 const { tenant, userId, deviceId } = callerNamed('alice', 'phone');
 
-it('cuts a removed device off at every supernode with a seat, and leaves the home to do so itself', async () => {
+it('cuts a removed device off at every supernode, with a seat or without, and leaves the home to do so itself', async () => {
   const time = new ManualTime();
   const network = new MemoryLinkNetwork();
   const nodes = ['a', 'b', 'c'];
@@ -26,7 +26,7 @@ it('cuts a removed device off at every supernode with a seat, and leaves the hom
     const changes = new AccountChanges(background);
     const note = (what: string) => (device: { deviceId: string }) =>
       Promise.resolve(void cutOff.push(`${nodeId} ${what} ${device.deviceId}`));
-    const ownership = { self: nodeId, activeNodes: () => nodes };
+    const ownership = { self: nodeId, aliveNodes: () => nodes };
     new RemovedDevices(
       changes,
       { end: note('channel') },

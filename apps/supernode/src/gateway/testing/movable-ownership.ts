@@ -116,6 +116,10 @@ export class MovableOwnership implements Ownership {
     return this.roster.nodeIds();
   }
 
+  aliveNodes(): readonly NodeId[] {
+    return this.roster.nodeIds();
+  }
+
   onChange(listener: (change: OwnershipChange) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -55,7 +55,7 @@ export function rendezvousWorld(clock?: ManualTime, parts: RendezvousParts = {})
   const service = new RendezvousService(book, outcomes, time, reach, news, calls, relays);
   new OfferExpiry(book, time, time, news, calls, background).onModuleInit();
   new EndedRelations(book, world.contactsService, news, calls, background).onModuleInit();
-  new BlockedRelays(world.contactsService, flows, world.homes, world.links).onModuleInit();
+  new BlockedRelays(world.contactsService, flows, world.ownership, world.links).onModuleInit();
 
   const offer = (from: SigningCaller, to: SigningCaller[], id: SessionId, over: object = {}) =>
     service.offer(from, {
