@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Cluster, redisAvailability } from '@parley/test/cluster';
 import { RemoteProcess } from '../processes/remote-process.ts';
@@ -17,6 +18,7 @@ const SUPERNODES = [1, 2, 4];
 /** At full load, and then at half of it. */
 const SECONDS = 6;
 const WARM_UP_MS = 2_000;
+const AT_REST_MS = 4_000;
 /** Two heartbeats of the transport at least. */
 const IDLE_SECONDS = 60;
 const AIM_SAME_MS = 250;
@@ -35,8 +37,10 @@ interface Measured extends Group {
   readonly supernodes: number;
   readonly full: Published;
   readonly half: Published;
-  /** At full load, of all supernodes. */
+  /** At full load, of all supernodes, without what they use when nothing happens. */
   readonly cpuMsPerUpdate: number;
+  /** The part of one processor that all supernodes use when nothing happens. */
+  readonly atRest: number;
   /** From one supernode to another. */
   readonly messagesPerUpdate: number;
   readonly toldPerUpdate: number;
@@ -109,6 +113,7 @@ async function measure(cluster: Cluster, crowd: Crowd, group: Group, { ms }: Set
   await befriend(cluster, contacts);
   await crowd.run('watch', null);
   await crowd.run('publishAtFull', { ms: WARM_UP_MS });
+  const atRest = await processorsAtRest(cluster);
   const before = await countersOf(cluster);
   const full = await crowd.run('publishAtFull', { ms });
   const after = await countersOf(cluster);
@@ -120,7 +125,8 @@ async function measure(cluster: Cluster, crowd: Crowd, group: Group, { ms }: Set
     supernodes: cluster.nodes.length,
     full,
     half,
-    cpuMsPerUpdate: ((after.cpuSeconds - before.cpuSeconds) * 1_000) / updates,
+    cpuMsPerUpdate: ((after.cpuSeconds - before.cpuSeconds) * 1_000 - atRest * full.ms) / updates,
+    atRest,
     messagesPerUpdate: (after.messages - before.messages) / updates,
     toldPerUpdate: (after.told - before.told) / updates,
   };
@@ -139,6 +145,18 @@ async function befriend({ database }: Cluster, contacts: readonly Pair[]): Promi
   );
 }
 
+async function processorsAtRest(cluster: Cluster): Promise<number> {
+  const [before, began] = [await cpuSecondsOf(cluster), performance.now()];
+  await delay(AT_REST_MS);
+  return ((await cpuSecondsOf(cluster)) - before) / ((performance.now() - began) / 1_000);
+}
+
+async function cpuSecondsOf({ nodes }: Cluster): Promise<number> {
+  let seconds = 0;
+  for (const { pid } of nodes) seconds += await processCpuSeconds(pid);
+  return seconds;
+}
+
 function rateOf({ updates, ms }: Published): number {
   return (updates * 1_000) / ms;
 }
@@ -151,9 +169,8 @@ interface Counters {
 }
 
 async function countersOf(cluster: Cluster): Promise<Counters> {
-  const counters = { cpuSeconds: 0, messages: 0, updates: 0, told: 0 };
+  const counters = { cpuSeconds: await cpuSecondsOf(cluster), messages: 0, updates: 0, told: 0 };
   for (const node of cluster.nodes) {
-    counters.cpuSeconds += await processCpuSeconds(node.pid);
     counters.messages += await node.metric('parley_link_messages_sent_total', {
       message: 'presence.fan-out',
     });
@@ -207,6 +224,7 @@ function result(measured: readonly Measured[], idleBytes: number, settings: Sett
         'other p99 ms': quantile(one.half.otherHomeMs, 0.99),
       }),
       'CPU ms per update': one.cpuMsPerUpdate,
+      'CPU at rest': one.atRest,
       'told per update': one.toldPerUpdate,
       'messages per update': one.messagesPerUpdate,
       'other homes': one.full.otherHomes,
@@ -214,7 +232,7 @@ function result(measured: readonly Measured[], idleBytes: number, settings: Sett
     notes: [
       'full load: each user changes its presence when all watchers have seen the change before; half: at a steady pace of half that rate, from when a change was due to the event at each watcher',
       `${settings.ms / 1_000} s each; the wait in which changes of one user are told as one (50 ms) is part of the latency`,
-      'processor time of all supernodes at full load, what they do besides included; messages: from one supernode to another',
+      'CPU: of all supernodes, per update at full load without what they use at rest, which is the part of one processor; messages: from one supernode to another',
       'bytes: of TCP payload, both ways, with WebSocket frames and heartbeats',
       'users, supernodes, Redis and PostgreSQL share this machine',
     ],
