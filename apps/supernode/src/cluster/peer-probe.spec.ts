@@ -55,6 +55,10 @@ describe('SocketPeerProbe › identity', () => {
     expect(await probe.identity(await serve(listener), 300)).toBeUndefined();
   });
 
+  it.each(['ftp://127.0.0.1/', 'wss://127.0.0.1/', 'no address', ''])('finds nobody at %p', async (url) => {
+    expect(await probe.identity(url, 300)).toBeUndefined();
+  });
+
   it('finds nobody where nobody listens', async () => {
     const url = await serve(() => undefined);
     await new Promise((resolve) => servers.pop()?.close(resolve));

@@ -33,7 +33,9 @@ const STUN_ATTEMPTS = { retries: 1, share: 3 };
 /** Probes by sockets of their own each time: a connection that is kept says nothing of whether a new one comes through. */
 export class SocketPeerProbe implements PeerProbe {
   async identity(edgeUrl: string, timeoutMs: number): Promise<PeerIdentity | undefined> {
-    const text = await textAt(new URL(IDENTITY_PATH, edgeUrl), timeoutMs);
+    const url = httpUrl(edgeUrl);
+    if (!url) return undefined;
+    const text = await textAt(url, timeoutMs);
     const parsed = identitySchema.safeParse(jsonOf(text));
     return parsed.success ? parsed.data : undefined;
   }
@@ -56,6 +58,13 @@ export class SocketPeerProbe implements PeerProbe {
       socket.close();
     }
   }
+}
+
+/** What others publish is not ours to trust: undefined where nobody can be asked by HTTP. */
+function httpUrl(edgeUrl: string): URL | undefined {
+  if (!URL.canParse(IDENTITY_PATH, edgeUrl)) return undefined;
+  const url = new URL(IDENTITY_PATH, edgeUrl);
+  return url.protocol === 'http:' || url.protocol === 'https:' ? url : undefined;
 }
 
 /** Empty when there was no good answer in time. */

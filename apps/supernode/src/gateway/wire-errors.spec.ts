@@ -33,6 +33,9 @@ describe('mapError', () => {
     ['our own code', new SupernodeError('SN_DB_UNREACHABLE', 'away')],
     ['Redis away', new SupernodeError('SN_REDIS_UNREACHABLE', 'away')],
     ['a record that changed under every try', new SupernodeError('SN_STORE_CONTENDED', 'again')],
+    ['another supernode that does not answer', new SupernodeError('SN_LINK_TIMEOUT', 'away')],
+    ['another supernode that left', new SupernodeError('SN_LINK_CLOSED', 'gone')],
+    ['too much that waits for another supernode', new SupernodeError('SN_LINK_OVERLOADED', 'full')],
     ['a driver that gives no code', new TypeError('Connection terminated unexpectedly')],
   ])('says that a store is away on %s', (_what, error) => {
     const { reply, correlationId } = mapError(error);

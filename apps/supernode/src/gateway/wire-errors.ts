@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { refused, WIRE_ERRORS, type Acknowledgement } from '@parley/protocol';
-import { SupernodeError } from '../errors.ts';
+import { SupernodeError, type SupernodeErrorCode } from '../errors.ts';
 import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -13,6 +13,13 @@ export interface MappedError {
 /** How long clients wait before they ask a store again that was away. */
 const STORE_RETRY_MS = 2_000;
 
+/** Another supernode, that of the other user, does not answer: soon it does, or somebody else does in its place. */
+const LINK_FAILURES: ReadonlySet<SupernodeErrorCode> = new Set([
+  'SN_LINK_TIMEOUT',
+  'SN_LINK_CLOSED',
+  'SN_LINK_OVERLOADED',
+]);
+
 /** What a client is told of anything that a handler threw: never the payload, never the message of an unknown error. */
 export function mapError(thrown: unknown): MappedError {
   if (thrown instanceof Refusal) {
@@ -23,8 +30,10 @@ export function mapError(thrown: unknown): MappedError {
     return { reply: refused('NOT_HOME', WIRE_ERRORS.NOT_HOME.doc) };
   }
   const correlationId = randomUUID();
-  if (isStoreUnavailable(thrown)) {
-    const message = `A store is out of reach; correlation id ${correlationId}.`;
+  const isLinkDown = thrown instanceof SupernodeError && LINK_FAILURES.has(thrown.code);
+  if (isLinkDown || isStoreUnavailable(thrown)) {
+    const what = isLinkDown ? 'Another supernode' : 'A store';
+    const message = `${what} is out of reach; correlation id ${correlationId}.`;
     return { reply: refused('STORE_UNAVAILABLE', message, STORE_RETRY_MS), correlationId };
   }
   return {
