@@ -284,7 +284,7 @@ export const CONFIG_SCHEMA = {
     roles: option(list(oneOf(['index', 'relay'])), {
       env: 'SUPERNODE_ROLES',
       default: ['index', 'relay'],
-      doc: 'What this supernode does: presence, look-ups and rendezvous (`index`), forwarding of media (`relay`).',
+      doc: 'What this supernode does: presence, look-ups and rendezvous (`index`), forwarding of media (`relay`). `relay` alone, and `index` alone with relays elsewhere, need a cluster.',
     }),
     relayCapacity: option(integer({ min: 1000, max: 100_000_000_000 }), {
       env: 'SUPERNODE_RELAY_CAPACITY',

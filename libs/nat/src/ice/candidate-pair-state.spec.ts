@@ -4,6 +4,7 @@ import type { IceCandidate, LocalCandidate } from './candidate.ts';
 import { CandidatePair } from './candidate-pair.ts';
 import { CANDIDATE_PAIR_TRANSITIONS, type CandidatePairState } from './candidate-pair-state.ts';
 import { ICE_STATE_TRANSITIONS } from './ice-io.ts';
+import { RELAY_CHOICE_TRANSITIONS } from './relay-choice.ts';
 
 function reachableFrom<S extends string>(start: S, table: Readonly<Record<S, readonly S[]>>): ReadonlySet<S> {
   const reached = new Set<S>([start]);
@@ -68,6 +69,7 @@ describe('docs/architecture/ice.md', () => {
   it.each([
     ['candidate pair', 0, CANDIDATE_PAIR_TRANSITIONS, 'frozen'],
     ['agent', 1, ICE_STATE_TRANSITIONS, 'new'],
+    ['choice of a relay', 2, RELAY_CHOICE_TRANSITIONS, 'idle'],
   ] as const)('draws the table of the %s', (_name, index, table, start) => {
     const lines = (pictures[index] ?? '').split('\n').map((line) => line.trim());
 
