@@ -138,10 +138,21 @@ describe('RequestPipeline', () => {
     finish('late');
     await time.advance(1);
 
-    expect(log).toEqual([refusal('INTERNAL')]);
+    expect(log).toEqual([refusal('BUSY')]);
     expect(connection.requestsUnderWay).toBe(0);
     expect(connection.isOpen).toBe(false);
     expect(time.pendingTimers).toBe(0);
+  });
+
+  it('takes it for a fault where somebody is signed in, whose connection stays', async () => {
+    const { time, connection, log, serve } = setUp();
+    connection.device = { caller, hasAccount: true };
+    const served = serve('contacts.list', {}, () => new Promise(() => undefined));
+    await time.advance(15_000);
+    await served;
+
+    expect(log).toEqual([refusal('INTERNAL')]);
+    expect(connection.isOpen).toBe(true);
   });
 
   it('answers the parts of a request one by one, and logs a fault once that several of them share', async () => {

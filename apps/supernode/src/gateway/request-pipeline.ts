@@ -18,6 +18,9 @@ import { mapError } from './wire-errors.ts';
 
 /** A handler that takes longer is answered for; what it still does is its own matter. */
 const DEADLINE_MS = 15_000;
+/** When a client comes again whose sign-in took longer. */
+const OVERLOAD_RETRY_MS = 1_000;
+const OVERLOAD_WINDOW_MS = 10_000;
 
 type Acknowledge = (reply: Acknowledgement<unknown>) => void;
 /** Nest's arguments of a handler: socket, payload, acknowledgement, name of the event. */
@@ -109,13 +112,17 @@ export class RequestPipeline {
     return reply;
   }
 
-  private expired(event: ClientRequestName, connection: Connection): SupernodeError {
-    // The work may still sign a device in, of which the client then knows nothing: it starts over on a new connection.
-    if (CLIENT_REQUESTS[event].audience === 'anyone') connection.close();
-    return new SupernodeError('SN_INVARIANT', 'The handler did not answer within its deadline.');
+  private expired(event: ClientRequestName, connection: Connection): Error {
+    const late = 'The handler did not answer within its deadline.';
+    if (CLIENT_REQUESTS[event].audience !== 'anyone') return new SupernodeError('SN_INVARIANT', late);
+    // The work may still sign a device in, of which the client then knows nothing: it starts over on a new connection. That it
+    // lasted so long is no fault but a storm.
+    this.logger.warn(`${event}: ${late}`);
+    connection.close();
+    return new Refusal('BUSY', undefined, OVERLOAD_RETRY_MS, { windowMs: OVERLOAD_WINDOW_MS });
   }
 
-  private withDeadline(work: Promise<unknown>, expired: () => SupernodeError): Promise<unknown> {
+  private withDeadline(work: Promise<unknown>, expired: () => Error): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const cancel = this.scheduler.after(DEADLINE_MS, () => reject(expired()));
       work.then(resolve, reject).finally(cancel);

@@ -6,6 +6,7 @@ import type { EdgeConfig } from '../config/config.schema.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Refusal } from '../refusal.ts';
 import type { Comebacks } from './comebacks.port.ts';
+import { PacedWork } from './paced-work.ts';
 import { RefusalWindow } from './refusal-window.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -57,6 +58,7 @@ export class StormAdmission implements Comebacks {
   private readonly underWay: Record<AdmissionKind, number> = { resume: 0, 'sign-in': 0, search: 0 };
   private readonly outcomes;
   private readonly startedAt: number;
+  private readonly pace: PacedWork;
 
   constructor(
     metrics: Metrics,
@@ -67,6 +69,8 @@ export class StormAdmission implements Comebacks {
     @Inject(WARM_UP_MS) private readonly warmUpMs: number,
   ) {
     this.startedAt = clock.monotonic();
+    const isBusy = (): boolean => this.total > 0;
+    this.pace = new PacedWork(config.maxSignInsUnderWay, clock, scheduler, isBusy, () => this.startNext());
     const rates = { resume: config.resumesPerSecond, 'sign-in': config.signInsPerSecond };
     const bucket = (rate: number) => new TokenBucket(rate, rate, this.startedAt);
     this.buckets = { resume: bucket(rates.resume), 'sign-in': bucket(rates['sign-in']) };
@@ -116,6 +120,7 @@ export class StormAdmission implements Comebacks {
     isWanted: () => boolean = ALWAYS,
   ): Promise<Result> {
     this.takeToken(kind);
+    this.pace.watch();
     const until = this.clock.monotonic() + MAX_WAIT_MS;
     await this.place(kind, isWanted, until);
     this.outcomes.inc({ kind, outcome: 'admitted' });
@@ -175,9 +180,13 @@ export class StormAdmission implements Comebacks {
   }
 
   private hasPlace(kind: AdmissionKind): boolean {
-    const total = KINDS.reduce((sum, each) => sum + this.underWay[each], 0);
-    if (total >= this.config.maxSignInsUnderWay) return false;
-    return kind !== 'search' || this.underWay.search < this.config.maxSignInsUnderWay * SEARCH_SHARE;
+    const { limit } = this.pace;
+    if (this.total >= limit) return false;
+    return kind !== 'search' || this.underWay.search < limit * SEARCH_SHARE;
+  }
+
+  private get total(): number {
+    return KINDS.reduce((sum, each) => sum + this.underWay[each], 0);
   }
 
   private startNext(): void {

@@ -12,6 +12,8 @@ export interface MappedError {
 
 /** How long clients wait before they ask a store again that was away. */
 const STORE_RETRY_MS = 2_000;
+/** Over which they come then: a store that was away for all is asked by all. */
+const STORE_WINDOW_MS = 3_000;
 
 /** Another supernode, that of the other user, does not answer: soon it does, or somebody else does in its place. */
 const LINK_FAILURES: ReadonlySet<SupernodeErrorCode> = new Set([
@@ -34,7 +36,8 @@ export function mapError(thrown: unknown): MappedError {
   if (isLinkDown || isStoreUnavailable(thrown)) {
     const what = isLinkDown ? 'Another supernode' : 'A store';
     const message = `${what} is out of reach; correlation id ${correlationId}.`;
-    return { reply: refused('STORE_UNAVAILABLE', message, STORE_RETRY_MS), correlationId };
+    const reply = refused('STORE_UNAVAILABLE', message, STORE_RETRY_MS, { windowMs: STORE_WINDOW_MS });
+    return { reply, correlationId };
   }
   return {
     reply: refused('INTERNAL', `A fault of the supernode; correlation id ${correlationId}.`),
