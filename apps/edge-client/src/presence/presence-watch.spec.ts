@@ -42,6 +42,20 @@ class FakeSignalling implements Signalling {
 }
 
 describe('PresenceWatch', () => {
+  it('keeps an update that overtook the older answer to its subscription', async () => {
+    const signalling = new FakeSignalling();
+    const watch = new PresenceWatch(signalling, () => undefined);
+    const seen: string[] = [];
+    watch.on('change', ({ state }) => seen.push(state));
+
+    const subscribing = watch.subscribe(BOB);
+    signalling.push(presence('busy', 1, 2));
+
+    expect((await subscribing).map(({ state }) => state)).toEqual(['busy']);
+    expect(watch.get(BOB)?.state).toBe('busy');
+    expect(seen).toEqual(['busy']);
+  });
+
   it('orders updates by epoch and counter, and tells only what an app would show', async () => {
     const signalling = new FakeSignalling();
     const watch = new PresenceWatch(signalling, () => undefined);

@@ -78,12 +78,19 @@ export class PresenceWatch {
   ): Promise<readonly Presence[]> {
     const all: Presence[] = [];
     for (const group of groupsOf(userIds)) {
+      const before = new Map(group.map((userId) => [userId, this.#known.get(userId)]));
       const { presence } = await request('presence.subscribe', { userIds: group });
-      // A supernode that lost its memory counts versions anew: what it answers now is the truth.
-      for (const one of presence) this.#replace(one, isNews(one.userId));
-      all.push(...presence);
+      for (const one of presence) all.push(this.#answered(one, before.get(one.userId), isNews(one.userId)));
     }
     return all;
+  }
+
+  /** A supernode that lost its memory counts versions anew: its answer is the truth, unless a newer update overtook it. */
+  #answered(answer: Presence, before: Presence | undefined, isNews: boolean): Presence {
+    const known = this.#known.get(answer.userId);
+    if (known && known !== before && !isNewer(answer.version, known.version)) return known;
+    this.#replace(answer, isNews);
+    return answer;
   }
 
   #apply(presence: Presence): void {

@@ -138,6 +138,16 @@ describe('ConnectionCore', () => {
     expect(bench.wait().waited).toBe(5500);
   });
 
+  it('waits by its own measure where the supernode names no time at all', () => {
+    const bench = new Bench();
+    bench.give({ kind: 'connect' });
+    bench.give({ kind: 'transport-open' });
+
+    bench.give({ kind: 'sign-in-failed', retryable: true, retryAfterMs: 0, windowMs: 0 });
+
+    expect(bench.wait().waited).toBe(500);
+  });
+
   it('stops where a retry would not help', () => {
     const bench = new Bench();
     bench.give({ kind: 'connect' });

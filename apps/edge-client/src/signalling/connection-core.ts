@@ -292,7 +292,8 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
 
   /** The supernode names when; undefined where it does not. Without a window of its own ours keeps its clients apart. */
   #namedWait({ retryAfterMs, windowMs }: RetryHints): number | undefined {
-    if (retryAfterMs === undefined && windowMs === undefined) return undefined;
+    // Zeros name no time either: all who were refused together would be back at once.
+    if ((retryAfterMs ?? 0) === 0 && (windowMs ?? 0) === 0) return undefined;
     if (windowMs === undefined) return this.#waitWithin(retryAfterMs ?? 0, 0) + this.#backoff();
     return this.#waitWithin(retryAfterMs ?? 0, windowMs);
   }
