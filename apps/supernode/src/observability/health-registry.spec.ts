@@ -15,6 +15,23 @@ describe('HealthRegistry', () => {
     });
   });
 
+  it('is degraded without what all lack, and not ready without more', async () => {
+    const away = () => Promise.reject(new TypeError('away'));
+    const health = new HealthRegistry();
+    health.register(up);
+    health.register({ name: 'redis', isShared: true, check: away });
+    expect(await health.report()).toEqual({
+      status: 'degraded',
+      roles: [],
+      checks: [
+        { name: 'database', status: 'up' },
+        { name: 'redis', status: 'down' },
+      ],
+    });
+    health.register({ name: 'relay', check: away });
+    expect(await health.report()).toMatchObject({ status: 'not-ready' });
+  });
+
   it('is not ready when a part fails, throws or does not answer in time', async () => {
     const health = new HealthRegistry(10);
     health.register(up);

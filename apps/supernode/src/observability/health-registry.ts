@@ -1,12 +1,18 @@
 /** A part of the supernode that can be unable to serve. */
 export interface HealthContributor {
   readonly name: string;
+  /**
+   * All supernodes of the cluster lack it at the same time, and this one serves its users without it: who would look elsewhere
+   * finds none that is better off.
+   */
+  readonly isShared?: boolean;
   /** Rejects, or takes longer than the limit, when the part is not able to serve. */
   check(): Promise<void>;
 }
 
 export interface HealthReport {
-  readonly status: 'ready' | 'not-ready' | 'draining';
+  /** `degraded`: ready for what it can do without a part that all supernodes share. */
+  readonly status: 'ready' | 'degraded' | 'not-ready' | 'draining';
   /** What it is there for: who only relays is no home of anybody. */
   readonly roles: readonly string[];
   readonly checks: readonly { readonly name: string; readonly status: 'up' | 'down' }[];
@@ -47,8 +53,14 @@ export class HealthRegistry {
         status: await this.statusOf(contributor),
       })),
     );
-    const isUp = checks.every(({ status }) => status === 'up');
-    return { status: this.isDraining ? 'draining' : isUp ? 'ready' : 'not-ready', roles: this.roles, checks };
+    const down = this.contributors.filter((_, at) => checks[at]?.status === 'down');
+    return { status: this.statusWithout(down), roles: this.roles, checks };
+  }
+
+  private statusWithout(down: readonly HealthContributor[]): HealthReport['status'] {
+    if (this.isDraining) return 'draining';
+    if (down.length === 0) return 'ready';
+    return down.every(({ isShared }) => isShared) ? 'degraded' : 'not-ready';
   }
 
   private async statusOf(contributor: HealthContributor): Promise<'up' | 'down'> {

@@ -18,12 +18,13 @@ export class HealthController {
     return { status: 'live' };
   }
 
-  /** The supernode can serve: 200, else 503. */
+  /** The supernode can serve, if degraded: 200, else 503. */
   @Get('ready')
   @Header('Cache-Control', 'no-store')
   async ready(@Res({ passthrough: true }) response: StatusSetter): Promise<HealthReport> {
     const report = await this.health.report();
-    if (report.status !== 'ready') response.status(HttpStatus.SERVICE_UNAVAILABLE);
+    const serves = report.status === 'ready' || report.status === 'degraded';
+    if (!serves) response.status(HttpStatus.SERVICE_UNAVAILABLE);
     return report;
   }
 }

@@ -40,7 +40,7 @@ export async function openSharedState(
     metrics,
   });
   await warnOfEviction(connection, keys.birthmark, logger);
-  health.register({ name: 'redis', check: () => connection.check() });
+  health.register({ name: 'redis', isShared: true, check: () => connection.check() });
   return { connection, keys };
 }
 
