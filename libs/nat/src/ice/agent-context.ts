@@ -96,6 +96,10 @@ export class AgentContext {
   /** Set when the relay first carried data without a check, in this generation. */
   provisionalUntil: Instant | undefined;
   readonly liveness: PathLiveness;
+  /** When a path that would be preferred was asked whether it lives. */
+  proofAskedAt: Instant | undefined;
+  /** A relay died: relayed pairs that have not answered since are not chosen until it is decided. */
+  relayDoubt: { readonly since: Instant; readonly until: Instant } | undefined;
   readonly probing = new ProbingState();
   readonly probeBudget: ProbeBudget;
 

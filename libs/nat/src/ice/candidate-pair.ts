@@ -8,6 +8,8 @@ import type { IceRole } from './ice-role.ts';
 
 /** Weight of a new round-trip sample, as for TCP (RFC 6298). */
 const SMOOTHING = 1 / 8;
+/** Some 20 seconds of consent checks. */
+const LATEST_SAMPLES = 4;
 
 export interface CandidatePairTransition {
   readonly pair: string;
@@ -49,6 +51,7 @@ export class CandidatePair {
   cause: CandidatePairCause | undefined;
   #state: CandidatePairState;
   #samples = 0;
+  readonly #latestMs: number[] = [];
 
   constructor(local: LocalCandidate, remote: IceCandidate, role: IceRole, state: 'frozen' | 'waiting') {
     this.key = candidatePairKey(local.base, remote.address);
@@ -87,11 +90,18 @@ export class CandidatePair {
   /** The first sample contains what the path costs once (buffers, code that runs for the first time): the second may correct it. */
   measure(sampleMs: number): void {
     this.#samples += 1;
+    this.#latestMs.push(sampleMs);
+    if (this.#latestMs.length > LATEST_SAMPLES) this.#latestMs.shift();
     const known = this.roundTripMs;
     if (known === undefined) this.roundTripMs = sampleMs;
     else
       this.roundTripMs =
         this.#samples === 2 ? Math.min(known, sampleMs) : known + SMOOTHING * (sampleMs - known);
+  }
+
+  /** Of the latest samples: what an answer takes where nothing but the path delays it, as a busy processor at either end does. */
+  get shortestRoundTripMs(): number | undefined {
+    return this.#latestMs.length === 0 ? undefined : Math.min(...this.#latestMs);
   }
 
   /** The round trip, where it was measured often enough to prefer one path to another for it. */

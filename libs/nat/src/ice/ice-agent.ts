@@ -155,7 +155,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
     const { current, liveness } = this.#agent;
     if (current === undefined || current.provisionalUntil !== undefined) return;
     liveness.noteSent(now);
-    const suspectAt = liveness.nextAt(current.pair.roundTripMs);
+    const suspectAt = liveness.nextAt(current.pair.shortestRoundTripMs);
     if (suspectAt !== undefined && (this.#nextAt === undefined || suspectAt < this.#nextAt))
       this.#nextAt = suspectAt;
   }
@@ -370,6 +370,7 @@ function restart(agent: AgentContext, now: Instant): void {
   agent.transactions.clear();
   agent.earlyChecks = [];
   agent.nominated = undefined;
+  agent.relayDoubt = undefined;
   agent.provisionalUntil = undefined;
   agent.seekWaitMs = agent.limits.seekMinMs;
   agent.seekAt = undefined;

@@ -34,7 +34,8 @@ export function sendCheck(
     agent.crypto,
   );
   if (purpose === 'check') pair.transition('in-progress', 'check-sent');
-  const rtoMs = purpose === 'consent' ? agent.liveness.patienceMs(pair.roundTripMs) : firstRtoMs(agent, pair);
+  const rtoMs =
+    purpose === 'consent' ? agent.liveness.patienceMs(pair.shortestRoundTripMs) : firstRtoMs(agent, pair);
   const transaction: CheckTransaction = {
     transactionId,
     pair,

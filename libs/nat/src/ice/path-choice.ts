@@ -9,7 +9,10 @@ import type { CandidateKind } from './candidate.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { PathLossCause } from './ice-io.ts';
 import { sendCheck, sendUrgentCheck } from './outgoing-checks.ts';
+import { isInDoubt } from './relay-doubt.ts';
 
+/** How long an answer proves that a path lives which would be preferred. */
+const PROOF_MS = 1000;
 /** Beside a relayed path, where each side has up to three relays. */
 const MAX_WARM_RELAYS = 6;
 /** A round trip counts as better from this difference on. */
@@ -120,16 +123,31 @@ function bestValid(agent: AgentContext, now: Instant): CandidatePair | undefined
 function ownChoice(agent: AgentContext, now: Instant): CandidatePair | undefined {
   let best: CandidatePair | undefined;
   for (const pair of agent.checklist.pairs) {
-    if (pair.isValid(now) && (best === undefined || isBetter(pair, best))) best = pair;
+    if (mayCarry(agent, pair, now) && (best === undefined || isBetter(pair, best))) best = pair;
   }
   const { current } = agent;
   if (best === undefined || current === undefined || current.pair === best || !isKept(agent, current, now))
     return best;
   if (!isBetter(best, current.pair)) return current.pair;
+  if (best.isRelayed !== current.pair.isRelayed) return best;
   const settledAt = after(current.since, agent.limits.minTenureMs);
-  if (best.isRelayed !== current.pair.isRelayed || settledAt <= now) return best;
-  agent.reviewAt = settledAt;
+  if (settledAt > now) agent.reviewAt = settledAt;
+  else if (isProved(agent, best, now)) return best;
   return current.pair;
+}
+
+/** Consent lasts for longer than a relay may live: what is left is left for a path that answered just now. Asks where it did not. */
+function isProved(agent: AgentContext, pair: CandidatePair, now: Instant): boolean {
+  if (pair.answeredAt !== undefined && now < after(pair.answeredAt, PROOF_MS)) return true;
+  if (agent.proofAskedAt === undefined || now >= after(agent.proofAskedAt, PROOF_MS)) {
+    agent.proofAskedAt = now;
+    sendCheck(agent, pair, 'consent', now);
+  }
+  return false;
+}
+
+function mayCarry(agent: AgentContext, pair: CandidatePair, now: Instant): boolean {
+  return pair.isValid(now) && !isInDoubt(agent, pair);
 }
 
 /** Whether the current pair is a valid one of this generation. */
@@ -137,9 +155,14 @@ function isKept(agent: AgentContext, { pair }: CurrentPath, now: Instant): boole
   return pair.isValid(now) && agent.checklist.has(pair);
 }
 
-/** Direct before relayed; then a clearly shorter round trip; then RFC 8445's priority. */
+/**
+ * Direct before relayed; then an address that the peer told us of, for any other may be that of a new relay of the peer's; then a clearly
+ * shorter round trip; then RFC 8445's priority.
+ */
 function isBetter(pair: CandidatePair, other: CandidatePair): boolean {
   if (pair.isRelayed !== other.isRelayed) return other.isRelayed;
+  const [isKnown, isOtherKnown] = [pair, other].map(({ remote }) => remote.kind !== 'peerReflexive');
+  if (!pair.isRelayed && isKnown !== isOtherKnown) return isKnown === true;
   const [own, others] = [pair.comparableRoundTripMs, other.comparableRoundTripMs];
   if (own !== undefined && others !== undefined) {
     const gain = others - own;

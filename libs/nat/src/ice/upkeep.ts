@@ -7,6 +7,7 @@ import type { IceFailureCause } from './ice-io.ts';
 import { handleDueTransaction, nextPacedCheckAt, sendCheck } from './outgoing-checks.ts';
 import { failPair } from './pairing.ts';
 import { hasAlternative, losePath, warmRelays } from './path-choice.ts';
+import { askOtherRelays, decideDoubt, doubtOtherRelays, hasLivingRelay } from './relay-doubt.ts';
 
 /** A path that just died is tried again soon. */
 const SEEK_AFTER_DEATH_MS = 1000;
@@ -15,18 +16,19 @@ export function keepUp(agent: AgentContext, now: Instant): void {
   for (const transaction of agent.transactions.due(now)) handleDueTransaction(agent, transaction, now);
   expireConsent(agent, now);
   probeSuspect(agent, now);
+  decideDoubt(agent, now);
   askConsent(agent, now);
   if (agent.reviewAt !== undefined && agent.reviewAt <= now) agent.reviewAt = undefined;
   if (agent.seekAt !== undefined && agent.seekAt <= now) seek(agent, now);
 }
 
-/** Tries again what failed and would be better than what carries data now, or is missing as the warm relay. */
+/** Tries again what failed and would be better than what carries data now, or is missing beside it as a warm relay. */
 export function seek(agent: AgentContext, now: Instant): void {
   if (!agent.isActive) {
     agent.seekAt = undefined;
     return;
   }
-  const needsRelay = warmRelays(agent, now).length === 0;
+  const needsRelay = agent.current?.pair.isRelayed === true || warmRelays(agent, now).length === 0;
   const candidates = agent.checklist.pairs.filter(
     (pair) =>
       pair.state === 'failed' &&
@@ -77,13 +79,14 @@ export function nextUpkeepAt(agent: AgentContext, now: Instant): Instant | undef
     nextPacedCheckAt(agent),
     nextProbeAt(agent, now),
     agent.reviewAt,
+    agent.relayDoubt?.until,
     agent.giveUpAt,
   ];
   const { current, patienceAt } = agent;
   if (patienceAt !== undefined && patienceAt > now) instants.push(patienceAt);
   if (agent.isActive) instants.push(agent.seekAt);
   if (current?.provisionalUntil !== undefined) instants.push(current.provisionalUntil);
-  else if (current !== undefined) instants.push(agent.liveness.nextAt(current.pair.roundTripMs));
+  else if (current !== undefined) instants.push(agent.liveness.nextAt(current.pair.shortestRoundTripMs));
   for (const pair of keptPairs(agent, now)) instants.push(pair.nextConsentAt);
   for (const pair of agent.checklist.pairs) if (pair.state === 'succeeded') instants.push(pair.consentUntil);
   if (current?.provisionalUntil === undefined) instants.push(current?.pair.consentUntil);
@@ -100,20 +103,24 @@ function probeSuspect(agent: AgentContext, now: Instant): void {
   const { current, liveness } = agent;
   if (current === undefined || current.provisionalUntil !== undefined) return;
   const { pair } = current;
-  const dueAt = liveness.nextAt(pair.roundTripMs);
+  const dueAt = liveness.nextAt(pair.shortestRoundTripMs);
   if (dueAt === undefined || dueAt > now) return;
   if (liveness.isSuspect && liveness.hasSpentProbes && hasAlternative(agent, now)) {
     leave(agent, pair, now);
     return;
   }
-  if (liveness.isSuspect && pair.isRelayed && leaveDeadRelay(agent, pair, now)) return;
+  // A relayed path whose first probe got no answer, while another relay answered: its supernode is gone.
+  if (liveness.isSuspect && pair.isRelayed && hasLivingRelay(agent, now)) {
+    doubtOtherRelays(agent, now);
+    leave(agent, pair, now);
+    return;
+  }
   if (!liveness.isSuspect) {
     agent.emit({ kind: 'suspect', base: pair.base });
-    // Which of the other relays lives is asked at once.
-    if (pair.isRelayed) for (const relay of warmRelays(agent, now)) sendCheck(agent, relay, 'consent', now);
+    if (pair.isRelayed) askOtherRelays(agent, now);
   }
   liveness.suspect(now);
-  liveness.probeSent(now, pair.roundTripMs);
+  liveness.probeSent(now, pair.shortestRoundTripMs);
   if (agent.checklist.has(pair)) sendCheck(agent, pair, 'consent', now);
 }
 
@@ -126,23 +133,6 @@ export function leaveOutlived(agent: AgentContext, now: Instant): void {
     (pair) => pair !== suspect && !pair.isRelayed && pair.isValid(now) && (pair.answeredAt ?? since) > since,
   );
   if (outlived) leave(agent, suspect, now);
-}
-
-/**
- * A relayed path whose first probe got no answer, while another relay answered: its supernode is gone, and with it whatever
- * else has an end there. False: nothing else answers either.
- */
-function leaveDeadRelay(agent: AgentContext, suspect: CandidatePair, now: Instant): boolean {
-  const since = agent.liveness.suspectSince;
-  if (since === undefined) return false;
-  const relays = agent.checklist.pairs.filter(
-    (pair) => pair !== suspect && pair.isRelayed && pair.isValid(now),
-  );
-  const isAlive = (pair: CandidatePair): boolean => pair.answeredAt !== undefined && pair.answeredAt >= since;
-  if (!relays.some(isAlive)) return false;
-  for (const relay of relays) if (!isAlive(relay)) failPair(agent, relay, 'path-dead');
-  leave(agent, suspect, now);
-  return true;
 }
 
 function leave(agent: AgentContext, pair: CandidatePair, now: Instant): void {
