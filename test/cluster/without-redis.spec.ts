@@ -70,6 +70,11 @@ describeCluster('users of one home without Redis', () => {
 
   it('lets them call, open sessions and see each other, and nobody else notices afterwards', async () => {
     await loseRedis();
+    const health = await fetch(new URL('/health/ready', cluster.node('node-2').url));
+    expect({ status: health.status, report: await health.json() }).toMatchObject({
+      status: 200,
+      report: { status: 'degraded' },
+    });
     await carol.client.presence.set({ state: 'busy' });
     await people.untilSeen(bob, carol, 'busy');
     const { call, rung } = await ring();
