@@ -61,3 +61,23 @@ describe('NestLogger', () => {
     ]);
   });
 });
+
+describe("NestLogger's errors", () => {
+  it('say why, and of which class', () => {
+    const { logger, lines } = capture('error');
+    const nest = new NestLogger(logger);
+
+    nest.error('resume failed, correlation id 7', 'Error: away\n    at ask', 'RequestPipeline');
+    nest.error('of no class', undefined, 'Gateway');
+    nest.error('alone', 'Gateway');
+
+    expect(lines).toEqual([
+      {
+        ...{ level: 'error', time: expect.any(String), component: 'RequestPipeline' },
+        ...{ cause: 'Error: away\n    at ask', msg: 'resume failed, correlation id 7' },
+      },
+      { level: 'error', time: expect.any(String), component: 'Gateway', msg: 'of no class' },
+      { level: 'error', time: expect.any(String), component: 'Gateway', msg: 'alone' },
+    ]);
+  });
+});

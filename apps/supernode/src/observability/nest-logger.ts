@@ -13,8 +13,11 @@ export class NestLogger implements LoggerService {
     this.logger.warn({ component: componentOf(context) }, String(message));
   }
 
+  /** What is given besides the name of the class says why: nearly always the stack of what was thrown. */
   error(message: unknown, ...context: unknown[]): void {
-    this.logger.error({ component: componentOf(context) }, String(message));
+    const [cause] = context.slice(0, -1);
+    const reason = typeof cause === 'string' ? { cause } : {};
+    this.logger.error({ component: componentOf(context), ...reason }, String(message));
   }
 }
 
