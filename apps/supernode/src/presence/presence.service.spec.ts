@@ -33,6 +33,25 @@ describe('PresenceService › watching', () => {
     expect(seenByBob()).toEqual(['online']);
   });
 
+  it('asks the database when somebody was last seen only to show it', async () => {
+    const { presence, signIn, profiles, connections, seenByBob } = await watched();
+    await signIn(alice);
+    const lastSeenOf = profiles.lastSeenOf.bind(profiles);
+    let asked = 0;
+    profiles.lastSeenOf = (tenant, userIds) => {
+      asked += 1;
+      return lastSeenOf(tenant, userIds);
+    };
+
+    await presence.set(alice, { state: 'busy' });
+    const forTheAnswer = 1;
+    expect(asked).toBe(forTheAnswer);
+
+    await connections.deviceGone(alice, 'signed-off');
+    expect(asked).toBe(forTheAnswer + 1);
+    expect(seenByBob()).toEqual(['online', 'busy', 'offline']);
+  });
+
   it('sends versions that grow', async () => {
     const { notifier, presence, signIn } = await watched();
     await signIn(alice);
