@@ -24,6 +24,7 @@ import type { IceLimits } from './ice-limits.ts';
 import type { IceRole, RoleClaim } from './ice-role.ts';
 import { LocalCandidates } from './local-candidates.ts';
 import { PathLiveness } from './path-liveness.ts';
+import { RelayChoice } from './relay-choice.ts';
 import type { NatReport, RemoteNetwork } from './remote-network.ts';
 import { TriggeredCheckQueue } from './triggered-check-queue.ts';
 
@@ -96,6 +97,7 @@ export class AgentContext {
   /** Set when the relay first carried data without a check, in this generation. */
   provisionalUntil: Instant | undefined;
   readonly liveness: PathLiveness;
+  readonly relayChoice = new RelayChoice();
   /** When a path that would be preferred was asked whether it lives. */
   proofAskedAt: Instant | undefined;
   /** A relay died: relayed pairs that have not answered since are not chosen until it is decided. */

@@ -37,7 +37,7 @@ import {
   removeBase,
   visibleCandidates,
 } from './pairing.ts';
-import { checkRelayFirst, choosePath, losePath, warmRelays } from './path-choice.ts';
+import { checkRelayFirst, choosePath, losePath, measureRelays, warmRelays } from './path-choice.ts';
 import {
   keepUp,
   leaveOutlived,
@@ -291,6 +291,7 @@ export class IceAgent implements Core<IceInput, IceOutput> {
   #settle(now: Instant): readonly IceOutput[] {
     if (this.#agent.state !== 'closed') {
       leaveOutlived(this.#agent, now);
+      measureRelays(this.#agent, now);
       choosePath(this.#agent, now);
       probe(this.#agent, now);
       sendPacedChecks(this.#agent, now);
@@ -370,6 +371,7 @@ function restart(agent: AgentContext, now: Instant): void {
   agent.transactions.clear();
   agent.earlyChecks = [];
   agent.nominated = undefined;
+  agent.relayChoice.reset();
   agent.relayDoubt = undefined;
   agent.provisionalUntil = undefined;
   agent.seekWaitMs = agent.limits.seekMinMs;

@@ -62,14 +62,23 @@ export function handleResponse(agent: AgentContext, received: ReceivedMessage, n
     return;
   }
   agent.counters.checksAnswered += 1;
-  // Which of several requests was answered is unknown (Karn): only a single one measures.
-  if (transaction.requests === 1) pair.measure(now - transaction.sentAt);
+  measure(agent, transaction, now);
   pair.answeredAt = now;
   pair.consentUntil = after(now, agent.limits.consentExpiryMs);
   if (agent.current?.pair === pair) agent.liveness.reset();
   // Also later on: we may have moved to another network with the same socket.
   pair.mappedLocal = mappedCandidate(agent, pair, mapped);
   if (pair.state !== 'succeeded') succeed(agent, pair, now);
+}
+
+/** Which of several requests was answered is unknown (Karn): only a single one measures. */
+function measure(
+  agent: AgentContext,
+  { pair, purpose, requests, sentAt }: CheckTransaction,
+  now: Instant,
+): void {
+  if (requests === 1) pair.measure(now - sentAt);
+  if (purpose === 'measure') agent.relayChoice.answered(pair, now - sentAt);
 }
 
 /** A port that nobody told us is the peer's: what a check of the peer from there would tell, too. */

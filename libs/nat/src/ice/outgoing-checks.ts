@@ -34,8 +34,8 @@ export function sendCheck(
     agent.crypto,
   );
   if (purpose === 'check') pair.transition('in-progress', 'check-sent');
-  const rtoMs =
-    purpose === 'consent' ? agent.liveness.patienceMs(pair.shortestRoundTripMs) : firstRtoMs(agent, pair);
+  const isSingle = purpose === 'consent' || purpose === 'measure';
+  const rtoMs = isSingle ? agent.liveness.patienceMs(pair.shortestRoundTripMs) : firstRtoMs(agent, pair);
   const transaction: CheckTransaction = {
     transactionId,
     pair,
@@ -120,10 +120,11 @@ export function handleDueTransaction(agent: AgentContext, transaction: CheckTran
     agent.transactions.remove(transaction);
     return;
   }
-  if (purpose === 'consent') {
+  if (purpose === 'consent' || purpose === 'measure') {
     // RFC 7675 section 5.1: not retransmitted. A late answer still renews consent.
     transaction.isCancelled = true;
     transaction.dueAt = after(now, agent.limits.finalWaitMs);
+    if (purpose === 'measure') return;
     agent.emit({ kind: 'suspect', base: pair.base });
     if (agent.current?.pair === pair) agent.liveness.suspect(now);
     return;

@@ -9,15 +9,15 @@ import type { CandidateKind } from './candidate.ts';
 import type { CandidatePair } from './candidate-pair.ts';
 import type { PathLossCause } from './ice-io.ts';
 import { sendCheck, sendUrgentCheck } from './outgoing-checks.ts';
+import { isClearlyShorter, type RelayOptions } from './relay-choice.ts';
 import { isInDoubt } from './relay-doubt.ts';
 
 /** How long an answer proves that a path lives which would be preferred. */
 const PROOF_MS = 1000;
-/** Beside a relayed path, where each side has up to three relays. */
+/** Longer than any round trip. */
+const UNKNOWN_MS = 1e6;
+/** Beside a relayed path, where each side has up to four relays. */
 const MAX_WARM_RELAYS = 6;
-/** A round trip counts as better from this difference on. */
-const MIN_GAIN_MS = 10;
-const MIN_GAIN_SHARE = 0.2;
 
 /** Through our own relay: how likely the peer's candidate is reached from there, before anything is known. */
 const REACH_THROUGH_RELAY: Readonly<Record<CandidateKind, number>> = {
@@ -85,16 +85,50 @@ export function nominateByPeer(agent: AgentContext, pair: CandidatePair, value: 
   if (isOverruled) agent.nominated = { pair, value };
 }
 
+/** Compares the relays of a session that has no direct path; the choice is the controlling side's. */
+export function measureRelays(agent: AgentContext, now: Instant): void {
+  agent.relayChoice.update(relayOptions(agent, now), now);
+  const pair = agent.relayChoice.takeDue(now);
+  if (pair?.isValid(now) === true) sendCheck(agent, pair, 'measure', now);
+}
+
 /**
  * Kept valid beside the path in use, to fall back on at once. One where that is direct. Where it is relayed, several: a
- * supernode that dies takes every pair with it that has an end there, and nobody knows which ones these are.
+ * supernode that dies takes every pair with it that has an end there, and nobody knows which ones these are. The nearest first.
  */
 export function warmRelays(agent: AgentContext, now: Instant): readonly CandidatePair[] {
   const current = agent.current?.pair;
   const relays = agent.checklist.pairs.filter(
     (pair) => pair !== current && pair.isRelayed && pair.isValid(now),
   );
-  return current?.isRelayed === true ? mostDifferent(current, relays) : relays.slice(0, 1);
+  if (current?.isRelayed === true) return mostDifferent(current, relays.toSorted(byRoundTrip));
+  const { pick } = agent.relayChoice;
+  if (pick !== undefined && relays.includes(pick)) return [pick];
+  const [first, ...others] = relays;
+  if (first === undefined) return [];
+  return [others.reduce((best, pair) => (isNearer(pair, best) === true ? pair : best), first)];
+}
+
+/** Not while the path is in doubt: what is measured then says little. */
+function relayOptions(agent: AgentContext, now: Instant): RelayOptions | undefined {
+  const { current, role, isActive, liveness } = agent;
+  if (role !== 'controlling' || !isActive || current?.provisionalUntil !== undefined) return undefined;
+  if (current?.pair.isRelayed !== true || liveness.isSuspect || !isKept(agent, current, now))
+    return undefined;
+  return { current: current.pair, alternatives: warmRelays(agent, now) };
+}
+
+/** Those that were never measured last, in the order of their priority. */
+function byRoundTrip(a: CandidatePair, b: CandidatePair): number {
+  return (a.comparableRoundTripMs ?? UNKNOWN_MS) - (b.comparableRoundTripMs ?? UNKNOWN_MS);
+}
+
+/** Undefined where the difference may be chance, or is not known. */
+function isNearer(pair: CandidatePair, other: CandidatePair): boolean | undefined {
+  const [own, others] = [pair.comparableRoundTripMs, other.comparableRoundTripMs];
+  if (own === undefined || others === undefined) return undefined;
+  if (isClearlyShorter(own, others)) return true;
+  return isClearlyShorter(others, own) ? false : undefined;
 }
 
 /** First those that have no end in common with `current` nor with each other. */
@@ -128,12 +162,35 @@ function ownChoice(agent: AgentContext, now: Instant): CandidatePair | undefined
   const { current } = agent;
   if (best === undefined || current === undefined || current.pair === best || !isKept(agent, current, now))
     return best;
+  if (best.isRelayed && current.pair.isRelayed) return relayedChoice(agent, current, now);
   if (!isBetter(best, current.pair)) return current.pair;
   if (best.isRelayed !== current.pair.isRelayed) return best;
   const settledAt = after(current.since, agent.limits.minTenureMs);
   if (settledAt > now) agent.reviewAt = settledAt;
   else if (isProved(agent, best, now)) return best;
   return current.pair;
+}
+
+/**
+ * What measuring chose. Until it did, a path of higher priority is better where it is not clearly longer: one over UDP than one over
+ * a stream.
+ */
+function relayedChoice(agent: AgentContext, current: CurrentPath, now: Instant): CandidatePair {
+  const { pair } = current;
+  const { pick } = agent.relayChoice;
+  if (pick !== undefined && mayCarry(agent, pick, now) && agent.checklist.has(pick)) return pick;
+  const preferred = agent.checklist.pairs.find(
+    (other) =>
+      other.isRelayed &&
+      mayCarry(agent, other, now) &&
+      other.priority > pair.priority &&
+      isNearer(other, pair) !== false,
+  );
+  if (preferred === undefined) return pair;
+  const settledAt = after(current.since, agent.limits.minTenureMs);
+  if (settledAt > now) agent.reviewAt = settledAt;
+  else if (isProved(agent, preferred, now)) return preferred;
+  return pair;
 }
 
 /** Consent lasts for longer than a relay may live: what is left is left for a path that answered just now. Asks where it did not. */
@@ -163,12 +220,7 @@ function isBetter(pair: CandidatePair, other: CandidatePair): boolean {
   if (pair.isRelayed !== other.isRelayed) return other.isRelayed;
   const [isKnown, isOtherKnown] = [pair, other].map(({ remote }) => remote.kind !== 'peerReflexive');
   if (!pair.isRelayed && isKnown !== isOtherKnown) return isKnown === true;
-  const [own, others] = [pair.comparableRoundTripMs, other.comparableRoundTripMs];
-  if (own !== undefined && others !== undefined) {
-    const gain = others - own;
-    if (Math.abs(gain) > Math.max(MIN_GAIN_MS, MIN_GAIN_SHARE * Math.max(own, others))) return gain > 0;
-  }
-  return pair.priority > other.priority;
+  return isNearer(pair, other) ?? pair.priority > other.priority;
 }
 
 function nominate(agent: AgentContext, pair: CandidatePair, now: Instant): void {

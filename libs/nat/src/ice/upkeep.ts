@@ -80,6 +80,7 @@ export function nextUpkeepAt(agent: AgentContext, now: Instant): Instant | undef
     nextProbeAt(agent, now),
     agent.reviewAt,
     agent.relayDoubt?.until,
+    agent.relayChoice.nextAt(),
     agent.giveUpAt,
   ];
   const { current, patienceAt } = agent;
