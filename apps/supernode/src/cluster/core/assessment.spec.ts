@@ -134,4 +134,15 @@ describe('loss of a supernode', () => {
     expect(nodes.get('a')).toMatchObject({ loss: 'restarted', verdict: 'alive', seat: undefined });
     expect(nodes.get('b')).toMatchObject({ loss: 'draining', verdict: 'alive' });
   });
+
+  it('gives no second seat to a former run of a seated supernode, whose lease a store that lost data may still have', () => {
+    const [seated, other] = mutuallyReached([recordOf('a', { incarnation: 2 }), recordOf('b')]);
+    const seat = { nodeId: 'a', incarnation: 2, region: 'main', addresses: seated!.addresses, weight: 1 };
+    const former = memberOf({ ...seated!, incarnation: 1 });
+
+    const { nodes } = assessed([former, memberOf(other!)], { ...EMPTY_ROSTER, epoch: 1, seats: [seat] });
+
+    expect(nodes.get('a')?.seat).toBeUndefined();
+    expect(nodes.get('a')?.objections).toContain('down');
+  });
 });

@@ -180,6 +180,8 @@ export function assess(input: AssessmentInput): Assessment {
     const reachability = reachabilityOf(record.nodeId, opinions, activeNow);
     const loss = lossOf(member);
     const isLost = isDown(member);
+    // The lease of a former run, as a store that lost data may have it: its node id has a seat already.
+    const isFormerRun = (seats.get(record.nodeId)?.incarnation ?? 0) > record.incarnation;
     const judgement = {
       member,
       reachability,
@@ -189,7 +191,7 @@ export function assess(input: AssessmentInput): Assessment {
           ? 'suspect'
           : 'alive',
       loss,
-      objections: objectionsTo(member, reachability, isLost, activeNow, input.controls),
+      objections: objectionsTo(member, reachability, isLost || isFormerRun, activeNow, input.controls),
       seat: isSeated(member, seats) ? seats.get(record.nodeId) : undefined,
     } as const;
     nodes.set(record.nodeId, new JudgedNode(judgement, newestKnown, settings));
