@@ -55,46 +55,87 @@ const history = fc
       .filter((seats) => seats.length > 0),
   );
 
+interface Assigned {
+  readonly seats: readonly WeightedSeat[];
+  readonly owners: readonly number[];
+}
+type Assign = (seats: readonly WeightedSeat[], previous: Assigned) => number[];
+
+const NOTHING: Assigned = { seats: [], owners: [] };
+const incremental: Assign = (seats, previous) => assign(seats, previous, FEW_SLOTS);
+
+/** Seats above 1.25 times their share by weight, rounded up, after any step of a history. */
+function overfullSeats(steps: readonly (readonly WeightedSeat[])[], assignNext: Assign): WeightedSeat[] {
+  let previous = NOTHING;
+  return steps.flatMap((seats) => {
+    const owners = assignNext(seats, previous);
+    expect(owners.every((owner) => owner >= 0 && owner < seats.length)).toBe(true);
+    previous = { seats, owners };
+    const total = seats.reduce((sum, other) => sum + other.weight, 0);
+    return seats.filter((seat, index) => {
+      const limit = Math.ceil(Number(((BOUND * FEW_SLOTS * seat.weight) / total).toFixed(9)));
+      return countOf(owners, index) > limit;
+    });
+  });
+}
+
+/** Slots of other seats that move when one is lost after a history. */
+function movedBesides(
+  steps: readonly (readonly WeightedSeat[])[],
+  pick: number,
+  assignNext: Assign,
+): number[] {
+  let previous = NOTHING;
+  for (const seats of steps) previous = { seats, owners: assignNext(seats, previous) };
+  if (previous.seats.length < 2) return [];
+  const lost = pick % previous.seats.length;
+  const rest = previous.seats.filter((_, index) => index !== lost);
+  return assignNext(rest, previous).filter((owner, slot) => {
+    const before = previous.owners[slot]!;
+    return before !== lost && rest[owner] !== previous.seats[before];
+  });
+}
+
 describe('the assignment of slots', () => {
   it('gives nobody more than 1.25 times its share by weight, rounded up, whatever happened before', () => {
     fc.assert(
       fc.property(history, (steps) => {
-        let previous = { seats: [] as readonly WeightedSeat[], owners: [] as readonly number[] };
-        for (const seats of steps) {
-          const owners = assign(seats, previous, FEW_SLOTS);
-          const total = seats.reduce((sum, other) => sum + other.weight, 0);
-          const overfull = seats.filter((seat, index) => {
-            const limit = Math.ceil(Number(((BOUND * FEW_SLOTS * seat.weight) / total).toFixed(9)));
-            return countOf(owners, index) > limit;
-          });
-          expect(overfull).toEqual([]);
-          expect(owners.every((owner) => owner >= 0 && owner < seats.length)).toBe(true);
-          previous = { seats, owners };
-        }
+        expect(overfullSeats(steps, incremental)).toEqual([]);
       }),
       { numRuns: 100 },
     );
   });
 
+  it('would, without a bound: the property notices', () => {
+    const unbounded: Assign = (seats) =>
+      Array.from({ length: FEW_SLOTS }, (_, slot) => ranking(seats, slot)[0]!);
+
+    const result = fc.check(
+      fc.property(history, (steps) => overfullSeats(steps, unbounded).length === 0),
+      { numRuns: 500, seed: 7, endOnFailure: true },
+    );
+
+    expect(result.failed).toBe(true);
+  });
+
   it('moves only the slots of a seat that is lost', () => {
     fc.assert(
       fc.property(history, fc.nat(), (steps, pick) => {
-        let previous = { seats: [] as readonly WeightedSeat[], owners: [] as readonly number[] };
-        for (const seats of steps) previous = { seats, owners: assign(seats, previous, FEW_SLOTS) };
-        if (previous.seats.length < 2) return;
-        const lost = pick % previous.seats.length;
-        const rest = previous.seats.filter((_, index) => index !== lost);
-
-        const owners = assign(rest, previous, FEW_SLOTS);
-
-        const moved = owners.filter((owner, slot) => {
-          const before = previous.owners[slot]!;
-          return before !== lost && rest[owner] !== previous.seats[before];
-        });
-        expect(moved).toEqual([]);
+        expect(movedBesides(steps, pick, incremental)).toEqual([]);
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('would move those of others, were it made anew at each loss: the property notices', () => {
+    const anew: Assign = (seats) => assign(seats, undefined, FEW_SLOTS);
+
+    const result = fc.check(
+      fc.property(history, fc.nat(), (steps, pick) => movedBesides(steps, pick, anew).length === 0),
+      { numRuns: 500, seed: 7, endOnFailure: true },
+    );
+
+    expect(result.failed).toBe(true);
   });
 
   it('moves slots to a seat that comes, and else only from those above their new limit', () => {

@@ -3,7 +3,7 @@ import type { Instant } from '@parley/nat';
 import { SeededRandom } from '@parley/nat/testing';
 import fc from 'fast-check';
 import { EMPTY_ROSTER, type Roster } from '../roster.ts';
-import { DEFAULT_CLUSTER_SETTINGS } from './cluster-settings.ts';
+import { DEFAULT_CLUSTER_SETTINGS, type ClusterSettings } from './cluster-settings.ts';
 import { Coordinator } from './coordinator.ts';
 import { ElectionMemory } from './election-memory.ts';
 import { plan } from './plan.ts';
@@ -172,62 +172,91 @@ describe('coordinators (model)', () => {
 });
 
 describe('noise on the load (model)', () => {
+  const cases = [
+    fc.integer({ min: 3, max: 8 }),
+    fc.integer({ min: 1, max: 4 }),
+    fc.double({ min: 0.02, max: 0.8, noNaN: true }),
+    fc.nat(),
+  ] as const;
+
+  /** Rosters that are written while the load settles, and then under 20% of noise. */
+  function rostersUnderNoise(
+    nodes: number,
+    baseLoad: number,
+    seed: number,
+    settings: ClusterSettings,
+  ): { readonly settling: number; readonly noisy: number } {
+    const { minimumSeats } = settings;
+    const random = new SeededRandom(seed);
+    const memory = new ElectionMemory();
+    const ids = Array.from({ length: nodes }, (_, index) => `n${index}`);
+    let roster: Roster = EMPTY_ROSTER;
+    let averages = ids.map(() => IDLE_LOAD);
+    const run = (seconds: number, from: number, noise: number) => {
+      const before = roster.epoch;
+      for (let second = from; second < from + seconds; second += 1) {
+        const now = (second * 1000) as Instant;
+        const records = mutuallyReached(
+          ids.map((nodeId) => {
+            const isSeated = roster.seats.some((seat) => seat.nodeId === nodeId);
+            const factor = 1 - noise + 2 * noise * random.nextFraction();
+            // The clients online do not change: they spread over the seats.
+            const share = (baseLoad * minimumSeats) / Math.max(1, roster.seats.length);
+            const busy = isSeated ? Math.min(1, share * factor) : 0;
+            return recordOf(nodeId, { load: { ...IDLE_LOAD, connections: busy, cpu: busy } });
+          }),
+        );
+        averages = averages.map((average, index) =>
+          smoothedLoad(average, records[index]!.load, 1000, settings.smoothingMs),
+        );
+        const members = records.map((record, index) => memberOf(record, { averageLoad: averages[index]! }));
+        const made = plan({
+          roster,
+          assessment: assessed(members, roster, { settings, now }),
+          controls: NO_CONTROLS,
+          memory,
+          settings,
+          coordinator: 'n0',
+          now,
+        });
+        if (made.roster === undefined) continue;
+        memory.rosterAdopted(roster, made.roster, now);
+        roster = made.roster;
+      }
+      return roster.epoch - before;
+    };
+    return { settling: run(1_200, 0, 0), noisy: run(900, 1_200, 0.2) };
+  }
+
   it('of 20% up and down brings no promotion and no demotion, whatever the load was', () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 3, max: 8 }),
-        fc.integer({ min: 1, max: 4 }),
-        fc.double({ min: 0.02, max: 0.8, noNaN: true }),
-        fc.nat(),
-        (nodes, minimumSeats, baseLoad, seed) => {
-          const settings = { ...SETTINGS, minimumSeats };
-          const random = new SeededRandom(seed);
-          const memory = new ElectionMemory();
-          const ids = Array.from({ length: nodes }, (_, index) => `n${index}`);
-          let roster: Roster = EMPTY_ROSTER;
-          let averages = ids.map(() => IDLE_LOAD);
-          const run = (seconds: number, from: number, noise: number) => {
-            const before = roster.epoch;
-            for (let second = from; second < from + seconds; second += 1) {
-              const now = (second * 1000) as Instant;
-              const records = mutuallyReached(
-                ids.map((nodeId) => {
-                  const isSeated = roster.seats.some((seat) => seat.nodeId === nodeId);
-                  const factor = 1 - noise + 2 * noise * random.nextFraction();
-                  // The clients online do not change: they spread over the seats.
-                  const share = (baseLoad * minimumSeats) / Math.max(1, roster.seats.length);
-                  const busy = isSeated ? Math.min(1, share * factor) : 0;
-                  return recordOf(nodeId, { load: { ...IDLE_LOAD, connections: busy, cpu: busy } });
-                }),
-              );
-              averages = averages.map((average, index) =>
-                smoothedLoad(average, records[index]!.load, 1000, settings.smoothingMs),
-              );
-              const members = records.map((record, index) =>
-                memberOf(record, { averageLoad: averages[index]! }),
-              );
-              const made = plan({
-                roster,
-                assessment: assessed(members, roster, { settings, now }),
-                controls: NO_CONTROLS,
-                memory,
-                settings,
-                coordinator: 'n0',
-                now,
-              });
-              if (made.roster === undefined) continue;
-              memory.rosterAdopted(roster, made.roster, now);
-              roster = made.roster;
-            }
-            return roster.epoch - before;
-          };
-
-          const settling = run(1_200, 0, 0);
-          expect(settling).toBeGreaterThan(0);
-          expect(run(900, 1_200, 0.2)).toBe(0);
-        },
-      ),
+      fc.property(...cases, (nodes, minimumSeats, baseLoad, seed) => {
+        const { settling, noisy } = rostersUnderNoise(nodes, baseLoad, seed, { ...SETTINGS, minimumSeats });
+        expect(settling).toBeGreaterThan(0);
+        expect(noisy).toBe(0);
+      }),
       { numRuns: 8 },
     );
+  });
+
+  it('would, without hysteresis: the model notices', () => {
+    const result = fc.check(
+      fc.property(...cases, (nodes, minimumSeats, baseLoad, seed) => {
+        const settings = {
+          ...SETTINGS,
+          minimumSeats,
+          smoothingMs: 1,
+          shrinkFill: SETTINGS.growFill,
+          promoteHeldMs: 0,
+          demoteHeldMs: 0,
+          minimumTenureMs: 0,
+          promotionIntervalMs: 0,
+        };
+        return rostersUnderNoise(nodes, baseLoad, seed, settings).noisy === 0;
+      }),
+      { numRuns: 100, seed: 7, endOnFailure: true },
+    );
+
+    expect(result.failed).toBe(true);
   });
 });
