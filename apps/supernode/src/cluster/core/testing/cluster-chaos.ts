@@ -37,10 +37,25 @@ const STORE_FAULTS = [
   'pause',
 ] as const satisfies readonly Fault[];
 
+/** Those that make elections: seats are lost and wanted, operators have a say, and two may believe to coordinate. */
+const ELECTION_FAULTS = [
+  'controls',
+  'controls',
+  'controls',
+  'kill',
+  'kill',
+  'drain',
+  'load',
+  'leases-empty',
+  'leases-empty',
+  'leases-lose-writes',
+] as const satisfies readonly Fault[];
+
 /** Faults at random moments for `durationMs`; afterwards some of them still last. */
 export function unleashChaos(simulation: ClusterSimulation, durationMs: number): void {
   const { random, clock } = simulation;
-  const faults = random.nextFraction() < 0.5 ? FAULTS : STORE_FAULTS;
+  const draw = random.nextFraction();
+  const faults = draw < 0.4 ? FAULTS : draw < 0.75 ? STORE_FAULTS : ELECTION_FAULTS;
   const longestBreakMs = faults === FAULTS ? 5_000 : 2_000;
   for (
     let at = random.nextInteger(0, 4_000);
@@ -63,9 +78,13 @@ function strike(simulation: ClusterSimulation, fault: Fault): void {
       if (!simulation.isHealed) end();
     });
   switch (fault) {
-    case 'pause':
-      pause(simulation, nodeId, random.nextInteger(300, 15_000));
+    case 'pause': {
+      const pausedMs = random.nextInteger(300, 15_000);
+      // Also at the worst moment: what it asked is answered while it stands still, and it reads that when others have taken over.
+      if (random.nextFraction() < 0.5) pause(simulation, nodeId, pausedMs);
+      else simulation.whenAsking.set(nodeId, () => pause(simulation, nodeId, pausedMs));
       break;
+    }
     case 'kill':
       simulation.kill(nodeId);
       until(() => simulation.start(nodeId));

@@ -1,14 +1,17 @@
 import type { Instant } from '@parley/nat';
 import type { NodeId } from '../../node-record.ts';
-import type { Roster } from '../../roster.ts';
+import { EMPTY_ROSTER, type Roster } from '../../roster.ts';
 import type { Slot } from '../../slot.ts';
 import { shareOf } from '../assignment.ts';
 import type { ClusterSettings } from '../cluster-settings.ts';
+import type { Decision, DecisionReason } from '../decision.ts';
 
 /** One run of a supernode, as the checkers see it. */
 export interface ObservedNode {
   readonly name: string;
   readonly nodeId: NodeId;
+  /** An operator's word, as the newest reading of the database that it may rely on had it. */
+  readonly isToldToFreeze: boolean;
   now(): Instant;
   /** Slots for which it has an unexpired right to act now, with their epochs; another map whenever they are others. */
   rights(): Rights;
@@ -24,7 +27,7 @@ export class ClusterInvariants {
   private readonly followed = new Map<string, number>();
   /** What each supernode had a right to when that was looked at last. */
   private readonly checked: Rights[] = [];
-  private storedEpoch = 0;
+  private stored = EMPTY_ROSTER;
 
   constructor(private readonly settings: ClusterSettings) {}
 
@@ -67,17 +70,51 @@ export class ClusterInvariants {
       violated(`${node.name} and ${owner} both acted for slot ${slot} in epoch ${epoch}`);
   }
 
+  /** A supernode asks for the next roster; the lease store said that it coordinates until `coordinatesUntil`. */
+  rosterProposed(
+    node: ObservedNode,
+    decisions: readonly Decision[],
+    coordinatesUntil: number,
+    at: number,
+  ): void {
+    if (at >= coordinatesUntil)
+      violated(`${node.name} coordinates after its lease ended at ${coordinatesUntil}`);
+    if (!node.isToldToFreeze) return;
+    const unfrozen = decisions.find(({ reason }) => REASONS_TO_FREEZE.has(reason));
+    if (unfrozen !== undefined) {
+      violated(`${unfrozen.nodeId} has ${unfrozen.action} for ${unfrozen.reason} while elections are frozen`);
+    }
+  }
+
   rosterStored(roster: Roster): void {
-    if (roster.epoch <= this.storedEpoch)
-      violated(`epoch ${roster.epoch} was stored after ${this.storedEpoch}`);
-    this.storedEpoch = roster.epoch;
+    if (roster.epoch <= this.stored.epoch)
+      violated(`epoch ${roster.epoch} was stored after ${this.stored.epoch}`);
     this.checkSame(roster);
+    if (new Set(roster.seats.map(({ nodeId }) => nodeId)).size < roster.seats.length) {
+      violated(`epoch ${roster.epoch} has two seats for one node id`);
+    }
     const counts = new Map<number, number>();
     for (const owner of roster.owners) counts.set(owner, (counts.get(owner) ?? 0) + 1);
     roster.seats.forEach((seat, index) => {
       const { slotCount, boundedLoad } = this.settings;
       const { limit } = shareOf(roster.seats, seat.weight, slotCount, boundedLoad);
       if ((counts.get(index) ?? 0) > limit) violated(`${seat.nodeId} has more than ${limit} slots`);
+    });
+    this.checkMoves(this.stored, roster);
+    this.stored = roster;
+  }
+
+  /** Where no seat is new or heavier, those that stay give away only what is above their limit. */
+  private checkMoves(before: Roster, next: Roster): void {
+    const former = new Map(before.seats.map((seat, index) => [seat.nodeId, { index, weight: seat.weight }]));
+    if (next.seats.some(({ nodeId, weight }) => weight > (former.get(nodeId)?.weight ?? 0))) return;
+    next.seats.forEach(({ nodeId, weight }, index) => {
+      const had = before.owners.flatMap((owner, slot) => (owner === former.get(nodeId)?.index ? [slot] : []));
+      const moved = had.filter((slot) => next.owners[slot] !== index);
+      const { limit } = shareOf(next.seats, weight, this.settings.slotCount, this.settings.boundedLoad);
+      if (moved.length > Math.max(0, had.length - limit)) {
+        violated(`${nodeId} lost slots ${moved.join()} though it kept its seat`);
+      }
     });
   }
 
@@ -97,6 +134,15 @@ export class ClusterInvariants {
     else if (known !== content) violated(`two rosters of epoch ${roster.epoch}: ${known} and ${content}`);
   }
 }
+
+/** What is not done while elections are frozen; losses are taken and replaced all the same, and pins followed. */
+const REASONS_TO_FREEZE: ReadonlySet<DecisionReason> = new Set([
+  'below-minimum',
+  'load-needs-it',
+  'replaces-weak-seat',
+  'score-too-low',
+  'too-many-seats',
+] as const);
 
 export class InvariantViolation extends Error {}
 

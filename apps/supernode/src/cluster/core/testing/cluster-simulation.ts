@@ -7,11 +7,9 @@ import type { NodeId } from '../../node-record.ts';
 import type { ClusterInput, ClusterOutput } from '../cluster-io.ts';
 import { DEFAULT_CLUSTER_SETTINGS, type ClusterSettings } from '../cluster-settings.ts';
 import { ClusterInvariants } from './cluster-invariants.ts';
+import { performed, settingsOfCores, type PlantedFault } from './planted-faults.ts';
 import { SimulatedNode } from './simulated-node.ts';
 import { SimulatedDatabase, SimulatedLeaseStore } from './simulated-stores.ts';
-
-/** Faults that tests plant to see that the invariants notice. */
-export type PlantedFault = 'ignores-tenure-end' | 'writes-without-compare' | 'takes-over-at-once';
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -50,18 +48,21 @@ export class ClusterSimulation {
   readonly invariants: ClusterInvariants;
   /** Share of its connections that each supernode reports. */
   readonly loads = new Map<NodeId, number>();
+  /** What happens to a supernode the next time that it asks the stores. */
+  readonly whenAsking = new Map<NodeId, () => void>();
   isHealed = false;
   loss: number;
   duplication: number;
+  /** By the name of a run: when the last lease to coordinate that it was given ends, by true time. */
+  private readonly coordinatesUntil = new Map<string, number>();
   /** The latest run of each supernode. */
   private latest: readonly SimulatedNode[] = [];
   private readonly log: string[] = [];
 
   constructor(private readonly options: SimulationOptions) {
     this.random = new SeededRandom(options.seed);
-    const handover = options.planted === 'takes-over-at-once' ? { handoverMs: 0 } : {};
-    this.settings = { ...SIMULATION_SETTINGS, ...options.settings, ...handover };
-    this.database = new SimulatedDatabase(options.planted !== 'writes-without-compare');
+    this.settings = { ...SIMULATION_SETTINGS, ...options.settings };
+    this.database = new SimulatedDatabase(options.planted !== 'roster is written without comparing epochs');
     this.invariants = new ClusterInvariants(this.settings);
     this.loss = options.loss ?? 0.01;
     this.duplication = options.duplication ?? 0.02;
@@ -102,12 +103,12 @@ export class ClusterSimulation {
         capacity: { connections: 1000, relayBytesPerSecond: 1e8, eventLoopDelayMs: 200 },
         addresses: { edge: `http://${nodeId}`, stun: null },
       },
-      settings: this.settings,
+      settings: settingsOfCores(this.settings, this.options.planted),
       seed: this.random.nextUint32(),
       clockRate: 1 + (this.random.nextFraction() - 0.5) * 0.06,
       clockOffsetMs: this.random.nextInteger(0, 1_000_000),
-      ignoresTenureEnd: this.options.planted === 'ignores-tenure-end',
-      perform: (self, output) => this.perform(self, output),
+      planted: this.options.planted,
+      perform: (self, output) => this.perform(self, performed(output, this.options.planted)),
       stepped: () => this.invariants.checkRights(this.latest),
     });
     this.nodes.set(nodeId, node);
@@ -192,12 +193,15 @@ export class ClusterSimulation {
         }));
         break;
       case 'hold-coordination':
-        this.ask(node, 'leases', output, (now) => ({
-          kind: leases.hold(name, output.ttlMs, now) ? 'coordination-held' : 'coordination-refused',
-          sentAt: output.sentAt,
-        }));
+        this.ask(node, 'leases', output, (now) => {
+          const ttlMs = this.settings.coordinatorTtlMs;
+          const isHeld = leases.hold(name, ttlMs, now);
+          if (isHeld) this.coordinatesUntil.set(name, now + ttlMs);
+          return { kind: isHeld ? 'coordination-held' : 'coordination-refused', sentAt: output.sentAt };
+        });
         break;
       case 'read-roster':
+        this.asking(node.nodeId);
         this.ask(node, 'database', output, () => ({
           kind: 'roster-read',
           sentAt: output.sentAt,
@@ -206,6 +210,12 @@ export class ClusterSimulation {
         }));
         break;
       case 'write-roster':
+        this.invariants.rosterProposed(
+          node,
+          output.decisions,
+          this.coordinatesUntil.get(name) ?? 0,
+          this.clock.now,
+        );
         this.ask(node, 'database', output, () => {
           const isWritten = database.replace(output.roster, output.expectedEpoch);
           if (isWritten) {
@@ -257,6 +267,16 @@ export class ClusterSimulation {
       default:
         break;
     }
+  }
+
+  /** What was to happen when it asks the next time happens just after it did. */
+  private asking(nodeId: NodeId): void {
+    const then = this.whenAsking.get(nodeId);
+    if (then === undefined) return;
+    this.whenAsking.delete(nodeId);
+    this.clock.schedule(0.1, () => {
+      if (!this.isHealed) then();
+    });
   }
 
   private ask(

@@ -6,6 +6,7 @@ import { ClusterCore } from '../cluster-core.ts';
 import type { ClusterInput, ClusterOutput, OwnNode } from '../cluster-io.ts';
 import type { ClusterSettings } from '../cluster-settings.ts';
 import type { ObservedNode } from './cluster-invariants.ts';
+import { heard, type PlantedFault } from './planted-faults.ts';
 
 export interface SimulatedNodeOptions {
   readonly clock: VirtualClock;
@@ -15,8 +16,7 @@ export interface SimulatedNodeOptions {
   /** Milliseconds of its monotonic clock per millisecond of real time. */
   readonly clockRate: number;
   readonly clockOffsetMs: number;
-  /** Planted fault: it goes on acting after its right has ended. */
-  readonly ignoresTenureEnd: boolean;
+  readonly planted: PlantedFault | undefined;
   readonly perform: (node: SimulatedNode, output: ClusterOutput) => void;
   readonly stepped: () => void;
 }
@@ -28,6 +28,12 @@ export class SimulatedNode implements ObservedNode {
   readonly nodeId: string;
   isAlive = true;
   isPaused = false;
+  isToldToFreeze = false;
+  private toldAt = Number.NEGATIVE_INFINITY;
+  /** Everything that it ever gained, where it does not heed that it lost some. */
+  private readonly kept = new Map<Slot, number>();
+  private offsetMs: number;
+  private pausedAt = 0;
   private eventLoopDelayMs = 2;
   private readonly startedAt: number;
   private waiting: (() => void)[] = [];
@@ -40,11 +46,12 @@ export class SimulatedNode implements ObservedNode {
     this.nodeId = self.nodeId;
     this.name = `${self.nodeId}#${self.incarnation}`;
     this.startedAt = options.clock.now;
+    this.offsetMs = options.clockOffsetMs;
     this.core = new ClusterCore({ self, settings, nextFraction: () => random.nextFraction() }, this.now());
   }
 
   now(): Instant {
-    return (this.options.clock.now * this.options.clockRate + this.options.clockOffsetMs) as Instant;
+    return (this.options.clock.now * this.options.clockRate + this.offsetMs) as Instant;
   }
 
   start(): void {
@@ -52,7 +59,19 @@ export class SimulatedNode implements ObservedNode {
   }
 
   handle(input: ClusterInput): void {
-    this.run(() => this.core.handle(input, this.now()));
+    this.run(() => {
+      this.noteControls(input);
+      const now = this.now();
+      return this.core.handle(heard(input, this.core, this.options.planted), now);
+    });
+  }
+
+  /** As the core does: controls of the newest reading that is no older than the roster that it follows. */
+  private noteControls(input: ClusterInput): void {
+    if (input.kind !== 'roster-read' || input.sentAt <= this.toldAt) return;
+    if (input.roster.epoch < this.core.roster.epoch) return;
+    this.toldAt = input.sentAt;
+    this.isToldToFreeze = input.controls.isFrozen;
   }
 
   measure(connections: number): void {
@@ -77,20 +96,31 @@ export class SimulatedNode implements ObservedNode {
   rights(): ReadonlyMap<Slot, number> {
     const { core } = this;
     if (!this.isAlive) return NOTHING;
-    if (this.options.ignoresTenureEnd) {
-      return slotsOf(core.roster, this.nodeId, this.options.self.incarnation);
+    switch (this.options.planted) {
+      case 'owner acts after its tenure has ended':
+        return slotsOf(core.roster, this.nodeId, this.options.self.incarnation);
+      case 'owner acts for slots that it lost': {
+        const tenures = core.tenures(this.now());
+        for (const [slot, epoch] of tenures) this.kept.set(slot, epoch);
+        return tenures.size === 0 ? tenures : new Map(this.kept);
+      }
+      default:
+        return core.tenures(this.now());
     }
-    return core.tenures(this.now());
   }
 
   /** SIGSTOP: nothing runs, but its clock does. */
   pause(): void {
     this.isPaused = true;
+    this.pausedAt = this.options.clock.now;
   }
 
   /** SIGCONT: all that waited happens now, in the order in which it came. */
   resume(): void {
     this.isPaused = false;
+    if (this.options.planted === 'clock stands still while the process does') {
+      this.offsetMs -= (this.options.clock.now - this.pausedAt) * this.options.clockRate;
+    }
     const waiting = this.waiting;
     this.waiting = [];
     for (const step of waiting) step();
@@ -126,7 +156,7 @@ export class SimulatedNode implements ObservedNode {
     this.armedAt = at;
     if (at === undefined) return;
     // A little late, as timers are; never early.
-    const realAt = (at - this.options.clockOffsetMs) / this.options.clockRate + 0.01;
+    const realAt = (at - this.offsetMs) / this.options.clockRate + 0.01;
     const delayMs = Math.max(0.01, realAt - this.options.clock.now);
     this.cancelTimer = this.options.clock.schedule(delayMs, this.fire);
   }

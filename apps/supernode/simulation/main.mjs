@@ -1,0 +1,129 @@
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+/**
+ * `npm run simulate`: histories of the cluster core, one per seed, in as many processes as there are processors. Exit code 1 and the
+ * failing seed where a checker noticed something; 2 where it was called wrongly. `--seconds` ends it sooner, but not before
+ * 250 seeds; `--seed` replays one and, where it fails, tells its whole history.
+ */
+const USAGE =
+  'usage: npm run simulate -- [--seeds=20000] [--first-seed=1] [--seconds=…] [--processes=…] [--seed=<one>]';
+const LEAST_SEEDS = 250;
+const PROGRAM = fileURLToPath(new URL('../src/cluster/core/testing/run-seeds.ts', import.meta.url));
+const SOURCES = new URL('./typescript-sources.mjs', import.meta.url).href;
+
+function integer(name, text, minimum) {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= minimum) return value;
+  console.error(`--${name} is a whole number from ${minimum} on, not ${text}\n${USAGE}`);
+  process.exit(2);
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seeds: { type: 'string', default: '20000' },
+        'first-seed': { type: 'string', default: '1' },
+        seconds: { type: 'string', default: String(24 * 3600) },
+        processes: { type: 'string', default: String(availableParallelism()) },
+        seed: { type: 'string' },
+      },
+    });
+    if (values.seed !== undefined) {
+      return {
+        first: integer('seed', values.seed, 0),
+        seeds: 1,
+        seconds: 3600,
+        processes: 1,
+        historyLines: 400,
+      };
+    }
+    const seeds = integer('seeds', values.seeds, 1);
+    return {
+      first: integer('first-seed', values['first-seed'], 0),
+      seeds,
+      seconds: integer('seconds', values.seconds, 1),
+      processes: Math.min(seeds, integer('processes', values.processes, 1)),
+      historyLines: 25,
+    };
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const { first, seeds, seconds, processes, historyLines } = readOptions();
+const startedAt = process.hrtime.bigint();
+const secondsSoFar = () => Number(process.hrtime.bigint() - startedAt) / 1e9;
+let done = 0;
+let rosters = 0;
+let slowestMs = 0;
+let toldAt = 0;
+
+function take({ outcomes }) {
+  done += outcomes.length;
+  for (const { convergedMs, epochs } of outcomes) {
+    rosters += epochs;
+    slowestMs = Math.max(slowestMs, convergedMs);
+  }
+  if (secondsSoFar() - toldAt < 10) return;
+  toldAt = secondsSoFar();
+  console.error(`${done} of ${seeds} seeds`);
+}
+
+const children = Array.from({ length: processes }, (_, index) => {
+  const execArgv = ['--conditions=@parley/source', '--no-warnings', `--import=${SOURCES}`];
+  const child = fork(PROGRAM, [], { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  child.send({
+    from: first + index,
+    before: first + seeds,
+    step: processes,
+    atLeast: Math.ceil(LEAST_SEEDS / processes),
+    seconds,
+    historyLines,
+  });
+  return child;
+});
+
+/** Resolves with what was violated, or undefined when all seeds of the process are done. */
+function ended(child) {
+  return new Promise((resolve, reject) => {
+    child.on('message', (report) => {
+      take(report);
+      if (report.isLast) resolve(report.violation);
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => reject(new Error(`a process ended early: ${signal ?? code}`)));
+  });
+}
+
+const violations = [];
+try {
+  await Promise.all(
+    children.map(async (child) => {
+      const violation = await ended(child);
+      if (violation === undefined) return;
+      violations.push(violation);
+      for (const other of children) other.kill();
+    }),
+  );
+} catch (error) {
+  if (violations.length === 0) throw error;
+}
+
+const [violation] = violations;
+if (violation === undefined) {
+  const rate = Math.round(done / secondsSoFar());
+  console.log(
+    `${done} seeds from ${first} on hold: ${rosters} rosters, healed within ${(slowestMs / 1000).toFixed(1)} s; ` +
+      `${secondsSoFar().toFixed(1)} s in ${processes} processes, ${rate} seeds/s`,
+  );
+} else {
+  console.error(violation.message);
+  console.error(`Replay: npm run simulate -- --seed=${violation.seed}`);
+  process.exitCode = 1;
+}
+for (const child of children) child.kill();
