@@ -153,6 +153,22 @@ describe('RelayChoice', () => {
     expect(choice.pick).toBeUndefined();
   });
 
+  it('forgets its choice when the path left it, as after its death', () => {
+    const [current, other, third] = [pair(100), pair(20), pair(30)];
+    const choice = new RelayChoice();
+    choice.update({ current, alternatives: [other] }, at(0));
+    round(choice, 1_000, 2_000);
+    expect(choice.pick).toBe(other);
+    choice.update({ current: other, alternatives: [current, third] }, at(3_100));
+    expect(choice.pick).toBe(other);
+
+    choice.update({ current: third, alternatives: [current, other] }, at(4_000));
+
+    expect(choice.pick).toBeUndefined();
+    round(choice, 4_020, 900);
+    expect(choice.state).toBe('resting');
+  });
+
   it('does not choose one that loses checks', () => {
     const [current, other] = [pair(100), pair(20)];
     const choice = new RelayChoice();

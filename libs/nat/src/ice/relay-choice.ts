@@ -86,6 +86,8 @@ export class RelayChoice {
     this.#alternatives = options.alternatives;
     if (options.current !== this.#current) {
       this.#hasMoved = options.current === this.#pick;
+      // Left for a reason that measuring does not know, as its death: it has to prove itself anew.
+      if (!this.#hasMoved) this.#pick = undefined;
       this.#current = options.current;
       this.#rest(this.#hasMoved ? this.#restMs : SETTLE_MS, now);
     }
