@@ -54,21 +54,33 @@ export class HomeWatches implements OnModuleDestroy {
   }
 
   async unwatch(watcher: DeviceAddress, watched: readonly UserId[]): Promise<void> {
-    await this.own?.unwatch(watcher, watched);
+    const own = () => this.own?.unwatch(watcher, watched);
     await this.writeOrKeep(
       watcher,
-      () => this.store.unwatch(watcher, watched),
-      (unsaved) => unsaved.unwatch(watched),
+      async () => {
+        await own();
+        await this.store.unwatch(watcher, watched);
+      },
+      async (unsaved) => {
+        await own();
+        unsaved.unwatch(watched);
+      },
     );
   }
 
   async unwatchAll(watcher: DeviceAddress): Promise<void> {
-    await this.own?.unwatchAll(watcher);
+    const own = () => this.own?.unwatchAll(watcher);
     await this.background.attempt('ending the watches of a device', () =>
       this.writeOrKeep(
         watcher,
-        () => this.store.unwatchAll(watcher),
-        (unsaved) => unsaved.unwatchAll(),
+        async () => {
+          await own();
+          await this.store.unwatchAll(watcher);
+        },
+        async (unsaved) => {
+          await own();
+          unsaved.unwatchAll();
+        },
       ),
     );
   }
@@ -97,8 +109,11 @@ export class HomeWatches implements OnModuleDestroy {
 
   /** Another supernode is its home from now on. */
   async moved(watcher: DeviceAddress): Promise<void> {
-    this.unsaved.delete(deviceKey(watcher));
-    await this.own?.unwatchAll(watcher);
+    const key = deviceKey(watcher);
+    await this.serial.run(key, async () => {
+      this.unsaved.delete(key);
+      await this.own?.unwatchAll(watcher);
+    });
   }
 
   /** Keeps the watches of a device that stays, also in a store that lost them. */
@@ -108,7 +123,7 @@ export class HomeWatches implements OnModuleDestroy {
     await this.store.renew(watcher);
   }
 
-  /** Where the store is away, or has not got what came before, `keep` remembers what it is to get. */
+  /** One after the other for each device: what came last holds. Where the store is away, or has not got what came before, `keep` remembers what it is to get. */
   private async writeOrKeep<Answer>(
     watcher: DeviceAddress,
     write: () => Promise<Answer>,

@@ -133,7 +133,33 @@ describe('HomeSessionBook', () => {
     await expect(book.open(session(1), 0)).rejects.toMatchObject(away);
     shared.isAway = true;
     await expect(book.find(alice.tenant, idOf(1))).rejects.toMatchObject(away);
+    // The caller asks again: where it were opened here as well, one device could answer here, and another one there later.
+    await expect(book.open(session(1), 1)).rejects.toMatchObject(away);
+
+    shared.losesAnswers = false;
+    shared.isAway = false;
+    expect(await book.open(session(1), 2)).toBe(false);
   });
+
+  it.each(['takeOf', 'callsOf', 'offersBetween'] as const)(
+    'finds a session once that goes to the shared book meanwhile (%s)',
+    async (look) => {
+      shared.isAway = true;
+      await book.open(session(1, { call: ringing }), 0);
+      shared.isAway = false;
+      let arrive: () => void = () => undefined;
+      shared.waits.set('open', new Promise((resolve) => (arrive = resolve)));
+      const found =
+        look === 'offersBetween'
+          ? book.offersBetween(alice.tenant, alice.userId, bob.userId)
+          : book[look](alice.tenant, alice.deviceId);
+      const sweep = book.takeExpired(1);
+      await settled();
+      arrive();
+      await sweep;
+      expect((await found).map(({ sessionId }) => sessionId)).toEqual([idOf(1)]);
+    },
+  );
 
   it('counts a device here and there against one limit', async () => {
     await book.open(session(1), 0);

@@ -36,6 +36,8 @@ export class HomeSessionBook implements SessionBook {
   private readonly shared: SessionBook;
   /** Also what the store was told before it went away, or lost. */
   private readonly used = new UsedSessions();
+  /** The store was asked to open these and did not answer: they may be there, or get there yet. */
+  private readonly unsure = new UsedSessions();
 
   constructor(
     private readonly store: SharedSessionBook,
@@ -49,12 +51,15 @@ export class HomeSessionBook implements SessionBook {
   async open(session: BrokeredSession, now: number): Promise<boolean> {
     const key = keyOf(session);
     if (this.used.has(key, now)) return false;
+    const isUp = this.store.isUp();
+    // Only where it is known that the store does not get it: opened here as well, it could be answered twice.
+    if (!isUp && this.unsure.has(key, now)) throw away('Nobody knows whether the store has the session.');
     this.used.add(key, now);
     try {
-      // Only where it is known that the store does not get it: a session that failed on its way may be there.
-      return await (this.store.isUp() ? this.shared.open(session, now) : this.openHere(session, now));
+      return await (isUp ? this.shared.open(session, now) : this.openHere(session, now));
     } catch (error) {
       this.used.delete(key);
+      if (isUp) this.unsure.add(key, now);
       throw error;
     }
   }
@@ -82,19 +87,16 @@ export class HomeSessionBook implements SessionBook {
     return isForgotten === true || this.here.forgetOldestAnswered(tenant, caller);
   }
 
-  async takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]> {
-    const there = await this.ask(() => this.shared.takeOf(tenant, caller));
-    return [...(there ?? []), ...(await this.here.takeOf(tenant, caller))];
+  takeOf(tenant: TenantId, caller: DeviceId): Promise<readonly BrokeredSession[]> {
+    return this.inBoth((book) => book.takeOf(tenant, caller));
   }
 
-  async callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]> {
-    const there = await this.ask(() => this.shared.callsOf(tenant, device));
-    return [...(there ?? []), ...(await this.here.callsOf(tenant, device))];
+  callsOf(tenant: TenantId, device: DeviceId): Promise<readonly BrokeredSession[]> {
+    return this.inBoth((book) => book.callsOf(tenant, device));
   }
 
-  async offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]> {
-    const there = await this.ask(() => this.shared.offersBetween(tenant, caller, callee));
-    return [...(there ?? []), ...(await this.here.offersBetween(tenant, caller, callee))];
+  offersBetween(tenant: TenantId, caller: UserId, callee: UserId): Promise<readonly BrokeredSession[]> {
+    return this.inBoth((book) => book.offersBetween(tenant, caller, callee));
   }
 
   /** Is called several times a second: what waits for the store is brought there first. */
@@ -136,6 +138,16 @@ export class HomeSessionBook implements SessionBook {
     if (this.leaving.has(key)) await this.returned();
     if (this.leaving.has(key)) throw away('Nobody knows whether the store has the session.');
     return work(this.here.has(tenant, sessionId) ? this.here : this.shared);
+  }
+
+  /** First here, from where sessions leave: the other way round, one that leaves meanwhile would be in neither. */
+  private async inBoth(
+    look: (book: SessionBook) => Promise<readonly BrokeredSession[]>,
+  ): Promise<readonly BrokeredSession[]> {
+    const here = await look(this.here);
+    const there = (await this.ask(() => look(this.shared))) ?? [];
+    const found = new Set(there.map(keyOf));
+    return [...there, ...here.filter((session) => !found.has(keyOf(session)))];
   }
 
   /** What the shared book answers; undefined while it is away, of which its connection tells. */
