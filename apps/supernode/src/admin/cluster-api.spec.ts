@@ -81,6 +81,7 @@ beforeEach(async () => {
     relayAddresses: () => [],
     homesOf: () => ['http://node-b:8080'],
     activeNodes: () => ['node-a', 'node-b'],
+    activeEdges: () => ['http://node-a:8080', 'http://node-b:8080'],
     aliveNodes: () => ['node-a', 'node-b'],
     onChange: () => () => undefined,
   };

@@ -72,6 +72,10 @@ export class ClusterOwnership implements Ownership {
     return this.view.roster.seats.map(({ nodeId }) => nodeId);
   }
 
+  activeEdges(): readonly string[] {
+    return this.view.roster.seats.map(({ addresses }) => addresses.edge);
+  }
+
   aliveNodes(): readonly NodeId[] {
     const leased = this.nodesNow().map(({ record }) => record.nodeId);
     return [...new Set([...this.activeNodes(), ...leased])];

@@ -36,7 +36,9 @@ export interface Ownership {
   relayAddresses(): readonly string[];
   /** All supernodes with a seat, this one included. */
   activeNodes(): readonly NodeId[];
-  /** These and all others that have a lease, on standby or draining too: something of a former home may be at each. */
+  /** Edge URLs of all supernodes with a seat, this one included. */
+  activeEdges(): readonly string[];
+  /** Those with a seat and all others that have a lease, on standby or draining too: something of a former home may be at each. */
   aliveNodes(): readonly NodeId[];
   /** The returned function ends it. Listeners are called in turn after the change took effect. */
   onChange(listener: (change: OwnershipChange) => void): () => void;

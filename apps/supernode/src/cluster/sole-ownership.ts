@@ -42,6 +42,10 @@ export class SoleOwnership implements Ownership {
     return [this.self];
   }
 
+  activeEdges(): readonly string[] {
+    return this.homesOf();
+  }
+
   aliveNodes(): readonly NodeId[] {
     return [this.self];
   }

@@ -36,7 +36,8 @@ const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWa
 
 async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess> = {}) {
   const time = new ManualTime();
-  const ownership = new MovableRoster().join('here');
+  const roster = new MovableRoster();
+  const ownership = roster.join('here');
   const { homes } = ownership;
   const channels = new DeviceChannels(new MemoryResumeStore(), time, new BackgroundTasks(), homes);
   const transport = new RecordingTransport();
@@ -66,10 +67,30 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
     },
     time,
   );
-  return { channels, connection, transport, signIn };
+  return { channels, connection, transport, signIn, roster };
 }
 
 describe('EdgeSignIn', () => {
+  it('names other supernodes to whom it has no room for, and not the same ones first to all', async () => {
+    const { roster, connection, signIn } = await setUp({
+      authenticate: () => Promise.reject(new Refusal('BUSY', 'full', 100, { windowMs: 1000 })),
+    });
+    const named = async () =>
+      signIn.authenticate(connection, request).then(
+        () => undefined,
+        (refusal: Refusal) => refusal,
+      );
+    expect((await named())?.alternates).toEqual([]);
+    for (const name of ['b', 'c', 'd', 'e']) roster.join(name);
+    const [first, second] = [await named(), await named()];
+    expect(first).toMatchObject({ code: 'BUSY', message: 'full', retryAfterMs: 100, windowMs: 1000 });
+    for (const refusal of [first, second]) {
+      expect(refusal?.alternates).toHaveLength(3);
+      expect(refusal?.alternates).not.toContain('http://here.example.net');
+    }
+    expect(first?.alternates?.[0]).not.toBe(second?.alternates?.[0]);
+  });
+
   it('gives a sign-in the keys of a fresh flow, and nobody who is not linked', async () => {
     const asked: unknown[] = [];
     const flow = { id: 'AAAAAAAAAAA', key: 'A'.repeat(43), servers: ['198.51.100.7:3478'] };

@@ -49,9 +49,21 @@ export class EdgeSignIn {
     work: (turn: Turn) => Promise<Result>,
   ): Promise<Result> {
     requireNobody(connection);
-    return this.failed.watch(connection.source, () =>
-      this.admission.run(kind, work, () => connection.isOpen),
-    );
+    return this.failed.watch(connection.source, async () => {
+      try {
+        return await this.admission.run(kind, work, () => connection.isOpen);
+      } catch (error) {
+        throw this.withOthers(error);
+      }
+    });
+  }
+
+  /** Who is refused for want of room is told where else to ask (DESIGN 5.7). */
+  private withOthers(error: unknown): unknown {
+    if (!(error instanceof Refusal) || error.code !== 'BUSY' || error.alternates) return error;
+    const { code, message, retryAfterMs, windowMs } = error;
+    const wayOut = { alternates: this.homes.others(), ...(windowMs !== undefined && { windowMs }) };
+    return new Refusal(code, message, retryAfterMs, { ...wayOut, cause: error });
   }
 
   private async signIn(

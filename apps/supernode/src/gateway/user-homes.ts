@@ -7,10 +7,14 @@ import { Refusal } from '../refusal.ts';
 /** A roster follows within about this time when a home is lost. */
 const NO_HOME_RETRY_MS = 250;
 const NO_HOME_WINDOW_MS = 1_000;
+/** As many as a client knows of homes. */
+const MAX_OTHERS = 3;
 
 /** Whether this supernode serves a user, and where else the user's clients go. */
 @Injectable()
 export class UserHomes {
+  private turn = 0;
+
   constructor(
     @Inject(OWNERSHIP) private readonly ownership: Ownership,
     private readonly addresses: OwnAddresses,
@@ -44,6 +48,17 @@ export class UserHomes {
           alternates,
         })
       : new Refusal('NOT_HOME', undefined, undefined, { alternates });
+  }
+
+  /**
+   * Other supernodes for a client of whom nobody knows yet who it is: each sends it to its home. They take turns, so that those who
+   * are refused together do not all come to one.
+   */
+  others(): readonly string[] {
+    const own = this.addresses.published?.edge;
+    const others = this.ownership.activeEdges().filter((url) => url !== own);
+    this.turn = (this.turn + 1) % Math.max(1, others.length);
+    return [...others.slice(this.turn), ...others.slice(0, this.turn)].slice(0, MAX_OTHERS);
   }
 
   /** Edge URLs of other supernodes in the order in which the user's clients should try them. */

@@ -116,6 +116,10 @@ export class MovableOwnership implements Ownership {
     return this.roster.nodeIds();
   }
 
+  activeEdges(): readonly string[] {
+    return this.roster.edges();
+  }
+
   aliveNodes(): readonly NodeId[] {
     return this.roster.nodeIds();
   }
