@@ -298,15 +298,22 @@ describe('Session › path', () => {
     expect(caller.relays).toEqual(first);
     callerPath.setState('relayed', second);
     expect(caller.relays).toEqual(second);
+    callerPath.tellLate('none');
     callerPath.setState('direct');
     expect(caller.relays).toBeUndefined();
 
     expect(told).toEqual([
       ['relayed', first],
       ['relayed', second],
+      ['none', undefined],
       ['direct', undefined],
     ]);
-    expect(caller.pathHistory.slice(-3).map(({ relays }) => relays)).toEqual([first, second, undefined]);
+    expect(caller.pathHistory.slice(-4).map(({ relays }) => relays)).toEqual([
+      first,
+      second,
+      undefined,
+      undefined,
+    ]);
     callerPath.setState('relayed', first);
   });
 

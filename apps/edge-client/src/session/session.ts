@@ -113,7 +113,8 @@ export class Session {
       wake: (asks) => this.driver.wake(asks),
     };
     options.path.onPath((state) => {
-      const { relays } = this;
+      // The next path may be there already when the end of the one before is told.
+      const relays = state === 'relayed' ? options.path.relays?.() : undefined;
       this.travelled.note(state, relays);
       this.driver.wake(false);
       for (const listener of this.pathListeners) listener(state, relays);

@@ -17,6 +17,8 @@ export interface TestPath extends DatagramPath {
   readonly isClosed: boolean;
   /** Also to other relays than before. */
   setState(state: SessionPath, relays?: SessionRelays): void;
+  /** Tells of a state that is over by now. */
+  tellLate(state: SessionPath): void;
   /** Hands a packet to the session at this end as if it had arrived. */
   inject(packet: Uint8Array): void;
   /** Sees every packet that leaves; false takes it out. */
@@ -74,6 +76,10 @@ class MemoryPath implements TestPath {
   setState(state: SessionPath, relays?: SessionRelays): void {
     this.state = state;
     this.relaysNow = relays;
+    this.pathListener(state);
+  }
+
+  tellLate(state: SessionPath): void {
     this.pathListener(state);
   }
 
