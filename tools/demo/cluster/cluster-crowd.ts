@@ -12,6 +12,7 @@ import type {
   ReceivedMessage,
   StoredMessage,
   Towards,
+  User,
 } from './crowd-messages.ts';
 import { LiveConversation, peerOf, talk } from './live-conversation.ts';
 
@@ -41,7 +42,9 @@ export class ClusterCrowd {
 
   readonly handlers: CommandHandlers<CrowdCommands> = {
     open: async ({ url, folder, names }) => {
-      const users = await Promise.all(names.map((name) => this.#open(url, folder, name)));
+      // One after the other: forty that register at once are a storm, which is not what the demo shows.
+      const users: User[] = [];
+      for (const name of names) users.push(await this.#open(url, folder, name));
       return { users };
     },
     ask: (params) =>
@@ -143,7 +146,7 @@ export class ClusterCrowd {
     return this.#conversations.map((conversation) => conversation.report());
   }
 
-  async #open(url: string, folder: string, name: string): Promise<{ name: string; userId: string }> {
+  async #open(url: string, folder: string, name: string): Promise<User> {
     const client = await EdgeClient.open({
       ...{ url, dataDir: join(folder, name) },
       udp: { bind: { ipv4: { address: '127.0.0.1' }, ipv6: false }, includeLoopback: true },
