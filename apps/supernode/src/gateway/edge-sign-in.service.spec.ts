@@ -78,7 +78,7 @@ describe('EdgeSignIn', () => {
     const named = async () =>
       signIn.authenticate(connection, request).then(
         () => undefined,
-        (refusal: Refusal) => refusal,
+        (refusal: unknown) => (refusal instanceof Refusal ? refusal : undefined),
       );
     expect((await named())?.alternates).toEqual([]);
     for (const name of ['b', 'c', 'd', 'e']) roster.join(name);
