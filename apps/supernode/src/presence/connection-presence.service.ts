@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LIMITS } from '@parley/protocol';
+import { SupernodeError } from '../errors.ts';
 import { COMEBACKS, type Comebacks } from '../gateway/comebacks.port.ts';
 import type { ConnectionObserver } from '../gateway/connection-observer.port.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
@@ -35,7 +36,18 @@ export class ConnectionPresence implements ConnectionObserver {
     @Inject(PRESENCE_GRACE_MS) private readonly graceMs: number,
   ) {}
 
+  /** A home whose right has lapsed for a moment says it as soon as it may act again: the device is connected all the same. */
   async deviceReachable(device: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> {
+    try {
+      await this.show(device, how);
+    } catch (error) {
+      if (!(error instanceof SupernodeError) || error.code !== 'SN_NOT_OWNER') throw error;
+      // In place of the grace time, and given up with it; by then the device may watch others already.
+      this.timers.start('grace', device, LOOK_AGAIN_MS, () => this.show(device, 'resumed'));
+    }
+  }
+
+  private async show(device: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> {
     await this.changes.apply({ ...device, cause: 'signed-in' }, async () => {
       this.timers.stop('grace', device);
       this.timers.stop('return', device);

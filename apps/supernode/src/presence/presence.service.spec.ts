@@ -1,6 +1,7 @@
 import { LIMITS, userIdSchema } from '@parley/protocol';
 import { callerNamed } from '../identity/testing/callers.ts';
 import { settled } from '../clock/testing/manual-time.ts';
+import { MovableRoster } from '../gateway/testing/movable-ownership.ts';
 import { GRACE_MS, presenceWorld } from './testing/presence-world.ts';
 
 const alice = callerNamed('alice');
@@ -136,6 +137,18 @@ describe('PresenceService › lost connections', () => {
     expect(seenByBob()).toEqual([]);
     await time.advance(1);
     expect(seenByBob()).toEqual(['offline']);
+  });
+
+  it('shows a device that came while this home might not act for a moment', async () => {
+    const home = new MovableRoster().join('here');
+    const { connections, devices, time } = presenceWorld(undefined, { ownership: home });
+    home.mayAct = false;
+    await connections.deviceReachable(alice, 'signed-in');
+    await time.advance(1_000);
+    home.mayAct = true;
+    await time.advance(1_000);
+
+    expect(await devices.of(alice.tenant, alice.userId)).toMatchObject([{ present: true, reachable: true }]);
   });
 
   it('keeps the user online by another device', async () => {
