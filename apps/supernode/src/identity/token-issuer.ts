@@ -1,8 +1,9 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { SignJWT } from 'jose';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { IDENTITY_CONFIG } from '../config/config.module.ts';
 import type { IdentityConfig } from '../config/config.schema.ts';
 import { SupernodeError } from '../errors.ts';
@@ -35,20 +36,26 @@ interface SigningKey {
 
 /** Issues the supernode's own access tokens: signed with the cluster's keyring, short-lived, bound to one device key. */
 @Injectable()
-export class TokenIssuer implements OnModuleInit {
+export class TokenIssuer implements OnModuleInit, OnModuleDestroy {
   private keys: readonly SigningKey[] = [];
-  private readAt = 0;
+  private cancelReading: (() => void) | undefined;
 
   constructor(
     private readonly cluster: ClusterIdentity,
     @Inject(KEYRING_STORE) private readonly store: KeyringStore,
     @Inject(IDENTITY_CONFIG) private readonly config: Pick<IdentityConfig, 'accessTokenSeconds'>,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly tasks: BackgroundTasks,
   ) {}
 
   async onModuleInit(): Promise<void> {
     await this.read();
+    this.readAgain();
+  }
+
+  onModuleDestroy(): void {
+    this.cancelReading?.();
   }
 
   /** What tokens of this cluster name as issuer and audience. */
@@ -57,7 +64,6 @@ export class TokenIssuer implements OnModuleInit {
   }
 
   async issue(user: UserAddress, device: Pick<ProvenDevice, 'deviceId'>): Promise<IssuedToken> {
-    this.readAgain();
     const now = this.clock.now();
     const key = this.keys.find((candidate) => candidate.notBefore <= now && now < candidate.notAfter);
     if (!key) throw new SupernodeError('SN_INVARIANT', 'The keyring has no signing key for access tokens.');
@@ -75,24 +81,26 @@ export class TokenIssuer implements OnModuleInit {
 
   /** The public half of a key of the ring, also of one that signs no more but whose tokens may still live. */
   publicKey(id: string | undefined): KeyObject | undefined {
-    this.readAgain();
     const now = this.clock.now();
     return this.keys.find(
       (key) => key.id === id && now < key.notAfter + this.config.accessTokenSeconds * 1000,
     )?.publicKey;
   }
 
-  /** Behind whoever asked for a key: where the store is away, the known keys go on. */
+  /**
+   * Also where nobody asks for a key: who takes over the users of another supernode meets tokens of a new key all at once. Where
+   * the store is away, the known keys go on.
+   */
   private readAgain(): void {
-    if (this.clock.monotonic() - this.readAt < REREAD_MS) return;
-    this.readAt = this.clock.monotonic();
-    void this.tasks.attempt('Reading the keys of access tokens again', () => this.read());
+    this.cancelReading = this.scheduler.after(REREAD_MS, () => {
+      void this.tasks.attempt('Reading the keys of access tokens again', () => this.read());
+      this.readAgain();
+    });
   }
 
   private async read(): Promise<void> {
     const records = await this.store.keysOrCreate(PURPOSE, newRingKey(PURPOSE, this.clock.now()));
     this.keys = records.map(signingKeyOf);
-    this.readAt = this.clock.monotonic();
   }
 }
 

@@ -8,6 +8,7 @@ import type { ProvenDevice } from './device-proof.ts';
 import { sha256 } from './digest.ts';
 import { RemoteKeySets } from './remote-key-sets.ts';
 import type { Tenant } from './tenants.port.ts';
+import { newRingKey } from './ring-key.ts';
 import { MemoryKeyring, newSecret, startedIdentity, tenantWith } from './testing/identity-fixtures.ts';
 import { KeySetServer } from './testing/key-set-server.ts';
 import { SigningDevice } from './testing/signing-device.ts';
@@ -26,14 +27,13 @@ beforeAll(async () => {
 });
 afterAll(() => backend.stop());
 
-async function setUp() {
-  const time = new ManualTime();
-  const keyring = new MemoryKeyring();
+async function setUp(keyring = new MemoryKeyring(), time = new ManualTime()) {
   const config = { accessTokenSeconds: LIFETIME_SECONDS };
   const issuer = new TokenIssuer(
     await startedIdentity(keyring),
     keyring,
     config,
+    time,
     time,
     new BackgroundTasks(),
   );
@@ -267,6 +267,22 @@ describe('TokenVerifier › own tokens', () => {
     expect(await verify(typed, tenantWith({ apiSecret: secret }))).toBe('TOKEN_INVALID');
   });
 
+  it('of a new key are taken at once by a supernode that was asked for none meanwhile', async () => {
+    const { time, keyring, issuer, verify } = await setUp();
+    const idle = await setUp(keyring, time);
+    const begins = new Date(time.now() + 300_000);
+    keyring.rotate('access-token', (newest) => {
+      Object.assign(newest, { notAfter: begins });
+      return { ...newest, ...newRingKey('access-token', begins.getTime()), version: 2 };
+    });
+    await time.advance(300_000);
+    await settled();
+    const { token } = await issuer.issue(user, device);
+
+    expect(await verify(token, tenantWith())).toBe('accepted');
+    expect(await idle.verify(token, tenantWith())).toBe('accepted');
+  });
+
   it('outlive the rotation of their key by their own life, and no more', async () => {
     const { time, keyring, issuer, verify } = await setUp();
     const { token: old } = await issuer.issue(user, device);
@@ -276,7 +292,6 @@ describe('TokenVerifier › own tokens', () => {
       return { ...newest, version: 2, notBefore: retired, notAfter: null };
     });
     await time.advance(60_000);
-    await issuer.issue(user, device);
     await settled();
 
     expect(await verify(old, tenantWith())).toBe('accepted');
