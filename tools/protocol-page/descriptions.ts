@@ -34,7 +34,8 @@ export const REQUEST_DESCRIPTIONS: Readonly<Record<ClientRequestName, string>> =
   'presence.unsubscribe': 'Stops watching.',
   'directory.lookup':
     'Finds one user by handle or id. Absent and not visible are one refusal after one delay.',
-  'directory.search': 'Finds users who opted in, by a prefix of handle or display name.',
+  'directory.search':
+    'Finds users who opted in, by a prefix of handle or display name. A page may be short, or empty, and not the last: `nextCursor` says so.',
   'directory.update': 'Changes the own entry.',
   'resource.announce': 'Offers a resource for a time.',
   'resource.withdraw': 'Offers it no more.',

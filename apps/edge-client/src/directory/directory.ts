@@ -28,7 +28,10 @@ export class Directory {
     return entry;
   }
 
-  /** Users who opted in and whose handle or name begins with `prefix`. */
+  /**
+   * Users who opted in and whose handle or name begins with `prefix`. A page may be short, or empty: `nextCursor` is null only at the
+   * end.
+   */
   search(
     prefix: string,
     options: { readonly limit?: number; readonly cursor?: string } = {},

@@ -27,7 +27,7 @@ export interface DirectoryEntries {
   ): Promise<DirectoryEntry | undefined>;
   /**
    * Users who opted in: first those whose handle begins so, in the order of handles, then those whose display name does, in
-   * that of names; regardless of case.
+   * that of names; regardless of case. A page has a bound on what is read for it: it may be short, or empty, and not the last.
    */
   search(
     tenant: TenantId,

@@ -94,6 +94,25 @@ describe('PrismaDirectoryEntries › search', () => {
     }
   });
 
+  it('reads no more than a bounded number of rows for a page, and misses nobody', async () => {
+    const many = Array.from({ length: 1_100 }, (_, at) => {
+      const handle = `ann${String(at).padStart(4, '0')}`;
+      return { handle, displayName: handle };
+    });
+    const { entries, tenant } = await setUp([...many, { handle: 'zoe', displayName: 'annz' }]);
+    const pages: number[] = [];
+    const found: unknown[] = [];
+    let after: string | null = 'ann9';
+    while (after !== null) {
+      const page = await entries.search(tenant, viewer, 'ann', 10, after);
+      pages.push(page.entries.length);
+      found.push(...handles(page));
+      after = page.next;
+    }
+    expect(pages).toEqual([0, 0, 1]);
+    expect(found).toEqual(['zoe']);
+  });
+
   it('finds nothing behind a place where no page ended', async () => {
     const { entries, tenant } = await setUp([{ handle: 'anna' }]);
     expect(await entries.search(tenant, viewer, 'ann', 10, '\0')).toEqual({ entries: [], next: null });

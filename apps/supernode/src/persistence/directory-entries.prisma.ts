@@ -17,6 +17,8 @@ import { foldHandle } from '../identity/handle.ts';
 import { Prisma } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
 
+/** How far one page reads on among names that it does not give: of those found by their handle, of those who block the viewer. */
+const MAX_READ_ROWS = 500;
 const ENTRY = { userId: true, handle: true, displayName: true } as const;
 
 type EntryRow = Prisma.UserGetPayload<{ select: typeof ENTRY }>;
@@ -79,8 +81,8 @@ export class PrismaDirectoryEntries implements DirectoryEntries {
     const byName = wanted > 0 ? await this.searchNames({ ...search, limit: wanted }, place) : [];
     const rows = [...byHandle, ...byName];
     const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    return { entries: page.map(toEntry), next: rows.length > limit && last ? renderPlace(last) : null };
+    const last = rows.length > limit ? page.at(-1) : await this.lastNameRead(search, place);
+    return { entries: page.map(toEntry), next: last ? renderPlace(last) : null };
   }
 
   async update(
@@ -115,19 +117,33 @@ export class PrismaDirectoryEntries implements DirectoryEntries {
   }
 
   /** Of those whose handle does not begin so: they came before. */
-  private searchNames({ tenantId, viewer, prefix, limit }: Search, place: Place): Promise<FoundRow[]> {
-    const pattern = `${literal(prefix)}%`;
-    const handles = `${literal(foldHandle(prefix))}%`;
-    const [name, handle] = place.kind === 'name' ? [place.name, place.handle] : [prefix, ''];
-    // The row comparison is where the scan of the index begins; a LIKE alone would only filter.
+  private searchNames(search: Search, place: Place): Promise<FoundRow[]> {
+    const handles = `${literal(foldHandle(search.prefix))}%`;
     return this.prisma.$queryRaw<FoundRow[]>`
-      SELECT ${FOUND}, lower(display_name) AS "nameFolded" FROM user_account AS account
-      WHERE tenant_id = ${tenantId} AND discoverable AND status = 'active' AND handle_folded IS NOT NULL
-        AND display_name IS NOT NULL AND lower(display_name) COLLATE "C" LIKE lower(${pattern})
-        AND (lower(display_name) COLLATE "C", handle_folded) > (lower(${name}), ${handle})
-        AND handle_folded NOT LIKE ${handles} AND ${notBlocking(viewer)}
-      ORDER BY lower(display_name) COLLATE "C", handle_folded LIMIT ${limit}`;
+      SELECT ${FOUND}, lower(display_name) AS "nameFolded" FROM (${namesAfter(search, place)}) AS account
+      WHERE handle_folded NOT LIKE ${handles} AND ${notBlocking(search.viewer)} LIMIT ${search.limit}`;
   }
+
+  /** Where {@link searchNames} stopped though there may be more; undefined where it saw all. */
+  private async lastNameRead(search: Search, place: Place): Promise<FoundRow | undefined> {
+    const [row] = await this.prisma.$queryRaw<FoundRow[]>`
+      SELECT ${FOUND}, lower(display_name) AS "nameFolded" FROM (${namesAfter(search, place)}) AS account
+      OFFSET ${MAX_READ_ROWS - 1}`;
+    return row;
+  }
+}
+
+/** The next rows by display name, in order. */
+function namesAfter({ tenantId, prefix }: Search, place: Place): Prisma.Sql {
+  const pattern = `${literal(prefix)}%`;
+  const [name, handle] = place.kind === 'name' ? [place.name, place.handle] : [prefix, ''];
+  // The row comparison is where the scan of the index begins; a LIKE alone would only filter.
+  return Prisma.sql`
+    SELECT * FROM user_account
+    WHERE tenant_id = ${tenantId} AND discoverable AND status = 'active' AND handle_folded IS NOT NULL
+      AND display_name IS NOT NULL AND lower(display_name) COLLATE "C" LIKE lower(${pattern})
+      AND (lower(display_name) COLLATE "C", handle_folded) > (lower(${name}), ${handle})
+    ORDER BY lower(display_name) COLLATE "C", handle_folded LIMIT ${MAX_READ_ROWS}`;
 }
 
 /** Of a prefix that becomes a LIKE pattern, the wildcards are letters. */
