@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BackgroundTasks } from '../background-tasks.ts';
 import { ClockModule } from '../clock/clock.module.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
@@ -26,6 +27,7 @@ const RELAY_SETTINGS = Symbol('RelaySettings');
 @Module({
   imports: [ClockModule],
   providers: [
+    BackgroundTasks,
     TurnCredentials,
     NatService,
     RelayMetrics,

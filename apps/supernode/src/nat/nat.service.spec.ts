@@ -13,8 +13,10 @@ import {
   type FlowRegistrationOutput,
   type TurnClientOutput,
 } from '@parley/nat';
-import { nodeCrypto } from '@parley/nat/node';
+import { nodeCrypto, type TurnServerControl } from '@parley/nat/node';
 import { decodeBase64url, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { ManualTime } from '../clock/testing/manual-time.ts';
 import { OWNERSHIP } from '../cluster/ownership.port.ts';
 import { ConfigModule } from '../config/config.module.ts';
 import { testConfig } from '../config/testing/test-config.ts';
@@ -26,9 +28,12 @@ import { ObservabilityModule } from '../observability/observability.module.ts';
 import { FlowRegistry } from './flow-registry.ts';
 import { NatModule } from './nat.module.ts';
 import { NatService } from './nat.service.ts';
+import type { RelaySupervisor } from './relay-supervisor.ts';
 import { RELAY_THREAD_FACTORY, type RelayThreadFactory } from './relay-thread.port.ts';
 import { startRelayThread } from './start-relay-thread.ts';
 import { STUN_LISTENERS, type StunListeners } from './stun-listeners.port.ts';
+import { tenantRefOf } from './turn-credential-ids.ts';
+import { TurnCredentials } from './turn-credentials.ts';
 import { TURN_SECRETS, type TurnSecrets } from './turn-secrets.port.ts';
 import { WorkerRelayThread } from './worker-relay-thread.ts';
 
@@ -255,6 +260,35 @@ describe('NatService and relays of other supernodes', () => {
       kind: 'set-relay-addresses',
       addresses: ['198.51.100.9', '2001:db8::9'],
     });
+  });
+});
+
+describe('NatService and tenants that are new', () => {
+  it('takes credentials that other supernodes issue for one, without a request for it here', async () => {
+    const stored = [{ tenantId: 'default', secret: 'default secret' }];
+    const store: TurnSecrets = {
+      all: () => Promise.resolve([...stored]),
+      find: () => Promise.resolve(undefined),
+    };
+    const time = new ManualTime();
+    const told: TurnServerControl[] = [];
+    const relay = {
+      start: () => Promise.resolve(),
+      stop: () => Promise.resolve(),
+      control: (input: TurnServerControl) => void told.push(input),
+    } as unknown as RelaySupervisor;
+    const credentials = new TurnCredentials(store, { turnCredentialSeconds: 600 }, time);
+    const flows = new FlowRegistry({ relays: 1, relaysPerDevice: 1, orphanMs: 1 }, time, time);
+    const config = { realm: 'nat.example', altAddress: undefined };
+    const tasks = new BackgroundTasks();
+    const nat = new NatService(relay, credentials, flows, OWNED.useValue, config, time, tasks);
+    await nat.onModuleInit();
+    stored.push({ tenantId: 'acme', secret: 'acme secret' });
+
+    await time.advance(60_000);
+    await nat.onApplicationShutdown();
+
+    expect(told).toEqual([{ kind: 'set-secrets', tenantRef: tenantRefOf('acme'), secrets: ['acme secret'] }]);
   });
 });
 

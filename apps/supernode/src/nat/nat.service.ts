@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { formatTransportAddress, transportAddress, type TransportAddress } from '@parley/nat';
 import type { TurnServerControl } from '@parley/nat/node';
 import type { FlowCredentials, RelayCredentials } from '@parley/protocol';
+import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { NAT_CONFIG } from '../config/config.module.ts';
@@ -22,6 +23,8 @@ import { hostOf, serversElsewhere, turnServers, turnsUris } from './turn-servers
 export const RELAY_SUPERVISOR = Symbol('RelaySupervisor');
 
 const TELL_RELAYS_MS = 2_000;
+/** Until a relay takes the credentials of a tenant that is new. */
+const LEARN_TENANTS_MS = 30_000;
 
 /** A credential with where and how to use it. */
 export interface TurnAccess extends IssuedTurnCredential {
@@ -35,6 +38,7 @@ export interface TurnAccess extends IssuedTurnCredential {
 export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnApplicationShutdown {
   private starting: Promise<void> | undefined;
   private cancelTelling: () => void = () => undefined;
+  private cancelLearning: () => void = () => undefined;
 
   constructor(
     @Inject(RELAY_SUPERVISOR) private readonly relay: RelaySupervisor | null,
@@ -43,6 +47,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'otherRelaysOf' | 'relayAddresses'>,
     @Inject(NAT_CONFIG) private readonly config: Pick<NatConfig, 'realm' | 'altAddress'>,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    private readonly background: BackgroundTasks,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -53,6 +58,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
   /** After the gateway: clients on the TLS port are told to go elsewhere through the relay thread. */
   async onApplicationShutdown(): Promise<void> {
     this.cancelTelling();
+    this.cancelLearning();
     await this.relay?.stop();
   }
 
@@ -168,6 +174,7 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     if (this.relay === null) return;
     await this.relay.start();
     this.tellRelays(this.relay);
+    this.learnTenants();
   }
 
   /**
@@ -178,6 +185,16 @@ export class NatService implements StunListeners, RelayAccess, OnModuleInit, OnA
     const addresses = this.ownership.relayAddresses().map(hostOf);
     if (addresses.length > 0) relay.control({ kind: 'set-relay-addresses', addresses });
     this.cancelTelling = this.scheduler.after(TELL_RELAYS_MS, () => this.tellRelays(relay));
+  }
+
+  /** The homes of a tenant's users offer this relay, which may itself never have issued anything for that tenant. */
+  private learnTenants(): void {
+    this.cancelLearning = this.scheduler.after(LEARN_TENANTS_MS, () => {
+      void this.background.attempt('Learning the relay secrets of new tenants', async () =>
+        this.tell(await this.credentials.learn()),
+      );
+      this.learnTenants();
+    });
   }
 
   private tell(inputs: readonly TurnServerControl[]): void {

@@ -30,7 +30,14 @@ export class TurnCredentials {
   ) {}
 
   async load(): Promise<void> {
-    for (const { tenantId, secret } of await this.store.all()) this.secrets.set(tenantId, secret);
+    await this.learn();
+  }
+
+  /** What a relay must be told of tenants that were not known here until now: other supernodes issue for them. */
+  async learn(): Promise<readonly TurnServerControl[]> {
+    const fresh = (await this.store.all()).filter(({ tenantId }) => !this.secrets.has(tenantId));
+    for (const { tenantId, secret } of fresh) this.secrets.set(tenantId, secret);
+    return fresh.map(({ tenantId, secret }) => setSecret(tenantId, secret));
   }
 
   /** Everything a relay that knows nothing must be told. */
