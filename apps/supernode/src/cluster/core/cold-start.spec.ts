@@ -94,6 +94,12 @@ describe('a start of all supernodes', () => {
     expect(new Set(ownersOf(roster!))).toEqual(new Set(['A', 'D']));
   });
 
+  it('is one also where a supernode that only relays went on', () => {
+    const { roster } = planned([recordOf('R', { roles: ['relay'], reached: ['A'] }), anew('A')]);
+
+    expect(ownersOf(roster!)).toEqual(ownersOf(ROSTER));
+  });
+
   it('is none where nobody is awaited, and none where there was no roster', () => {
     const back: Roster = {
       ...ROSTER,

@@ -25,7 +25,11 @@ export function coldStartOf(
 ): ColdStart | undefined {
   if (roster.seats.length === 0) return undefined;
   const listed = [...nodes.values()].filter(({ member }) => member.absentSince === undefined);
-  const isFresh = listed.every(({ member }) => member.record.uptimeMs < coldStartMs);
+  // Beside others, who only relays neither served before nor can take over: how long it has been running says nothing.
+  const servers = listed.filter(({ member }) => member.record.roles.includes('index'));
+  const isFresh = (servers.length > 0 ? servers : listed).every(
+    ({ member }) => member.record.uptimeMs < coldStartMs,
+  );
   if (listed.length === 0 || !isFresh) return undefined;
   const returned: AssessedNode[] = [];
   const awaited: Seat[] = [];
