@@ -59,6 +59,8 @@ export class ConnectionPresence implements ConnectionObserver {
   }
 
   async deviceUnreachable(device: DeviceAddress): Promise<void> {
+    // What may still be to come is that it is connected.
+    this.timers.stop('grace', device);
     await this.changes.apply({ ...device, cause: 'connection-lost' }, async () => {
       const stored = await this.devices.find(device);
       if (!stored) return;

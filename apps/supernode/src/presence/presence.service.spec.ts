@@ -151,6 +151,18 @@ describe('PresenceService › lost connections', () => {
     expect(await devices.of(alice.tenant, alice.userId)).toMatchObject([{ present: true, reachable: true }]);
   });
 
+  it('does not show one that came, and left again before this home might act', async () => {
+    const home = new MovableRoster().join('here');
+    const { connections, devices, time } = presenceWorld(undefined, { ownership: home });
+    home.mayAct = false;
+    await connections.deviceReachable(alice, 'signed-in');
+    await connections.deviceUnreachable(alice);
+    home.mayAct = true;
+    await time.advance(2_000);
+
+    expect(await devices.of(alice.tenant, alice.userId)).toEqual([]);
+  });
+
   it('keeps the user online by another device', async () => {
     const { connections, signIn, seenByBob, time } = await watched();
     await signIn(alice);
