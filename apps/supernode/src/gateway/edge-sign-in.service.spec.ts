@@ -43,7 +43,7 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
   const transport = new RecordingTransport();
   const connection = new Connection('192.0.2.1', transport, time);
   const identity = await startedIdentity();
-  const signer = new HomesSigner(identity, new MemoryKeyring(), time, new BackgroundTasks());
+  const signer = new HomesSigner(identity, new MemoryKeyring(), time, time, new BackgroundTasks());
   const signIn = new EdgeSignIn(
     Object.assign(Object.create(SignInService.prototype) as SignInService, {
       authenticate: () => Promise.resolve(signedIn),

@@ -15,7 +15,13 @@ describe('SignedHomes', () => {
   it('tells who signed in while the supernode was alone when another one joins, once', async () => {
     const keyring = new MemoryKeyring();
     const time = new ManualTime();
-    const signer = new HomesSigner(await startedIdentity(keyring), keyring, time, new BackgroundTasks());
+    const signer = new HomesSigner(
+      await startedIdentity(keyring),
+      keyring,
+      time,
+      time,
+      new BackgroundTasks(),
+    );
     await signer.onModuleInit();
     const roster = new MovableRoster();
     const first = roster.join('first');

@@ -14,7 +14,7 @@ const HOMES = ['https://sn1.example.net', 'https://sn2.example.net'];
 
 async function setUp(keyring = new MemoryKeyring(), time = new ManualTime()) {
   const identity = await startedIdentity(keyring);
-  const signer = new HomesSigner(identity, keyring, time, new BackgroundTasks());
+  const signer = new HomesSigner(identity, keyring, time, time, new BackgroundTasks());
   await signer.onModuleInit();
   return { identity, keyring, time, signer };
 }
@@ -71,7 +71,6 @@ describe('HomesSigner', () => {
     });
 
     await time.advance(60_000);
-    signer.sign(user, HOMES, 7);
     await settled();
     const announced = signer.sign(user, HOMES, 7);
     expect(announced.map((signed) => signed.signer)).toEqual([first!.signer]);

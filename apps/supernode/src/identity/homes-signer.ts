@@ -1,5 +1,5 @@
 import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import {
   encodeBase64url,
   encodePayload,
@@ -10,6 +10,7 @@ import {
 } from '@parley/protocol';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
+import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { SupernodeError } from '../errors.ts';
 import { ClusterIdentity } from './cluster-identity.ts';
 import type { UserAddress } from './connection-context.ts';
@@ -31,24 +32,29 @@ interface RosterKey {
 
 /** Signs where users find their homes, with the roster keys of the cluster: clients pin those, and no single supernode. */
 @Injectable()
-export class HomesSigner implements OnModuleInit {
+export class HomesSigner implements OnModuleInit, OnModuleDestroy {
   private keys: readonly RosterKey[] = [];
-  private readAt = 0;
+  private cancelReading: (() => void) | undefined;
 
   constructor(
     private readonly cluster: ClusterIdentity,
     @Inject(KEYRING_STORE) private readonly store: KeyringStore,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly tasks: BackgroundTasks,
   ) {}
 
   async onModuleInit(): Promise<void> {
     await this.read();
+    this.readAgain();
+  }
+
+  onModuleDestroy(): void {
+    this.cancelReading?.();
   }
 
   /** The same statement by each key that signs now, newest first. `epoch` orders lists of one user. */
   sign({ tenant, userId }: UserAddress, homes: readonly string[], epoch: number): Signed[] {
-    this.readAgain();
     const now = this.clock.now();
     const valid = this.keys.filter(({ notAfter }) => now < notAfter).slice(0, LIMITS.maxRosterKeys);
     const payload: Homes = {
@@ -72,17 +78,20 @@ export class HomesSigner implements OnModuleInit {
       }));
   }
 
-  /** Behind the sign-in that noticed it: where the store is away, the known keys go on. */
+  /**
+   * Also while nobody signs in: a list that leaves the newest key out makes clients forget that they were told of it. Where the store
+   * is away, the known keys go on.
+   */
   private readAgain(): void {
-    if (this.clock.monotonic() - this.readAt < REREAD_MS) return;
-    this.readAt = this.clock.monotonic();
-    void this.tasks.attempt('Reading the roster keys again', () => this.read());
+    this.cancelReading = this.scheduler.after(REREAD_MS, () => {
+      void this.tasks.attempt('Reading the roster keys again', () => this.read());
+      this.readAgain();
+    });
   }
 
   private async read(): Promise<void> {
     const records = await this.store.keysOrCreate(PURPOSE, newRingKey(PURPOSE, this.clock.now()));
     this.keys = records.map(rosterKeyOf);
-    this.readAt = this.clock.monotonic();
   }
 }
 
