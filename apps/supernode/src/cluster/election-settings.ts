@@ -7,14 +7,14 @@ const RENEWALS_PER_LIFE = 3;
 
 /** What the core works with, from what an operator set. */
 export function electionSettings(config: ClusterConfig): ClusterSettings {
-  const { storeTimeoutMs, massLossPercent, promotePercent, demotePercent, growPercent, shrinkPercent } =
-    config;
+  const { storeTimeoutMs, promotePercent, demotePercent, growPercent, shrinkPercent } = config;
   return {
     ...DEFAULT_CLUSTER_SETTINGS,
     ...config,
     renewIntervalMs: Math.floor(config.leaseTtlMs / RENEWALS_PER_LIFE),
     requestTimeoutMs: storeTimeoutMs,
-    massLossShare: massLossPercent / PERCENT,
+    saturatedCpu: config.saturatedPercent / PERCENT,
+    massLossShare: config.massLossPercent / PERCENT,
     promoteScore: promotePercent / PERCENT,
     demoteScore: demotePercent / PERCENT,
     growFill: growPercent / PERCENT,

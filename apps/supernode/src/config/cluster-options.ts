@@ -123,6 +123,11 @@ export const ELECTION_OPTIONS = {
     [0, 10 * MINUTE_MS],
     'The same after Redis was away or lost its data: supernodes need time to come back.',
   ),
+  saturatedPercent: percent(
+    'SUPERNODE_SATURATED_PERCENT',
+    DEFAULTS.saturatedCpu,
+    'Use of the processor, in percent, from which on a supernode that renews its lease counts as busy when probes of it fail, and keeps its seat.',
+  ),
   massLossPercent: percent(
     'SUPERNODE_MASS_LOSS_PERCENT',
     DEFAULTS.massLossShare,

@@ -34,6 +34,11 @@ export class PacedWork {
     return this.current;
   }
 
+  /** The event loop runs late, or did a moment ago. */
+  get isSlowed(): boolean {
+    return this.current < this.most;
+  }
+
   /** To be called when work begins. */
   watch(): void {
     if (this.isLooking) return;
@@ -42,14 +47,14 @@ export class PacedWork {
     this.scheduler.after(LOOK_MS, () => {
       this.isLooking = false;
       this.adapt(this.clock.monotonic() - due);
-      if (this.isBusy() || this.current < this.most) this.watch();
+      if (this.isBusy() || this.isSlowed) this.watch();
     });
   }
 
   private adapt(lateMs: number): void {
     if (lateMs >= LATE_MS) {
       this.current = Math.min(this.most, Math.max(AT_LEAST, Math.floor(this.current / 2)));
-    } else if (this.current < this.most) {
+    } else if (this.isSlowed) {
       this.current = Math.min(this.most, this.current + Math.ceil(this.most / RECOVERY_LOOKS));
       this.onMore();
     }

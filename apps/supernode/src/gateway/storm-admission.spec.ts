@@ -198,6 +198,28 @@ describe('StormAdmission › those who come back', () => {
     expect(admission.isHoldingUp).toBe(false);
     expect(await attempt('search')).toBe(true);
   });
+
+  it('are held up as long as they come to a supernode at its limit, of whom the last is not known', async () => {
+    const time = new ManualTime();
+    let lateMs = 0;
+    const clock = { now: () => time.now(), monotonic: () => time.monotonic() + lateMs };
+    const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 64 };
+    const admission = new StormAdmission(new Metrics({ withProcess: false }), clock, time, limits, 0);
+    const comes = (kind: AdmissionKind) => admission.run(kind, () => Promise.resolve());
+    await comes('resume');
+    lateMs += 200;
+    await time.advance(50);
+    await comes('search');
+    expect(admission.isHoldingUp).toBe(false);
+
+    await comes('resume');
+    await time.advance(4_999);
+    expect(admission.isHoldingUp).toBe(true);
+    await time.advance(1);
+    expect(admission.isHoldingUp).toBe(false);
+    await comes('resume');
+    expect(admission.isHoldingUp).toBe(false);
+  });
 });
 
 describe('StormAdmission › waiting aside', () => {

@@ -24,6 +24,8 @@ const MAX_WAIT_MS = 7_000;
 const QUEUE_FACTOR = 16;
 /** Of what may be under way at one time; the rest is for those who sign in. */
 const SEARCH_SHARE = 0.5;
+/** Who comes to a supernode at its limit was hardly the last one: others may be on their way for so long. */
+const FOLLOWED_MS = 5_000;
 const MIN_RETRY_MS = 100;
 
 /** The place of somebody whose request is under way. */
@@ -59,6 +61,7 @@ export class StormAdmission implements Comebacks {
   private readonly outcomes;
   private readonly startedAt: number;
   private readonly pace: PacedWork;
+  private othersFollowUntil = 0;
 
   constructor(
     metrics: Metrics,
@@ -103,8 +106,11 @@ export class StormAdmission implements Comebacks {
 
   get isHoldingUp(): boolean {
     const now = this.clock.monotonic();
-    return (['resume', 'sign-in'] as const).some(
-      (kind) => this.waiting[kind].length > 0 || this.windows[kind].isOpen(now, this.share),
+    return (
+      now < this.othersFollowUntil ||
+      (['resume', 'sign-in'] as const).some(
+        (kind) => this.waiting[kind].length > 0 || this.windows[kind].isOpen(now, this.share),
+      )
     );
   }
 
@@ -124,6 +130,8 @@ export class StormAdmission implements Comebacks {
     const until = this.clock.monotonic() + MAX_WAIT_MS;
     await this.place(kind, isWanted, until);
     this.outcomes.inc({ kind, outcome: 'admitted' });
+    if (kind !== 'search' && this.pace.isSlowed)
+      this.othersFollowUntil = this.clock.monotonic() + FOLLOWED_MS;
     const place = { isTaken: true };
     const giveUpPlace = (): void => {
       place.isTaken = false;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Instant } from '@parley/nat';
-import type { NodeId, NodeRecord } from '../node-record.ts';
+import type { LoadVector, NodeId, NodeRecord } from '../node-record.ts';
 import { EMPTY_ROSTER, type Roster } from '../roster.ts';
 import { assessed, memberOf, mutuallyReached, recordOf } from './testing/assessed-nodes.ts';
 
@@ -115,6 +115,21 @@ describe('loss of a supernode', () => {
     expect(assessed(accused(4), roster, since(2_500)).nodes.get('a')).toMatchObject({ verdict: 'suspect' });
     expect(assessed(accused(4), roster, since(2_600)).nodes.get('a')).toMatchObject(lost);
     expect(assessed(accused(7), roster).nodes.get('a')).toMatchObject(lost);
+  });
+
+  it.each<[string, Partial<LoadVector>]>([
+    ['the processor', { cpu: 0.9 }],
+    ['the event loop', { eventLoopDelayMs: 200 }],
+  ])('is not believed of one that renews its lease and has no room left on %s', (_what, busy) => {
+    const accused = (absentSince?: Instant) =>
+      records.map((record, index) =>
+        index > 0
+          ? memberOf({ ...record, unreachable: ['a'], reached: [] })
+          : memberOf({ ...record, load: { ...record.load, ...busy } }, { absentSince }),
+      );
+
+    expect(assessed(accused(), roster).nodes.get('a')).toMatchObject({ verdict: 'suspect', loss: undefined });
+    expect(lossesIn(assessed(accused(-600 as Instant), roster))).toEqual(['a']);
   });
 
   it('is not decided by one peer about the other where there are only two', () => {

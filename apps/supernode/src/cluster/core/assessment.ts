@@ -163,7 +163,8 @@ export function assess(input: AssessmentInput): Assessment {
     const { nodeId, incarnation } = member.record;
     const seat = seats.get(nodeId);
     if (isLeaseGone(member, input) && !(isMassLeaseLoss && spared.includes(member))) return 'lease-gone';
-    if (!isNetworkSplit && split.includes(member) && isProven(member)) return 'unreachable-for-peers';
+    if (!isNetworkSplit && split.includes(member) && isProven(member) && !isSaturated(member, settings))
+      return 'unreachable-for-peers';
     if (seat !== undefined && seat.incarnation < incarnation) return 'restarted';
     if (member.record.state === 'draining') return 'draining';
     return isDatabaseLossJudged && withoutDatabase.includes(member) ? 'database-lost' : undefined;
@@ -246,6 +247,16 @@ function isLeaseGone(member: Member, input: AssessmentInput): boolean {
   if (input.probes.isFailing(member.record.nodeId)) return true;
   const neededMs = input.isUnsettled ? settings.storeReturnMs : settings.absenceMs;
   return input.readAt - member.absentSince >= neededMs;
+}
+
+/**
+ * Alive by its lease, which it renews, and too busy to answer probes in time. To take its seat would only pile its load on the rest,
+ * until none of them answers in time either.
+ */
+function isSaturated({ record, absentSince }: Member, settings: ClusterSettings): boolean {
+  const { cpu, eventLoopDelayMs } = record.load;
+  const isBusy = cpu >= settings.saturatedCpu || eventLoopDelayMs >= record.capacity.eventLoopDelayMs;
+  return absentSince === undefined && isBusy;
 }
 
 function hasLostDatabase({ record }: Member, input: AssessmentInput): boolean {

@@ -35,6 +35,11 @@ export interface ClusterSettings {
   readonly lateTimerMs: number;
   /** Peers that must fail to reach a supernode before it counts as down while it has a lease; fewer never suffice than two. */
   readonly unreachableVotes: number;
+  /**
+   * Use of the processor (0 to 1) from which on a supernode that holds its lease counts as busy and not as cut off when probes of it
+   * fail; the event-loop delay that it names as its limit does the same.
+   */
+  readonly saturatedCpu: number;
   /** How long a lease must be gone before its holder counts as down, where probes do not say so. */
   readonly absenceMs: number;
   /** The same after the lease store was away or lost data: its holders need time to come back. */
@@ -121,6 +126,7 @@ export const DEFAULT_CLUSTER_SETTINGS: ClusterSettings = {
   maxHealthMultiplier: 4,
   lateTimerMs: 500,
   unreachableVotes: 3,
+  saturatedCpu: 0.9,
   absenceMs: 500,
   storeReturnMs: 5_000,
   massLossShare: 0.3,
