@@ -15,9 +15,11 @@ import type { DevicePresence } from './presence-store.port.ts';
 /** How long a lost connection goes unnoticed by watchers, in milliseconds. */
 export const PRESENCE_GRACE_MS = Symbol('PresenceGraceMs');
 
-/** While clients are turned away the grace time lasts up to so many times as long: whoever can't come back is not gone. */
+/** While clients are turned away, or others return from a lost home, the grace time lasts up to so many times as long. */
 const LONGEST_GRACE = 4;
 const LOOK_AGAIN_MS = 1_000;
+/** Of devices that lost their home together, one that returned was hardly the last: others are waited for so long after it. */
+const FOLLOWED_MS = 5_000;
 
 /**
  * Turns what happens to connections into presence. A lost connection shows only after the grace time, so that a device
@@ -25,6 +27,8 @@ const LOOK_AGAIN_MS = 1_000;
  */
 @Injectable()
 export class ConnectionPresence implements ConnectionObserver {
+  private othersReturnUntil = 0;
+
   constructor(
     private readonly devices: DevicePresences,
     private readonly changes: PresenceChanges,
@@ -50,6 +54,7 @@ export class ConnectionPresence implements ConnectionObserver {
   private async show(device: DeviceAddress, how: 'signed-in' | 'resumed'): Promise<void> {
     await this.changes.apply({ ...device, cause: 'signed-in' }, async () => {
       this.timers.stop('grace', device);
+      if (this.isLeftBehind(device)) this.othersReturnUntil = this.devices.now() + FOLLOWED_MS;
       this.timers.stop('return', device);
       if (how === 'signed-in') await this.watches.unwatchAll(device);
       else await this.watches.resumed(device);
@@ -114,7 +119,8 @@ export class ConnectionPresence implements ConnectionObserver {
   }
 
   private async graceOver(device: DeviceAddress, extensionMs: number): Promise<void> {
-    if (this.comebacks.isHoldingUp && extensionMs > 0) {
+    const mayStillReturn = this.isLeftBehind(device) && this.devices.now() < this.othersReturnUntil;
+    if ((mayStillReturn || this.comebacks.isHoldingUp) && extensionMs > 0) {
       const left = extensionMs - LOOK_AGAIN_MS;
       this.timers.start('grace', device, LOOK_AGAIN_MS, () => this.graceOver(device, left));
       return;
@@ -123,6 +129,11 @@ export class ConnectionPresence implements ConnectionObserver {
       const stored = await this.devices.find(device);
       if (stored && !stored.reachable) await this.devices.write({ ...stored, present: false });
     });
+  }
+
+  /** It had another home, and did not come here yet. */
+  private isLeftBehind(device: DeviceAddress): boolean {
+    return this.timers.isRunning('return', device);
   }
 
   private async chosen({

@@ -66,6 +66,10 @@ export class DeviceTimers implements OnModuleDestroy {
     this.running.delete(key);
   }
 
+  isRunning(timer: DeviceTimer, device: DeviceAddress): boolean {
+    return this.running.has(keyOf(timer, device));
+  }
+
   /** The slots have another home, which waits for their devices. */
   forget(slots: ReadonlySet<Slot>): void {
     for (const [key, { device, cancel }] of this.running) {

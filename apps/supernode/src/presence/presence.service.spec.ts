@@ -139,6 +139,22 @@ describe('PresenceService › lost connections', () => {
     expect(seenByBob()).toEqual(['offline']);
   });
 
+  it('lasts for devices of a lost home while others of them still return', async () => {
+    const { connections, signIn, seenByBob, time } = await watched();
+    const carol = callerNamed('carol');
+    await signIn(alice);
+    await signIn(carol);
+    seenByBob();
+    for (const device of [alice, carol]) await connections.leftBehind(device, () => false);
+    await time.advance(GRACE_MS - 1_000);
+    await connections.deviceReachable(carol, 'resumed');
+    await time.advance(4_999);
+    expect(seenByBob()).toEqual([]);
+
+    await time.advance(1_001);
+    expect(seenByBob()).toEqual(['offline']);
+  });
+
   it('shows a device that came while this home might not act for a moment', async () => {
     const home = new MovableRoster().join('here');
     const { connections, devices, time } = presenceWorld(undefined, { ownership: home });
