@@ -18,7 +18,8 @@ describe('raiseEpochs', () => {
     const { prisma } = database;
     const rosters = new PrismaRosterStore(prisma);
     await rosters.replace({ ...rosterOf(7, 'node-a'), writtenAt: Date.now() - 5_000_000 }, 0);
-    expect(await rosters.nextIncarnation()).toBe(1);
+    // More starts than rosters, which have a count of their own.
+    for (let start = 1; start <= 9; start += 1) expect(await rosters.nextIncarnation()).toBe(start);
     await prisma.$executeRaw`UPDATE cluster_setting SET updated_at = now() - interval '9000 seconds'`;
 
     const epoch = await raiseEpochs(prisma);

@@ -12,7 +12,9 @@ const HIGHEST = 2 ** 31 - 1;
 
 interface Raised {
   readonly by: bigint;
+  /** Of the roster; where there never was one, of the runs of a supernode that is alone. */
   readonly epoch: bigint | null;
+  readonly highest: bigint | null;
 }
 
 /**
@@ -29,12 +31,13 @@ export function raiseEpochs(prisma: PrismaService): Promise<number> {
       WITH last AS (SELECT greatest((SELECT max(written_at) FROM roster),
           (SELECT max(updated_at) FROM cluster_setting WHERE key = ANY(${keys}))) AS at),
         raise AS (SELECT ${MARGIN} + greatest(0, extract(epoch FROM now() - at))::bigint AS by FROM last)
-      SELECT by, greatest((SELECT max(epoch) FROM roster),
-          (SELECT max(version) FROM cluster_setting WHERE key = ANY(${keys}))) + by AS epoch
-        FROM raise`;
-    const { by, epoch } = raised;
-    if (epoch === null) throw refusal('No supernode has run on this database: there is no epoch to raise.');
-    if (epoch > HIGHEST) throw refusal(`Epochs end at ${HIGHEST}, and this would be ${epoch}.`);
+      SELECT by, coalesce(of_rosters, of_runs) + by AS epoch, greatest(of_rosters, of_runs) + by AS highest
+        FROM raise, (SELECT max(epoch) AS of_rosters FROM roster) AS rosters,
+          (SELECT max(version) AS of_runs FROM cluster_setting WHERE key = ANY(${keys})) AS runs`;
+    const { by, epoch, highest } = raised;
+    if (epoch === null || highest === null)
+      throw refusal('No supernode has run on this database: there is no epoch to raise.');
+    if (highest > HIGHEST) throw refusal(`Epochs end at ${HIGHEST}, and this would be ${highest}.`);
     await transaction.$executeRaw`
       UPDATE roster SET epoch = epoch + ${by}, coordinator = '', seats = '[]', owners = '', slot_epochs = ''`;
     await transaction.$executeRaw`
