@@ -27,12 +27,15 @@ describe('werift, another implementation of ICE (RFC 8445)', () => {
     });
     await endpoint.gather({ timeoutMs: 1_000 });
     const path = endpoint.createPath({ role: ourRole, dataKey: 'session', policy: 'direct-only' });
+    // Loopback only: other tests give the machine addresses and take them away, and an answer then comes from another one.
     const theirs = new Connection(isTheirsControlling, {
+      useIpv4: false,
       useIpv6: false,
       additionalHostAddresses: ['127.0.0.1'],
     });
     werift = theirs;
     await theirs.gatherCandidates();
+    expect(theirs.localCandidates.map(({ host }) => host)).toEqual(['127.0.0.1']);
     const { ufrag, pwd } = path.localCredentials;
     theirs.setRemoteParams({ iceLite: false, usernameFragment: ufrag, password: pwd });
     for (const candidate of path.localCandidates()) await theirs.addRemoteCandidate(forWerift(candidate));
