@@ -45,8 +45,10 @@ export interface PathOptions {
 }
 
 const GATHER_TIMEOUT_MS = 1500;
-/** So long no session asks for others. */
+/** So long nobody asks where else relays are. */
 const RELAYS_FRESH_MS = 60_000;
+/** The same for a relayed session that has none to fall back on: the death of its relay would end it. */
+const NO_BACKUPS_FRESH_MS = 15_000;
 
 /** The one UDP socket of a client, for all its sessions: opened and gathered when it connects, before any session. */
 export class ClientEndpoint {
@@ -61,6 +63,9 @@ export class ClientEndpoint {
   #request: SendRequest | undefined;
   /** By the monotonic clock. */
   #relaysAskedAt = 0;
+  #hasBackups = false;
+  /** Runs while there are paths. */
+  #relayWatch: NodeJS.Timeout | undefined;
   #gathered: Promise<GatherReport | undefined> = Promise.resolve(undefined);
   #hasGathered = false;
 
@@ -127,7 +132,12 @@ export class ClientEndpoint {
   }
 
   createPath(options: PathOptions): IcePath {
-    if (options.policy !== 'direct-only') this.#freshenRelays();
+    if (options.policy !== 'direct-only') {
+      this.#freshenRelays(RELAYS_FRESH_MS);
+      this.#relayWatch ??= setInterval(() => {
+        this.#watchRelays();
+      }, NO_BACKUPS_FRESH_MS).unref();
+    }
     return this.#endpoint.createPath(options);
   }
 
@@ -148,6 +158,7 @@ export class ClientEndpoint {
     const [server] = await resolveServers(named);
     const places = { ...(server ? { server } : {}), streams: streamServers(named) };
     const backups = await resolveServers(relay?.backups ?? []);
+    this.#hasBackups = backups.length > 0;
     const servers = JSON.stringify([stun, relay ? places : undefined]);
     if (stun.length > 0 && servers === this.#servers) {
       this.#endpoint.setBackups(backups);
@@ -167,10 +178,22 @@ export class ClientEndpoint {
     this.#hasGathered = true;
   }
 
-  /** For the sessions to come: a supernode that drains, or is gone, is not among those that are named now. */
-  #freshenRelays(): void {
+  /** A session lives for longer than supernodes do: who may relay when its own relay dies is asked for while it is relayed. */
+  #watchRelays(): void {
+    const { paths, relayedPaths } = this.#endpoint.stats();
+    if (paths === 0) this.#stopWatchingRelays();
+    else if (relayedPaths > 0) this.#freshenRelays(this.#hasBackups ? RELAYS_FRESH_MS : NO_BACKUPS_FRESH_MS);
+  }
+
+  #stopWatchingRelays(): void {
+    clearInterval(this.#relayWatch);
+    this.#relayWatch = undefined;
+  }
+
+  /** A supernode that drains, or is gone, is not among those that are named now. */
+  #freshenRelays(freshMs: number): void {
     const request = this.#request;
-    if (!request || performance.now() - this.#relaysAskedAt < RELAYS_FRESH_MS) return;
+    if (!request || performance.now() - this.#relaysAskedAt < freshMs) return;
     this.#relaysAskedAt = performance.now();
     // Without an answer those of before serve: nothing that a session needs depends on it.
     this.renewRelays(request).catch(() => undefined);
@@ -199,6 +222,7 @@ export class ClientEndpoint {
   }
 
   async close(): Promise<void> {
+    this.#stopWatchingRelays();
     await this.#portMapping?.close();
     await this.#endpoint.close();
   }

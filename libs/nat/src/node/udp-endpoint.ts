@@ -76,7 +76,7 @@ export class UdpEndpoint {
     this.#relays = new RelaySet({
       create: (turn, purposeNow) => this.#newRelay(turn, purposeNow),
       isUsed: (bases) => [...this.#paths.values()].some((path) => path.isOn(bases)),
-      isAnyPathRelayed: () => [...this.#paths.values()].some(({ current }) => current?.kind === 'relayed'),
+      isAnyPathRelayed: () => this.#relayedPaths > 0,
       admitted: () => this.#admissions.peers(),
       closed: (bases) => {
         for (const base of bases) this.#loseRelayBase(base);
@@ -253,7 +253,8 @@ export class UdpEndpoint {
       this.#formerTraffic,
       ...[...this.#paths.values()].map((path) => path.stats()),
     ]);
-    return { direct, relay, drops: Object.fromEntries(this.#drops), paths: this.#paths.size };
+    const { size: paths } = this.#paths;
+    return { direct, relay, drops: Object.fromEntries(this.#drops), paths, relayedPaths: this.#relayedPaths };
   }
 
   /** Closes all paths, gives the allocation back, closes the sockets. */
@@ -269,6 +270,10 @@ export class UdpEndpoint {
       this.#hardNat.close(),
       ...[...this.#sockets.values()].map((socket) => socket.close()),
     ]);
+  }
+
+  get #relayedPaths(): number {
+    return [...this.#paths.values()].filter(({ current }) => current?.kind === 'relayed').length;
   }
 
   async #bind(): Promise<void> {

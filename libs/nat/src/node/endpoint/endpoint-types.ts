@@ -122,4 +122,6 @@ export interface EndpointStats {
   readonly relay: Readonly<TrafficCount>;
   readonly drops: Readonly<Record<string, number>>;
   readonly paths: number;
+  /** Of those, whose data travels through a relay now. */
+  readonly relayedPaths: number;
 }
