@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TenantId } from '@parley/protocol';
-import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { Refusal } from '../refusal.ts';
 import { ACCOUNT_STORE, type Account, type AccountStore } from './accounts.port.ts';
 import type { DeviceAddress } from './caller.ts';
@@ -19,7 +18,6 @@ export class AccountAccess {
   constructor(
     @Inject(TENANT_STORE) private readonly tenants: TenantStore,
     @Inject(ACCOUNT_STORE) private readonly accounts: AccountStore,
-    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /** @throws Refusal TENANT_UNKNOWN */
@@ -58,10 +56,5 @@ export class AccountAccess {
       removedDevices: new Set(),
     };
     return { account, linked: false };
-  }
-
-  /** Notes that the device was here, for operators. */
-  async noteVisit({ tenant, deviceId }: DeviceAddress): Promise<void> {
-    await this.accounts.touchDevice(tenant, deviceId, new Date(this.clock.now()));
   }
 }

@@ -35,8 +35,14 @@ export interface AccountStore {
   append(verified: VerifiedDeviceList, signerDevice: DeviceId | undefined): Promise<CommitOutcome>;
   /** Versions after `sinceVersion`, oldest first, `limit` at most; undefined when the user has no list. */
   listsAfter(user: UserAddress, sinceVersion: number, limit: number): Promise<readonly Signed[] | undefined>;
-  /** Notes that the device was here, for operators. */
-  touchDevice(tenant: TenantId, deviceId: DeviceId, at: Date): Promise<void>;
+  /** Notes when devices were here last; what is noted already and later stays. */
+  touchDevices(visits: readonly DeviceVisit[]): Promise<void>;
+}
+
+export interface DeviceVisit {
+  readonly tenant: TenantId;
+  readonly deviceId: DeviceId;
+  readonly at: Date;
 }
 
 export const ACCOUNT_STORE = Symbol('AccountStore');

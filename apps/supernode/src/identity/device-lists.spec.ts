@@ -19,7 +19,7 @@ function storeThat(outcome: CommitOutcome): AccountStore {
     create: () => Promise.resolve(outcome),
     append: () => Promise.resolve(outcome),
     listsAfter: () => Promise.resolve([]),
-    touchDevice: () => Promise.resolve(),
+    touchDevices: () => Promise.resolve(),
   };
 }
 

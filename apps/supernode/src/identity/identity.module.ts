@@ -10,6 +10,7 @@ import { PrismaTenantStore } from '../persistence/tenants.prisma.ts';
 import { PrismaTokenBindings } from '../persistence/token-bindings.prisma.ts';
 import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { AccountAccess } from './account-access.ts';
+import { DeviceVisits } from './device-visits.ts';
 import { AccountChanges } from './account-changes.ts';
 import { AccountService } from './account.service.ts';
 import { ACCOUNT_STORE, TOKEN_BINDINGS } from './accounts.port.ts';
@@ -44,6 +45,7 @@ import { WaitingRoom } from './waiting-room.ts';
     { provide: TENANT_STORE, useClass: PrismaTenantStore },
     { provide: KEYRING_STORE, useClass: PrismaKeyringStore },
     AccountAccess,
+    DeviceVisits,
     AccountChanges,
     AccountService,
     ClusterIdentity,

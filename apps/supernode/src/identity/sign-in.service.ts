@@ -6,6 +6,7 @@ import type { Caller, DeviceAddress } from './caller.ts';
 import type { ConnectionContext, UserAddress } from './connection-context.ts';
 import { DeviceProofs, type ProvenDevice } from './device-proof.ts';
 import { isOpenRegistration } from './digest.ts';
+import { DeviceVisits } from './device-visits.ts';
 import { TokenBinder } from './token-binder.ts';
 import { TokenIssuer } from './token-issuer.ts';
 import { TokenVerifier } from './token-verifier.ts';
@@ -23,6 +24,7 @@ export class SignInService {
   constructor(
     private readonly proofs: DeviceProofs,
     private readonly access: AccountAccess,
+    private readonly visits: DeviceVisits,
     private readonly verifier: TokenVerifier,
     private readonly binder: TokenBinder,
     private readonly issuer: TokenIssuer,
@@ -42,7 +44,7 @@ export class SignInService {
     const entry =
       token.origin === 'own' ? await this.enterKnown(address) : await this.access.enterOrCreate(address);
     await this.binder.bind(device, token);
-    await this.access.noteVisit(address);
+    this.visits.note(address);
     return signedIn(device, entry);
   }
 

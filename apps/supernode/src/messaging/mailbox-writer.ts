@@ -3,7 +3,7 @@ import type { RequestOf } from '@parley/protocol';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import type { Caller } from '../identity/caller.ts';
 import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
-import { BatchQueue, type BatchLimits } from './batch-queue.ts';
+import { BatchQueue, type BatchLimits } from '../batch-queue.ts';
 import { MAILBOX_STORE, type Acknowledgement, type MailboxStore } from './mailbox-store.port.ts';
 import { MessageBatches, type Sending, type SendOutcome } from './message-batches.ts';
 import type { SendRequest } from './message-admission.ts';

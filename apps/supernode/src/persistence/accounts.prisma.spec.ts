@@ -187,13 +187,15 @@ describe('PrismaAccountStore', () => {
     expect((await store.find(account))?.latest?.list.version).toBe(5);
   });
 
-  it('notes when a device was here', async () => {
+  it('notes when a device was here last', async () => {
     const account = new SigningAccount(await newTenant());
     const laptop = new SigningDevice();
     await store.create(next(account, [laptop]), NOTHING);
     const at = new Date('2026-01-02T03:04:05.678Z');
 
-    await store.touchDevice(account.tenant, laptop.deviceId, at);
+    const visit = (time: Date) => ({ tenant: account.tenant, deviceId: laptop.deviceId, at: time });
+    await store.touchDevices([visit(at), visit(new Date(0))]);
+    await store.touchDevices([visit(new Date(1)), { ...visit(at), deviceId: new SigningDevice().deviceId }]);
 
     const where = { tenantId_deviceId: { tenantId: account.tenant, deviceId: laptop.deviceId } };
     expect((await database.prisma.device.findUniqueOrThrow({ where })).lastSeenAt).toEqual(at);

@@ -6,10 +6,15 @@ import {
   handleSchema,
   type DeviceId,
   type Signed,
-  type TenantId,
 } from '@parley/protocol';
 import { SupernodeError } from '../errors.ts';
-import type { Account, AccountDraft, AccountStore, CommitOutcome } from '../identity/accounts.port.ts';
+import type {
+  Account,
+  AccountDraft,
+  AccountStore,
+  CommitOutcome,
+  DeviceVisit,
+} from '../identity/accounts.port.ts';
 import type { UserAddress } from '../identity/connection-context.ts';
 import {
   readStoredList,
@@ -17,8 +22,54 @@ import {
   type VerifiedDeviceList,
 } from '../identity/device-list-chain.ts';
 import { foldHandle } from '../identity/handle.ts';
+import { FrequentStatements } from './frequent-statements.ts';
 import { Prisma, type DeviceList as DeviceListRow } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
+
+type SignedRow = Pick<DeviceListRow, 'payload' | 'signature' | 'signerKey'>;
+
+/** Every sign-in asks for it. Who has no device list yet has none of its columns. */
+type AccountRow = {
+  readonly handle: string | null;
+  readonly status: Account['status'];
+  readonly removed: readonly string[];
+} & { readonly [Column in keyof SignedRow]: SignedRow[Column] | null };
+
+const ACCOUNT = {
+  name: 'account',
+  text: `
+    SELECT account.handle, account.status, list.payload, list.signature, list.signer_key AS "signerKey",
+           ARRAY(SELECT device.device_id FROM device
+                  WHERE device.tenant_id = $1 AND device.user_id = $2 AND device.state = 'removed') AS removed
+      FROM user_account account
+      LEFT JOIN LATERAL (
+        SELECT * FROM device_list
+         WHERE tenant_id = $1 AND user_id = $2
+         ORDER BY version DESC
+         LIMIT 1
+      ) list ON true
+     WHERE account.tenant_id = $1 AND account.user_id = $2`,
+};
+
+/** In the order of their keys, so that supernodes that write at the same time wait for each other and no more. */
+const TOUCH = {
+  name: 'touch-devices',
+  text: `
+    WITH visit AS (
+      SELECT tenant_id, device_id, max(at) AS at
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS named(tenant_id, device_id, at)
+       GROUP BY tenant_id, device_id
+    ), locked AS (
+      SELECT device.tenant_id, device.device_id, visit.at
+        FROM device JOIN visit USING (tenant_id, device_id)
+       WHERE device.last_seen_at IS NULL OR device.last_seen_at < visit.at
+       ORDER BY device.tenant_id, device.device_id
+         FOR NO KEY UPDATE OF device
+    )
+    UPDATE device SET last_seen_at = locked.at
+      FROM locked
+     WHERE device.tenant_id = locked.tenant_id AND device.device_id = locked.device_id`,
+};
 
 /** A write that the state of the database rules out; it rolls the transaction back and never leaves this file. */
 class Ruled extends Error {
@@ -30,27 +81,23 @@ class Ruled extends Error {
 /** Accounts, devices and device lists in the database. */
 @Injectable()
 export class PrismaAccountStore implements AccountStore {
-  constructor(private readonly prisma: PrismaService) {}
+  private readonly statements: FrequentStatements;
+
+  constructor(private readonly prisma: PrismaService) {
+    this.statements = new FrequentStatements(prisma.connections);
+  }
 
   async find({ tenant, userId }: UserAddress): Promise<Account | undefined> {
-    const row = await this.prisma.user.findUnique({
-      where: { tenantId_userId: { tenantId: tenant, userId } },
-      select: {
-        handle: true,
-        status: true,
-        deviceLists: { orderBy: { version: 'desc' }, take: 1 },
-        devices: { where: { state: 'removed' }, select: { deviceId: true } },
-      },
-    });
+    const [row] = await this.statements.run<AccountRow>(ACCOUNT, [tenant, userId]);
     if (!row) return undefined;
-    const [latest] = row.deviceLists;
+    const { handle, status, payload, signature, signerKey, removed } = row;
     return {
       tenant,
       userId,
-      handle: row.handle === null ? null : handleSchema.parse(row.handle),
-      status: row.status,
-      latest: latest && knownList(latest),
-      removedDevices: new Set(row.devices.map((device) => deviceIdSchema.parse(device.deviceId))),
+      handle: handle === null ? null : handleSchema.parse(handle),
+      status,
+      latest: payload && signature && signerKey ? knownList({ payload, signature, signerKey }) : undefined,
+      removedDevices: new Set(removed.map((deviceId) => deviceIdSchema.parse(deviceId))),
     };
   }
 
@@ -96,8 +143,12 @@ export class PrismaAccountStore implements AccountStore {
     return rows.map(signedOf);
   }
 
-  async touchDevice(tenant: TenantId, deviceId: DeviceId, at: Date): Promise<void> {
-    await this.prisma.device.updateMany({ where: { tenantId: tenant, deviceId }, data: { lastSeenAt: at } });
+  async touchDevices(visits: readonly DeviceVisit[]): Promise<void> {
+    await this.statements.run(TOUCH, [
+      visits.map(({ tenant }) => tenant),
+      visits.map(({ deviceId }) => deviceId),
+      visits.map(({ at }) => at),
+    ]);
   }
 
   /** Runs the writes as one transaction; `lost` says what a row that is there already means. */
@@ -165,13 +216,13 @@ function rejectUnless(count: number, expected: number, outcome: CommitOutcome): 
   if (count !== expected) throw new Ruled(outcome);
 }
 
-function knownList(row: DeviceListRow): KnownDeviceList {
+function knownList(row: SignedRow): KnownDeviceList {
   const known = readStoredList(signedOf(row));
   if (!known) throw new SupernodeError('SN_INVARIANT', 'A stored device list cannot be read.');
   return known;
 }
 
-function signedOf(row: DeviceListRow): Signed {
+function signedOf(row: SignedRow): Signed {
   return {
     payload: encodeBase64url(row.payload),
     signature: encodeBase64url(row.signature),

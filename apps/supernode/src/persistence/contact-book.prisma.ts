@@ -2,12 +2,63 @@ import { Injectable } from '@nestjs/common';
 import { handleSchema, userIdSchema, type Contact, type TenantId, type UserId } from '@parley/protocol';
 import type { ContactBook, ContactChange, DeviceListVersion } from '../contacts/contact-book.port.ts';
 import type { Side, Sides } from '../contacts/contact-transitions.ts';
+import { FrequentStatements } from './frequent-statements.ts';
 import { Prisma, type ContactState } from './generated/client.ts';
 import { PrismaService } from './prisma.service.ts';
 
 const WITH_PEER = { peer: { select: { handle: true, displayName: true } } } as const;
 
-type Row = Prisma.ContactGetPayload<{ include: typeof WITH_PEER }>;
+type Row = Pick<
+  Prisma.ContactGetPayload<{ include: typeof WITH_PEER }>,
+  'peerId' | 'state' | 'updatedAt' | 'peer'
+>;
+
+type ListedRow = Omit<Row, 'peer'> & Row['peer'];
+
+interface PeerRow {
+  readonly peer: string;
+}
+
+interface VersionRow {
+  readonly peer: string;
+  readonly version: number;
+}
+
+const LIST = {
+  name: 'contacts',
+  text: `
+    SELECT contact.peer_id AS "peerId", contact.state, contact.updated_at AS "updatedAt",
+           peer.handle, peer.display_name AS "displayName"
+      FROM contact
+      JOIN user_account peer ON peer.tenant_id = contact.tenant_id AND peer.user_id = contact.peer_id
+     WHERE contact.tenant_id = $1 AND contact.owner_id = $2
+     ORDER BY contact.peer_id`,
+};
+
+const MUTUAL_TEXT = `
+    SELECT mine.peer_id AS peer
+      FROM contact mine
+      JOIN contact theirs
+        ON theirs.tenant_id = mine.tenant_id AND theirs.owner_id = mine.peer_id AND theirs.peer_id = mine.owner_id
+     WHERE mine.tenant_id = $1 AND mine.owner_id = $2 AND mine.state = 'accepted' AND theirs.state = 'accepted'`;
+
+const MUTUAL = { name: 'mutual-contacts', text: MUTUAL_TEXT };
+
+/** Every presence that somebody is shown or told of asks for it. */
+const MUTUAL_AMONG = {
+  name: 'mutual-contacts-among',
+  text: `${MUTUAL_TEXT} AND mine.peer_id = ANY($3::text[])`,
+};
+
+const LIST_VERSIONS = {
+  name: 'contact-list-versions',
+  text: `
+    SELECT contact.peer_id AS peer, max(list.version) AS version
+      FROM contact
+      JOIN device_list list ON list.tenant_id = contact.tenant_id AND list.user_id = contact.peer_id
+     WHERE contact.tenant_id = $1 AND contact.owner_id = $2 AND contact.state = 'accepted'
+     GROUP BY contact.peer_id`,
+};
 
 const TO_WIRE: Record<ContactState, Contact['state']> = {
   pending_out: 'pending-out',
@@ -26,15 +77,17 @@ const TO_ROW: Record<Exclude<Side, 'none'>, ContactState> = {
 /** Contacts in PostgreSQL: two rows a pair, one for what each user decided. */
 @Injectable()
 export class PrismaContactBook implements ContactBook {
-  constructor(private readonly prisma: PrismaService) {}
+  private readonly statements: FrequentStatements;
+
+  constructor(private readonly prisma: PrismaService) {
+    this.statements = new FrequentStatements(prisma.connections);
+  }
 
   async list(tenant: TenantId, owner: UserId): Promise<readonly Contact[]> {
-    const rows = await this.prisma.contact.findMany({
-      where: { tenantId: tenant, ownerId: owner },
-      include: WITH_PEER,
-      orderBy: { peerId: 'asc' },
-    });
-    return rows.map(toContact);
+    const rows = await this.statements.run<ListedRow>(LIST, [tenant, owner]);
+    return rows.map(({ handle, displayName, ...row }) =>
+      toContact({ ...row, peer: { handle, displayName } }),
+    );
   }
 
   async relations(
@@ -73,25 +126,14 @@ export class PrismaContactBook implements ContactBook {
     user: UserId,
     among?: readonly UserId[],
   ): Promise<readonly UserId[]> {
-    const peers = among ? [...among] : null;
-    const rows = await this.prisma.$queryRaw<{ peer: string }[]>`
-      SELECT mine.peer_id AS peer
-        FROM contact mine
-        JOIN contact theirs
-          ON theirs.tenant_id = mine.tenant_id AND theirs.owner_id = mine.peer_id AND theirs.peer_id = mine.owner_id
-       WHERE mine.tenant_id = ${tenant} AND mine.owner_id = ${user}
-         AND (${peers}::text[] IS NULL OR mine.peer_id = ANY(${peers}::text[]))
-         AND mine.state = 'accepted' AND theirs.state = 'accepted'`;
+    const rows = await (among
+      ? this.statements.run<PeerRow>(MUTUAL_AMONG, [tenant, user, among])
+      : this.statements.run<PeerRow>(MUTUAL, [tenant, user]));
     return rows.map(({ peer }) => userIdSchema.parse(peer));
   }
 
   async deviceListVersions(tenant: TenantId, owner: UserId): Promise<readonly DeviceListVersion[]> {
-    const rows = await this.prisma.$queryRaw<{ peer: string; version: number }[]>`
-      SELECT contact.peer_id AS peer, max(list.version) AS version
-        FROM contact
-        JOIN device_list list ON list.tenant_id = contact.tenant_id AND list.user_id = contact.peer_id
-       WHERE contact.tenant_id = ${tenant} AND contact.owner_id = ${owner} AND contact.state = 'accepted'
-       GROUP BY contact.peer_id`;
+    const rows = await this.statements.run<VersionRow>(LIST_VERSIONS, [tenant, owner]);
     return rows.map(({ peer, version }) => ({ userId: userIdSchema.parse(peer), version }));
   }
 

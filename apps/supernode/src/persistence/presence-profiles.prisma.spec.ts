@@ -37,6 +37,27 @@ describe('PrismaPresenceProfiles', () => {
     );
   });
 
+  it('keeps history in its order, whatever became of another account', async () => {
+    const { profiles, tenant, tenantId } = await setUp();
+    const entry = { tenant, userId: alice, deviceId: null, cause: 'explicit', at: Date.now() } as const;
+    const gone = userIdSchema.parse('gone');
+
+    await profiles.record([
+      { ...entry, from: 'offline', to: 'online' },
+      { ...entry, userId: gone, from: 'offline', to: 'online' },
+      { ...entry, from: 'online', to: 'away' },
+    ]);
+
+    const kept = await database.prisma.presenceTransition.findMany({
+      where: { tenantId },
+      orderBy: { id: 'asc' },
+    });
+    expect(kept).toMatchObject([
+      { userId: alice, deviceId: null, fromState: 'offline', toState: 'online', cause: 'explicit' },
+      { userId: alice, deviceId: null, fromState: 'online', toState: 'away', at: new Date(entry.at) },
+    ]);
+  });
+
   it('deletes history that is older than the tenant keeps it', async () => {
     const { profiles, tenant, tenantId } = await setUp();
     const now = Date.now();
@@ -49,7 +70,7 @@ describe('PrismaPresenceProfiles', () => {
       to: 'online',
       cause: 'signed-in',
     } as const;
-    for (const age of [1, 3]) await profiles.record({ ...entry, at: now - age * DAY_MS });
+    await profiles.record([1, 3].map((age) => ({ ...entry, at: now - age * DAY_MS })));
     await profiles.prune(now);
     expect(await database.prisma.presenceTransition.count({ where: { tenantId } })).toBe(1);
   });

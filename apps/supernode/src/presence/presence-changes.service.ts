@@ -98,7 +98,7 @@ export class PresenceChanges implements OnModuleDestroy {
     if (before.visible.state !== 'offline' && now.visible.state === 'offline') {
       await this.history.left({ tenant, userId });
     }
-    if (from !== to) await this.history.record({ tenant, userId, deviceId, from, to, cause });
+    if (from !== to) this.history.record({ tenant, userId, deviceId, from, to, cause });
   }
 
   private async announce(user: StoredUser, before: Shown): Promise<void> {

@@ -1,5 +1,12 @@
-import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
+import { BackgroundWrites } from '../background-writes.ts';
 import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import {
@@ -15,7 +22,8 @@ const PRUNE_INTERVAL_MS = 3600_000;
  * without the database: what can't be written is logged, and watchers are told all the same.
  */
 @Injectable()
-export class PresenceHistory implements OnModuleInit, OnModuleDestroy {
+export class PresenceHistory implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
+  private readonly transitions: BackgroundWrites<PresenceTransitionEntry>;
   private cancelPruning: (() => void) | undefined;
 
   constructor(
@@ -23,7 +31,14 @@ export class PresenceHistory implements OnModuleInit, OnModuleDestroy {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly background: BackgroundTasks,
-  ) {}
+  ) {
+    this.transitions = new BackgroundWrites(
+      'recording presence history',
+      (transitions) => profiles.record(transitions),
+      background,
+      scheduler,
+    );
+  }
 
   onModuleInit(): void {
     this.cancelPruning = this.scheduler.after(PRUNE_INTERVAL_MS, () => {
@@ -36,11 +51,13 @@ export class PresenceHistory implements OnModuleInit, OnModuleDestroy {
     this.cancelPruning?.();
   }
 
-  async record(transition: Omit<PresenceTransitionEntry, 'at'>): Promise<void> {
-    const at = this.clock.now();
-    await this.background.attempt('recording presence history', () =>
-      this.profiles.record({ ...transition, at }),
-    );
+  /** Devices still leave while the gateway drains. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.transitions.close();
+  }
+
+  record(transition: Omit<PresenceTransitionEntry, 'at'>): void {
+    this.transitions.add({ ...transition, at: this.clock.now() });
   }
 
   /** Others saw the user leave just now. */

@@ -41,7 +41,8 @@ export interface PresenceProfiles {
     statusText: string | null,
   ): Promise<void>;
   saveLastSeen(tenant: TenantId, userId: UserId, lastSeen: number): Promise<void>;
-  record(transition: PresenceTransitionEntry): Promise<void>;
+  /** Of users who have an account. */
+  record(transitions: readonly PresenceTransitionEntry[]): Promise<void>;
   /** Deletes history that is older than its tenant keeps it; gives the number of entries. */
   prune(now: number): Promise<number>;
 }

@@ -18,6 +18,9 @@ async function watched() {
   return { ...world, seenByBob };
 }
 
+/** History is written together. */
+const WRITTEN_MS = 100;
+
 describe('PresenceService › watching', () => {
   it('shows a contact signing in, changing and signing off', async () => {
     const { presence, signIn, connections, seenByBob } = await watched();
@@ -81,14 +84,16 @@ describe('PresenceService › watching', () => {
   });
 
   it('goes on telling watchers while the database is away, and counts what was not written', async () => {
-    const { presence, signIn, profiles, background, seenByBob, connections } = await watched();
+    const { presence, signIn, profiles, background, seenByBob, connections, time } = await watched();
     await signIn(alice);
     await presence.set(alice, { state: 'away' });
     seenByBob();
+    await time.advance(WRITTEN_MS);
     profiles.record = () => Promise.reject(new TypeError('database is away'));
     profiles.saveLastSeen = () => Promise.reject(new TypeError('database is away'));
     await connections.deviceGone(alice, 'signed-off');
     expect(seenByBob()).toEqual(['offline']);
+    await time.advance(WRITTEN_MS);
     expect(background.failures).toBe(2);
   });
 });
@@ -195,6 +200,7 @@ describe('PresenceService › lost connections', () => {
     await presence.set(alice, { state: 'away', expiresInMs: 60_000 });
     await connections.deviceUnreachable(alice);
     await connections.deviceGone(alice, 'expired');
+    await time.advance(WRITTEN_MS);
     expect(time.pendingTimers).toBe(0);
   });
 
@@ -335,11 +341,12 @@ describe('PresenceService › changed relations', () => {
 describe('PresenceService › history', () => {
   it('records every change of state with its cause', async () => {
     const { presence, signIn, connections, profiles, time } = await watched();
+    await time.advance(WRITTEN_MS);
     profiles.history.splice(0);
     await signIn(alice);
     await presence.set(alice, { state: 'away' });
     await connections.deviceUnreachable(alice);
-    await time.advance(GRACE_MS);
+    await time.advance(GRACE_MS + WRITTEN_MS);
     expect(profiles.history.map(({ from, to, cause }) => [from, to, cause])).toEqual([
       ['offline', 'online', 'signed-in'],
       ['online', 'away', 'explicit'],

@@ -51,8 +51,8 @@ export class MemoryPresenceProfiles implements PresenceProfiles {
     return this.answer(() => this.merge(tenant, userId, { lastSeen }));
   }
 
-  record(transition: PresenceTransitionEntry): Promise<void> {
-    return this.answer(() => void this.history.push(transition));
+  record(transitions: readonly PresenceTransitionEntry[]): Promise<void> {
+    return this.answer(() => void this.history.push(...transitions));
   }
 
   prune(): Promise<number> {

@@ -1,5 +1,5 @@
-import type { Scheduler } from '../clock/scheduler.port.ts';
-import { Refusal } from '../refusal.ts';
+import type { Scheduler } from './clock/scheduler.port.ts';
+import { Refusal } from './refusal.ts';
 
 /** How much waits, and how much goes at once. Weight is in bytes. */
 export interface BatchLimits {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ManualTime, settled } from '../clock/testing/manual-time.ts';
+import { ManualTime, settled } from './clock/testing/manual-time.ts';
 import { BatchQueue, type BatchLimits } from './batch-queue.ts';
 
 const LIMITS: BatchLimits = {
