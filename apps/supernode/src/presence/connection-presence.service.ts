@@ -15,8 +15,6 @@ import type { DevicePresence } from './presence-store.port.ts';
 /** How long a lost connection goes unnoticed by watchers, in milliseconds. */
 export const PRESENCE_GRACE_MS = Symbol('PresenceGraceMs');
 
-/** While clients are turned away, or others return from a lost home, the grace time lasts up to so many times as long. */
-const LONGEST_GRACE = 4;
 const LOOK_AGAIN_MS = 1_000;
 /** Of devices that lost their home together, one that returned was hardly the last: others are waited for so long after it. */
 const FOLLOWED_MS = 5_000;
@@ -115,7 +113,8 @@ export class ConnectionPresence implements ConnectionObserver {
 
   private beginGrace(device: DeviceAddress): void {
     const { graceMs, timers } = this;
-    timers.start('grace', device, graceMs, () => this.graceOver(device, (LONGEST_GRACE - 1) * graceMs));
+    // Held up by this supernode, or by the storm that its home was lost in, it has as long as it may resume.
+    timers.start('grace', device, graceMs, () => this.graceOver(device, LIMITS.resumeWindowMs - graceMs));
   }
 
   private async graceOver(device: DeviceAddress, extensionMs: number): Promise<void> {
