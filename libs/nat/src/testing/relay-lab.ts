@@ -75,7 +75,13 @@ export class RelayedPeer {
       const localPreference = this.allocated.size === 0 ? MAX_LOCAL_PREFERENCE : 0;
       this.allocated.add(base.id);
       const priority = candidatePriority('relayed', localPreference);
-      const candidate = { kind: 'relayed', address, base, priority, foundation: base.id.replace('-', '') } as const;
+      const candidate = {
+        kind: 'relayed',
+        address,
+        base,
+        priority,
+        foundation: base.id.replace('-', ''),
+      } as const;
       this.perform(this.agent.handle({ kind: 'local-candidate', candidate }, now));
     } else if (looksLikeStun(payload)) {
       this.perform(this.agent.handle({ kind: 'datagram', base, from: address, bytes: payload }, now));
