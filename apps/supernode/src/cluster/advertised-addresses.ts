@@ -1,5 +1,5 @@
-import { isSpecialPurpose, parseIpAddress } from '@parley/nat';
 import { urlOf } from '../listeners.ts';
+import { isPublicAddress } from './address-claims.ts';
 import type { NodeAddresses } from './node-record.ts';
 
 /** What is known of how this supernode can be reached. */
@@ -37,10 +37,8 @@ export function advertisedAddresses(facts: AddressFacts): NodeAddresses {
   };
 }
 
-/** An address in a special-purpose range (RFC 6890) is that of a network which others need not share. */
 function publicOnly(address: string | undefined): string | undefined {
-  const bytes = address === undefined ? undefined : parseIpAddress(address);
-  return bytes === undefined || isSpecialPurpose(bytes) ? undefined : address;
+  return address !== undefined && isPublicAddress(address) ? address : undefined;
 }
 
 function hostAddress({ hostAddresses }: AddressFacts, wildcard: string): string {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
 import type { ClusterCoreApi, ClusterInput, ClusterOutput, FailedRequest } from './core/cluster-io.ts';
 import type { CoordinatorLease, MembershipStore } from './membership.port.ts';
-import type { LoadVector, NodeAddresses } from './node-record.ts';
+import type { LoadVector, NodeAddresses, NodeId } from './node-record.ts';
 import type { PeerProbe } from './peer-probe.ts';
 import type { Roster } from './roster.ts';
 import type { RosterChannel } from './roster-channel.port.ts';
@@ -36,8 +36,8 @@ export interface ClusterDriverParts {
   readonly scheduler: Scheduler;
   readonly measureLoad: () => Promise<LoadVector>;
   readonly onEvent: (event: ClusterEvent) => void;
-  /** Our own address as another supernode's STUN server sees it. */
-  readonly onReflexiveAddress: (address: string) => void;
+  /** Our own address as the STUN server of a supernode of this cluster sees it. */
+  readonly onReflexiveAddress: (address: string, peer: NodeId) => void;
   /** A request that failed, and which nobody waits for: for the log, at most. */
   readonly onFailure: (what: ClusterOutput['kind'] | 'measure', error: unknown) => void;
 }
@@ -215,11 +215,11 @@ export class ClusterDriver {
       probe.identity(addresses.edge, timeoutMs),
       isProbed(addresses.stun) ? probe.reflexiveAddress(addresses.stun, timeoutMs) : undefined,
     ]);
-    if (reflexive !== undefined) this.parts.onReflexiveAddress(reflexive);
     if (answer?.nodeId !== nodeId || answer.clusterId !== self.clusterId) {
       this.feed({ kind: 'probe-failed', nodeId, sentAt });
       return;
     }
+    if (reflexive !== undefined) this.parts.onReflexiveAddress(reflexive, nodeId);
     const { clusterId: _same, ...identity } = answer;
     const relayReached = isProbed(addresses.stun) ? reflexive !== undefined : null;
     this.feed({ kind: 'probe-answered', nodeId, sentAt, identity, relayReached });

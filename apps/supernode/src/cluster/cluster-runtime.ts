@@ -1,12 +1,12 @@
+import { instant } from '@parley/nat';
 import type { Clock } from '../clock/clock.port.ts';
 import type { Scheduler } from '../clock/scheduler.port.ts';
+import { AddressClaims } from './address-claims.ts';
 import { advertisedAddresses, type AddressFacts } from './advertised-addresses.ts';
 import { ClusterDriver, type ClusterDriverParts } from './cluster-driver.ts';
 import type { ClusterView } from './core/cluster-io.ts';
+import type { NodeId } from './node-record.ts';
 import type { OwnAddresses } from './own-addresses.ts';
-
-/** Answers of peers in a row that must name the same address: some may see this supernode by another way. */
-const CLAIMS = 3;
 
 export type KnownAddresses = Omit<AddressFacts, 'reflexiveAddress'>;
 
@@ -19,7 +19,7 @@ export class ClusterRuntime {
   private readonly driver: ClusterDriver;
   private known: KnownAddresses | undefined;
   private reflexiveAddress: string | undefined;
-  private claimed = { address: '', times: 0 };
+  private readonly claims = new AddressClaims();
 
   constructor(
     parts: Omit<ClusterDriverParts, 'onReflexiveAddress'>,
@@ -30,7 +30,7 @@ export class ClusterRuntime {
     this.scheduler = parts.scheduler;
     this.driver = new ClusterDriver({
       ...parts,
-      onReflexiveAddress: (address) => this.learn(address),
+      onReflexiveAddress: (address, peer) => this.learn(address, peer),
     });
   }
 
@@ -62,12 +62,10 @@ export class ClusterRuntime {
     return this.driver.leave();
   }
 
-  /** What others see decides where nothing was configured (DESIGN 5.2), once they agree for a while. */
-  private learn(address: string): void {
-    if (this.known === undefined || address === this.reflexiveAddress) return;
-    const times = address === this.claimed.address ? this.claimed.times + 1 : 1;
-    this.claimed = { address, times };
-    if (times < CLAIMS) return;
+  /** What others see decides where nothing was configured (DESIGN 5.2), once they agree; it stays until they agree on something else. */
+  private learn(claimed: string, peer: NodeId): void {
+    const address = this.claims.heard(peer, claimed, instant(this.clock.monotonic()));
+    if (this.known === undefined || address === undefined || address === this.reflexiveAddress) return;
     this.reflexiveAddress = address;
     const before = this.addresses.published;
     const addresses = advertisedAddresses({ ...this.known, reflexiveAddress: address });
