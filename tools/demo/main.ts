@@ -1,6 +1,7 @@
 import { labAvailability } from '@parley/test/natlab';
 import type { Network } from '../network/network.ts';
 import { ClusterDemo } from './cluster/cluster-demo.ts';
+import { DEMO_USAGE, parseDemoOptions } from './demo-options.ts';
 import { EverydayScenario } from './everyday.ts';
 import { Narrator } from './narrator.ts';
 import { KernelNatNetwork } from '../network/kernel-nat-network.ts';
@@ -51,22 +52,37 @@ async function runEveryday(lab: Lab, narrator: Narrator): ReturnType<EverydaySce
   }
 }
 
-/** `npm run demo`, or `npm run demo -- cluster`; both take `--json`. */
+/** Exit code 0: all held; 1: something did not; 2: it was called wrongly. */
 async function main(words: readonly string[]): Promise<number> {
-  const isJson = words.includes('--json');
+  const options = parseDemoOptions(words);
+  if ('problem' in options) {
+    process.stderr.write(`${options.problem}\n${DEMO_USAGE}`);
+    return 2;
+  }
+  if (options.isHelpWanted) {
+    process.stdout.write(DEMO_USAGE);
+    return 0;
+  }
+  const { isJson, isLoopbackWanted, clients } = options;
   const narrator = new Narrator(isJson);
-  return words.includes('cluster') ? runCluster(isJson, narrator) : runEverything(words, isJson, narrator);
+  return options.isCluster
+    ? runCluster(clients, isJson, narrator)
+    : runEverything(isLoopbackWanted, isJson, narrator);
 }
 
-async function runCluster(isJson: boolean, narrator: Narrator): Promise<number> {
-  const result = await ClusterDemo.run(narrator);
+async function runCluster(clients: number, isJson: boolean, narrator: Narrator): Promise<number> {
+  const result = await ClusterDemo.run(narrator, clients);
   narrator.say(result.ok ? 'Everything held.' : 'Something did not hold; see FAIL above.');
   if (isJson) process.stdout.write(`${JSON.stringify(result)}\n`);
   return result.ok ? 0 : 1;
 }
 
-async function runEverything(words: readonly string[], isJson: boolean, narrator: Narrator): Promise<number> {
-  const lab = chooseLab(words.includes('--loopback'), narrator);
+async function runEverything(
+  isLoopbackWanted: boolean,
+  isJson: boolean,
+  narrator: Narrator,
+): Promise<number> {
+  const lab = chooseLab(isLoopbackWanted, narrator);
 
   const results: ScenarioResult[] = [];
   let ok = true;

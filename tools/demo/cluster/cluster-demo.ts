@@ -11,29 +11,30 @@ import { RelayPlaces, relayPortsOf } from './relay-places.ts';
 
 const ACTIVE = 3;
 const SUPERNODES = ACTIVE + 1;
-const CLIENTS = 40;
 const CALM_MS = 4_000;
 const POLL_MS = 200;
 const HEAL_MS = 45_000;
 /** The longest that one of the last messages may need to its receiver. */
 const ARRIVE_MS = 30_000;
 
-/** Shows a cluster that loses its coordinator and then a home, while forty clients talk and write. */
+/** Shows a cluster that loses its coordinator and then a home, while clients talk and write. */
 export class ClusterDemo {
   readonly #narrator: Narrator;
   readonly #cluster: Cluster;
   readonly #people: ClusterPeople;
   readonly #places: RelayPlaces;
+  readonly #clients: number;
   #flaps = 0;
 
-  private constructor(narrator: Narrator, cluster: Cluster, people: ClusterPeople) {
+  private constructor(narrator: Narrator, clients: number, cluster: Cluster, people: ClusterPeople) {
     this.#narrator = narrator;
+    this.#clients = clients;
     this.#cluster = cluster;
     this.#people = people;
     this.#places = new RelayPlaces(cluster.nodes.map(({ nodeId, stun }) => ({ nodeId, server: stun })));
   }
 
-  static async run(narrator: Narrator): Promise<ClusterDemoResult> {
+  static async run(narrator: Narrator, clients: number): Promise<ClusterDemoResult> {
     narrator.title('A cluster that heals itself');
     const missing = await redisAvailability();
     if (missing) {
@@ -50,7 +51,7 @@ export class ClusterDemo {
     });
     const people = await ClusterPeople.start();
     try {
-      return await new ClusterDemo(narrator, cluster, people).#run();
+      return await new ClusterDemo(narrator, clients, cluster, people).#run();
     } finally {
       await people.close();
       await cluster.close();
@@ -67,7 +68,7 @@ export class ClusterDemo {
     );
     await people.join(
       this.#cluster.nodes.map(({ url }) => url),
-      CLIENTS,
+      this.#clients,
     );
     await this.#sayWhereabouts();
     await people.acquaint();
@@ -93,7 +94,10 @@ export class ClusterDemo {
         `presence: ${this.#flaps} times somebody was shown as offline who was there`,
       ),
     ].every(Boolean);
-    return { ok, supernodes: SUPERNODES, clients: CLIENTS, blows, messages, presenceFlaps: this.#flaps };
+    return {
+      ...{ ok, supernodes: SUPERNODES, clients: this.#clients, blows, messages },
+      presenceFlaps: this.#flaps,
+    };
   }
 
   async #strike(killed: BlowResult['killed'], nodeId: string): Promise<BlowResult> {
@@ -235,7 +239,7 @@ export class ClusterDemo {
       homes.set(home, (homes.get(home) ?? 0) + 1);
     }
     const shares = [...homes].sort().map(([home, count]) => `${count} at ${home}`);
-    this.#narrator.say(`${CLIENTS} edge clients are connected: ${shares.join(', ')}`);
+    this.#narrator.say(`${this.#clients} edge clients are connected: ${shares.join(', ')}`);
   }
 }
 

@@ -48,6 +48,7 @@ describe('the judgement of the cluster demo', () => {
       'a session through the lost relay broke',
       { throughLostRelay: { ...BORNE.throughLostRelay, broken: 1 } },
     ],
+    ['every session ran through the relay', { untouched: { count: 0, broken: 0, longestGapMs: 0 } }],
     ['no session ran through the relay', { throughLostRelay: { count: 0, broken: 0, longestGapMs: 0 } }],
     ['it was not known what relayed one', { conversations: [UNKNOWN] }],
     ['one was back too late', { throughLostRelay: { ...BORNE.throughLostRelay, longestGapMs: 1_001 } }],

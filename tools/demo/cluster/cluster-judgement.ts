@@ -29,7 +29,8 @@ export function judgeBlow(narrator: Narrator, blow: BlowResult): boolean {
         : `nobody knows what relayed ${unknown.map(({ name }) => name).join(', ')}`,
     ),
     narrator.check(
-      killed === 'coordinator' || throughLostRelay.count > 0,
+      // Where there are none of a kind, nothing was shown of it.
+      untouched.count > 0 && (killed === 'coordinator' || throughLostRelay.count > 0),
       `${throughLostRelay.count} ends of conversations went through a relay of ${nodeId}, ${untouched.count} did not`,
     ),
     narrator.check(
