@@ -116,12 +116,11 @@ function result(storms: readonly Storm[], joined: readonly Joined[], clients: nu
   const flaps = storms.map(({ reports }) => sum(reports.map((report) => report.flaps)));
   const ms = (value: number): { value: number; unit: string } => ({ value, unit: 'ms' });
   const rate = (value: number): { value: number; unit: string } => ({ value, unit: 'sign-ins/s' });
-  const p99 = quantile(one.reHomeMs, 0.99);
   return {
     figures: {
       detectedMs: ms(one.detectedMs ?? Number.NaN),
       p50RehomeMs: ms(quantile(one.reHomeMs, 0.5)),
-      p99RehomeMs: ms(p99),
+      p99RehomeMs: ms(quantile(one.reHomeMs, 0.99)),
       peakSignInsPerSecond: rate(one.peakSignInsPerSecond),
       presenceFlaps: { value: flaps[0] ?? Number.NaN, unit: 'flaps' },
       allP50RehomeMs: ms(quantile(all.reHomeMs, 0.5)),
@@ -148,7 +147,12 @@ function result(storms: readonly Storm[], joined: readonly Joined[], clients: nu
         const missing = sum(reports.map((report) => report.missing));
         return missing > 0 ? [`${name}: ${missing} clients are not back, or do not see whom they watch`] : [];
       }),
-      ...(p99 < AIM_P99_MS ? [] : [`p99 of re-homing is ${p99.toFixed(0)} ms, the aim ${AIM_P99_MS}`]),
+      ...storms.flatMap(({ name, reHomeMs }) => {
+        const p99 = quantile(reHomeMs, 0.99);
+        return p99 < AIM_P99_MS
+          ? []
+          : [`${name}: p99 of re-homing is ${p99.toFixed(0)} ms, the aim ${AIM_P99_MS}`];
+      }),
       ...((one.detectedMs ?? 0) < AIM_DETECTED_MS
         ? []
         : [`the kill was seen after ${one.detectedMs?.toFixed(0) ?? '?'} ms, the aim is ${AIM_DETECTED_MS}`]),
