@@ -9,6 +9,10 @@ export function requiredTenure(
   userId: UserId,
 ): Tenure {
   const tenure = ownership.tenureOf(tenant, userId);
-  if (!tenure) throw new SupernodeError('SN_NOT_OWNER', 'This supernode is not the home of the user.');
+  if (!tenure) throw notOwner();
   return tenure;
+}
+
+export function notOwner(): SupernodeError {
+  return new SupernodeError('SN_NOT_OWNER', 'This supernode is not the home of the user.');
 }

@@ -6,7 +6,6 @@ import { describeRedis } from '../redis/testing/describe-redis.ts';
 import { compareVersions } from './presence-store.port.ts';
 import { RedisPresenceStore } from './presence-store.redis.ts';
 import { presenceOf, presenceStoreContract } from './testing/presence-store.contract.ts';
-import { watchStoreContract } from './testing/watch-store.contract.ts';
 import { RedisWatchStore } from './watch-store.redis.ts';
 
 const homeSince = (epoch: number): Pick<Ownership, 'tenureOf'> => ({
@@ -98,33 +97,5 @@ describeRedis('RedisPresenceStore and RedisWatchStore in a Redis that lost every
     expect(after.devices).toHaveLength(1);
     expect(compareVersions(empty.version, after.version)).toBeLessThan(0);
     expect(await watches.watchersOf(tenant, userId)).toHaveLength(1);
-  });
-});
-
-describeRedis('RedisWatchStore', (lab) => {
-  watchStoreContract(() => new RedisWatchStore(lab.connection, lab.freshKeys(), homeSince(1)));
-
-  it('takes no watch from an owner that was outranked', async () => {
-    const keys = lab.freshKeys();
-    const [old, fresh] = [4, 5].map((epoch) => new RedisWatchStore(lab.connection, keys, homeSince(epoch)));
-    await fresh!.watch(bob, [alice.userId], 10);
-
-    const refused = { code: 'SN_NOT_OWNER' };
-    await expect(old!.watch(bob, [bob.userId], 10)).rejects.toMatchObject(refused);
-    await expect(old!.unwatch(bob, [alice.userId])).rejects.toMatchObject(refused);
-    await expect(old!.unwatchAll(bob)).rejects.toMatchObject(refused);
-    await expect(old!.renew(bob)).rejects.toMatchObject(refused);
-    expect(await fresh!.watchersOf(tenant, alice.userId)).toHaveLength(1);
-    expect(await fresh!.watchersOf(tenant, bob.userId)).toEqual([]);
-  });
-
-  it('leaves nothing of a device that watches nobody', async () => {
-    const keys = lab.freshKeys();
-    const store = new RedisWatchStore(lab.connection, keys, homeSince(1));
-    await store.watch(bob, [alice.userId, callerNamed('carol').userId], 10);
-    expect(lab.stored(keys)).toHaveLength(3);
-    expect(lab.storedForEver(keys)).toEqual([]);
-    await store.unwatchAll(bob);
-    expect(lab.stored(keys)).toEqual([]);
   });
 });

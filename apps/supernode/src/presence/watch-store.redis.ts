@@ -1,21 +1,29 @@
 import { deviceIdSchema, userIdSchema, type DeviceId, type TenantId, type UserId } from '@parley/protocol';
-import type { Ownership } from '../cluster/ownership.port.ts';
-import { requiredTenure } from '../cluster/required-tenure.ts';
+import type { Ownership, Tenure } from '../cluster/ownership.port.ts';
+import { notOwner, requiredTenure } from '../cluster/required-tenure.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
 import type { RedisCommands, RedisReply } from '../redis/redis-commands.ts';
 import type { RedisKeys } from '../redis/redis-keys.ts';
-import { textsOf } from '../redis/redis-replies.ts';
+import { listOf, textsOf } from '../redis/redis-replies.ts';
 import type { RedisScript } from '../redis/redis-script.ts';
 import type { WatchStore } from './presence-store.port.ts';
-import { ADD_WATCHER, UNWATCH, WATCH, WATCHED } from './watch-scripts.ts';
+import {
+  ADD_WATCHER,
+  READ_WATCHERS,
+  REMOVE_WATCHER,
+  UNWATCH,
+  UNWATCHED,
+  WATCH,
+  WATCHED,
+} from './watch-scripts.ts';
 
 /** Homes renew the watches of their devices several times within it. */
 const STORED_MS = 7 * 24 * 3600_000;
 
 /**
- * Watches of all devices of a cluster, indexed both ways. What a device watches is under the fence of its own slot. Who watches a
- * user lies in the user's slot, which the watching device's home does not own: it is written after the first step was let through,
- * and taken back before the last.
+ * Watches of all devices of a cluster, indexed both ways. What a device watches is under the fence of its own slot, and always written
+ * first. Who watches a user lies in the user's slot, which the watching device's home does not own: so each device there has the epoch
+ * of its home, and a step of an earlier home that comes late changes nothing. What is to be taken back there is noted until it was.
  */
 export class RedisWatchStore implements WatchStore {
   constructor(
@@ -25,75 +33,102 @@ export class RedisWatchStore implements WatchStore {
   ) {}
 
   async watch(watcher: DeviceAddress, watched: readonly UserId[], limit: number): Promise<boolean> {
-    const isWithin = await this.write(WATCH, watcher, [String(STORED_MS), String(limit), ...watched]);
-    if (isWithin !== 1) return false;
+    const tenure = this.tenureOf(watcher);
+    const args = [String(STORED_MS), String(limit), ...watched];
+    if ((await this.write(WATCH, watcher, tenure, args)) !== 1) return false;
     // All, also those that were watched before: whoever wrote that may have died before this step.
-    await this.addTo(watched, watcher);
+    await this.addTo(watched, watcher, tenure);
     return true;
   }
 
   async unwatch(watcher: DeviceAddress, watched: readonly UserId[]): Promise<void> {
-    await this.write(UNWATCH, watcher, watched);
-    await this.removeFrom(watched, watcher);
+    if (watched.length > 0) await this.end(watcher, watched);
   }
 
-  async unwatchAll(watcher: DeviceAddress): Promise<void> {
-    const watched = await this.watchedBy(watcher);
-    if (watched.length === 0) return;
-    await this.removeFrom(watched, watcher);
-    await this.write(UNWATCH, watcher, watched);
+  unwatchAll(watcher: DeviceAddress): Promise<void> {
+    return this.end(watcher, []);
   }
 
   async watchersOf(
     tenant: TenantId,
     watched: UserId,
   ): Promise<readonly { userId: UserId; deviceId: DeviceId }[]> {
-    const key = this.keys.watchers(tenant, watched);
-    return textsOf(await this.redis.command(key, ['SMEMBERS', key])).map((member) => {
+    const members = await this.redis.run(READ_WATCHERS, [this.keys.watchers(tenant, watched)], []);
+    return textsOf(members).map((member) => {
       const [userId, deviceId] = member.split(' ');
       return { userId: userIdSchema.parse(userId), deviceId: deviceIdSchema.parse(deviceId) };
     });
   }
 
   async renew(watcher: DeviceAddress): Promise<void> {
-    await this.addTo(await this.watchedBy(watcher), watcher);
+    const tenure = this.tenureOf(watcher);
+    const { watched, unwatched } = await this.read(watcher, tenure);
+    await this.addTo(watched, watcher, tenure);
+    await this.takeBack(unwatched, watcher, tenure);
   }
 
   async watchedBy(watcher: DeviceAddress): Promise<readonly UserId[]> {
-    const watched = textsOf(await this.write(WATCHED, watcher, [String(STORED_MS)]));
-    return watched.map((userId) => userIdSchema.parse(userId));
+    return (await this.read(watcher, this.tenureOf(watcher))).watched;
   }
 
-  private async addTo(watched: readonly UserId[], watcher: DeviceAddress): Promise<void> {
-    const args = [String(STORED_MS), memberOf(watcher)];
-    await Promise.all(
-      watched.map((userId) =>
-        this.redis.run(ADD_WATCHER, [this.keys.watchers(watcher.tenant, userId)], args),
-      ),
-    );
+  private async read(
+    watcher: DeviceAddress,
+    tenure: Tenure,
+  ): Promise<{ readonly watched: readonly UserId[]; readonly unwatched: readonly UserId[] }> {
+    const reply = await this.write(WATCHED, watcher, tenure, [String(STORED_MS)]);
+    const [watched, unwatched] = listOf(reply);
+    return { watched: usersIn(watched), unwatched: usersIn(unwatched) };
   }
 
-  private async removeFrom(watched: readonly UserId[], watcher: DeviceAddress): Promise<void> {
+  private async end(watcher: DeviceAddress, watched: readonly UserId[]): Promise<void> {
+    const tenure = this.tenureOf(watcher);
+    const ended = await this.write(UNWATCH, watcher, tenure, [String(STORED_MS), ...watched]);
+    await this.takeBack(usersIn(ended), watcher, tenure);
+  }
+
+  private async addTo(watched: readonly UserId[], watcher: DeviceAddress, { epoch }: Tenure): Promise<void> {
+    // After a standstill its successor may have ended the watch so long ago that nothing is known of it.
+    if (this.tenureOf(watcher).epoch !== epoch) throw notOwner();
+    await this.inEach(ADD_WATCHER, watched, watcher, [String(epoch), memberOf(watcher), String(STORED_MS)]);
+  }
+
+  private async takeBack(watched: readonly UserId[], watcher: DeviceAddress, tenure: Tenure): Promise<void> {
+    if (watched.length === 0) return;
+    await this.inEach(REMOVE_WATCHER, watched, watcher, [String(tenure.epoch), memberOf(watcher)]);
+    await this.write(UNWATCHED, watcher, tenure, watched);
+  }
+
+  private async inEach(
+    script: RedisScript,
+    watched: readonly UserId[],
+    { tenant }: DeviceAddress,
+    args: readonly string[],
+  ): Promise<void> {
     await Promise.all(
       watched.map((userId) => {
-        const key = this.keys.watchers(watcher.tenant, userId);
-        return this.redis.command(key, ['SREM', key, memberOf(watcher)]);
+        const keys = [this.keys.watchers(tenant, userId), this.keys.formerWatchers(tenant, userId)];
+        return this.redis.run(script, keys, args);
       }),
     );
   }
 
-  private async write(
+  private tenureOf({ tenant, userId }: DeviceAddress): Tenure {
+    return requiredTenure(this.ownership, tenant, userId);
+  }
+
+  private write(
     script: RedisScript,
     watcher: DeviceAddress,
+    { slot, epoch }: Tenure,
     args: readonly string[],
   ): Promise<RedisReply> {
-    const { slot, epoch } = requiredTenure(this.ownership, watcher.tenant, watcher.userId);
-    return this.redis.run(
-      script,
-      [this.keys.fence(slot), this.keys.watched(watcher)],
-      [String(epoch), ...args],
-    );
+    const keys = [this.keys.fence(slot), this.keys.watched(watcher), this.keys.unwatched(watcher)];
+    return this.redis.run(script, keys, [String(epoch), ...args]);
   }
+}
+
+function usersIn(reply: RedisReply | undefined): readonly UserId[] {
+  return textsOf(reply).map((userId) => userIdSchema.parse(userId));
 }
 
 function memberOf({ userId, deviceId }: DeviceAddress): string {

@@ -43,9 +43,22 @@ export class RedisKeys {
     return this.ofSlot(slotOf(device.tenant, device.userId), `watched:${deviceKey(device)}`);
   }
 
-  /** Set: devices that watch a user. Renewed by the homes of those devices; goes a week after the last of that. */
+  /** Set: users whom a device watches no more, until it is taken from among their watchers. Goes a week after the last write. */
+  unwatched(device: DeviceAddress): string {
+    return this.ofSlot(slotOf(device.tenant, device.userId), `unwatched:${deviceKey(device)}`);
+  }
+
+  /**
+   * Hash: devices that watch a user, each with the epoch of its home. Renewed by the homes of those devices; goes a week after the
+   * last of that, and ten minutes after the last device.
+   */
   watchers(tenant: TenantId, userId: UserId): string {
-    return this.ofSlot(slotOf(tenant, userId), `watchers:${userKey(tenant, userId)}`);
+    return this.ofSlot(slotOf(tenant, userId), `watched-by:${userKey(tenant, userId)}`);
+  }
+
+  /** Sorted set by when they are forgotten: devices in that hash that watch no more. Goes with it. */
+  formerWatchers(tenant: TenantId, userId: UserId): string {
+    return this.ofSlot(slotOf(tenant, userId), `watched-before:${userKey(tenant, userId)}`);
   }
 
   /** Hash: where a device's events stand. Renewed by every heartbeat of its connection; goes with the resume window. */
