@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import type { ReceivedMessage } from '@parley/edge-client';
+import { befriend, ClientBench, userIdOf } from '../system/clients.ts';
 import { describeCluster } from './describe-cluster.ts';
 import { readRoster } from './observed-roster.ts';
 import { PostgresServer } from './postgres-server.ts';
@@ -16,12 +18,14 @@ const MAIN = join(dirname(PACKAGE), 'dist/main.js');
 
 describeCluster('a standalone deployment', () => {
   let group: ProcessGroup;
+  let bench: ClientBench | undefined;
 
   beforeEach(async () => {
     group = await ProcessGroup.open();
   });
 
   afterEach(async () => {
+    await bench?.clear();
     await group.close();
   });
 
@@ -38,23 +42,48 @@ describeCluster('a standalone deployment', () => {
     return { line, stop: () => child.kill('SIGTERM'), ended };
   }
 
-  it('becomes the first supernode of a cluster, with all its data and its identity', async () => {
+  it('becomes the first supernode of a cluster, with its identity and all its data: its users sign in as ever, and what waited for them is there', async () => {
     const [redis, postgres] = await Promise.all([RedisServer.start(group), PostgresServer.start(group)]);
+    const node = await SupernodeNode.create(group, {
+      nodeId: 'node-1',
+      redisUrl: `redis://${LOOPBACK}:${redis.port}`,
+      databaseUrl: postgres.url,
+    });
     const file = join(group.folder, 'all.jsonl');
     const alone = { SUPERNODE_DATA_DIR: join(group.folder, 'alone') };
-    for (let starts = 0; starts < 2; starts += 1) {
+    bench = new ClientBench(node.url);
+    const [annasFolder, bertsFolder] = [await bench.folder(), await bench.folder()];
+    const startAlone = async () => {
       const supernode = await run([], {
         ...alone,
         SUPERNODE_HOST: LOOPBACK,
-        SUPERNODE_EDGE_PORT: '0',
+        // The cluster will be where clients know it.
+        SUPERNODE_EDGE_PORT: new URL(node.url).port,
         SUPERNODE_ADMIN_PORT: '0',
         SUPERNODE_STUN_PORT: '0',
         SUPERNODE_STUN_ALT_PORT: '0',
+        SUPERNODE_PUZZLE_BITS: '0',
       });
       expect(supernode.line).toMatchObject({ event: 'ready' });
-      supernode.stop();
-      expect(await supernode.ended).toEqual([0, null]);
-    }
+      return supernode;
+    };
+
+    let supernode = await startAlone();
+    const [anna, bert] = await Promise.all([
+      bench.user('anna', { dataDir: annasFolder }),
+      bench.user('bert', { dataDir: bertsFolder }),
+    ]);
+    const [annaId, bertId] = [userIdOf(anna), userIdOf(bert)];
+    await befriend(anna, bert);
+    await bert.close();
+    const left = await anna.messages.send(bertId, 'left in the mailbox');
+    await left.stored;
+    await anna.close();
+    supernode.stop();
+    expect(await supernode.ended).toEqual([0, null]);
+    supernode = await startAlone();
+    supernode.stop();
+    expect(await supernode.ended).toEqual([0, null]);
 
     const exported = await run(['export', file], alone);
     const imported = await run(['import', file], { DATABASE_URL: postgres.url });
@@ -63,11 +92,6 @@ describeCluster('a standalone deployment', () => {
     expect(rows).toBeGreaterThan(3);
     expect(imported.line).toEqual({ event: 'import', file, rows });
 
-    const node = await SupernodeNode.create(group, {
-      nodeId: 'node-1',
-      redisUrl: `redis://${LOOPBACK}:${redis.port}`,
-      databaseUrl: postgres.url,
-    });
     await node.start();
     const database = await postgres.connect();
     const settings = await database.query("SELECT value FROM cluster_setting WHERE key = 'cluster-id'");
@@ -82,6 +106,27 @@ describeCluster('a standalone deployment', () => {
       return found?.seats.length === 1 ? found : undefined;
     });
     expect(roster.epoch).toBeGreaterThan(2);
+
+    // Who was a user is one, by the key on its disk: no account and nothing of it has to be made anew.
+    const bertHere = await bench.open({ dataDir: bertsFolder });
+    const shown: ReceivedMessage[] = [];
+    bertHere.messages.on('message', (message) => void shown.push(message));
+    await bertHere.connect();
+    expect(await until('the message that waited', () => shown[0])).toMatchObject({
+      text: 'left in the mailbox',
+      peer: annaId,
+      isOwn: false,
+    });
+    expect(bertHere.contacts.get(annaId)?.state).toBe('accepted');
+    const annaHere = await bench.open({ dataDir: annasFolder });
+    await annaHere.connect();
+    expect(annaHere.contacts.get(bertId)?.state).toBe('accepted');
+    expect((await bertHere.directory.lookup({ handle: 'anna' })).userId).toBe(annaId);
+    const sent = await annaHere.messages.send(bertId, 'in the cluster');
+    await sent.delivered;
+    const texts = (await bertHere.messages.history(annaId)).map(({ text }) => text);
+    expect(texts).toEqual(['left in the mailbox', 'in the cluster']);
+
     const again = await run(['import', file], { DATABASE_URL: postgres.url });
     expect(await again.ended).toEqual([78, null]);
     await database.end();
