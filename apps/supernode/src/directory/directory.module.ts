@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
+import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { ClockModule } from '../clock/clock.module.ts';
 import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { PrismaDirectoryEntries } from '../persistence/directory-entries.prisma.ts';
@@ -22,11 +23,11 @@ import { ResourceIndexService } from './resource-index.service.ts';
     { provide: DIRECTORY_ENTRIES, useClass: PrismaDirectoryEntries },
     {
       provide: RESOURCE_INDEX,
-      useFactory: (shared: SharedState | null, ownership: Ownership) =>
+      useFactory: (shared: SharedState | null, ownership: Ownership, clock: Clock) =>
         shared
           ? new RedisResourceIndex(shared.connection, shared.keys, ownership)
-          : new MemoryResourceIndex(),
-      inject: [SHARED_STATE, OWNERSHIP],
+          : new MemoryResourceIndex(clock),
+      inject: [SHARED_STATE, OWNERSHIP, CLOCK],
     },
   ],
   exports: [DirectoryService, ResourceIndexService],

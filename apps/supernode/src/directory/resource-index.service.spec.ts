@@ -12,7 +12,7 @@ const file = { kind: 'file', key: 'f00d' };
 async function setUp() {
   const world = presenceWorld();
   const { time, views, background } = world;
-  const service = new ResourceIndexService(new MemoryResourceIndex(), time, time, views, background);
+  const service = new ResourceIndexService(new MemoryResourceIndex(time), time, time, views, background);
   service.onModuleInit();
   world.contacts.befriend(alice.tenant, alice.userId, bob.userId);
   for (const user of [alice, bob, eve]) await world.signIn(user);

@@ -26,7 +26,7 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
 
   onModuleInit(): void {
     this.cancelSweep = this.scheduler.after(SWEEP_INTERVAL_MS, () => {
-      void this.background.attempt('expiring resources', () => this.index.expire(this.clock.now()));
+      void this.background.attempt('expiring resources', () => this.index.expire());
       this.onModuleInit();
     });
   }
@@ -40,13 +40,15 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
     request: RequestOf<'resource.announce'>,
   ): Promise<ResponseOf<'resource.announce'>> {
     const { tenant, userId, deviceId } = caller;
-    const now = this.clock.now();
-    const expiresAt = now + request.ttlMs;
-    const holder = { device: { tenant, userId, deviceId }, attributes: request.attributes ?? {}, expiresAt };
+    const holder = {
+      device: { tenant, userId, deviceId },
+      attributes: request.attributes ?? {},
+      ttlMs: request.ttlMs,
+    };
     const name = { tenant, kind: request.kind, key: request.key };
-    const announced = await this.index.announce(name, holder, LIMITS.maxResourcesPerDevice, now);
+    const announced = await this.index.announce(name, holder, LIMITS.maxResourcesPerDevice);
     if (!announced) throw new Refusal('LIMIT_EXCEEDED', 'This device offers too many resources.');
-    return { expiresAt };
+    return { expiresAt: this.clock.now() + request.ttlMs };
   }
 
   async withdraw(
@@ -60,7 +62,7 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
   async find(caller: Caller, request: RequestOf<'resource.find'>): Promise<ResponseOf<'resource.find'>> {
     const now = this.clock.now();
     const name = { tenant: caller.tenant, kind: request.kind, key: request.key };
-    const holders = await this.index.holders(name, now);
+    const holders = await this.index.holders(name);
     const states = await this.views.visibleStates(
       caller,
       holders.map(({ device }) => device.userId),
@@ -71,11 +73,11 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
           device.userId === caller.userId || (states.get(device.userId) ?? 'offline') !== 'offline',
       )
       .slice(0, request.limit ?? LIMITS.maxResourceHolders)
-      .map(({ device, attributes, expiresAt }) => ({
+      .map(({ device, attributes, ttlMs }) => ({
         userId: device.userId,
         deviceId: device.deviceId,
         attributes: { ...attributes },
-        expiresAt,
+        expiresAt: now + ttlMs,
       }));
     return { holders: visible, asOf: now };
   }

@@ -19,6 +19,7 @@ import type { RedisConnection } from './redis-connection.redis.ts';
 import { RedisKeys } from './redis-keys.ts';
 import { describeWithRedisServer, openRedis } from './testing/describe-redis.ts';
 import { RedisClusterLab } from './testing/redis-cluster.ts';
+import { passInRedis } from './testing/redis-pass.ts';
 
 const home: Pick<Ownership, 'tenureOf'> = {
   tenureOf: (tenant, userId) => ({ slot: slotOf(tenant, userId), epoch: 1 }),
@@ -43,29 +44,20 @@ describeWithRedisServer('a Redis Cluster', () => {
   presenceStoreContract((ownership) => new RedisPresenceStore(connection, freshKeys(), ownership));
   watchStoreContract(() => new RedisWatchStore(connection, freshKeys(), home));
   sessionBookContract(() => new RedisSessionBook(connection, freshKeys(), { now: () => 0 }));
-  resourceIndexContract(() => new RedisResourceIndex(connection, freshKeys(), home));
+  resourceIndexContract(() => {
+    const keys = freshKeys();
+    return {
+      index: new RedisResourceIndex(connection, keys, home),
+      pass: (milliseconds) => passInRedis(connection, keys.coordinator, milliseconds),
+    };
+  });
   describeResumeStore('Redis Cluster', () => new RedisResumeStore(connection, freshKeys()));
   membershipContract(() => {
     const keys = freshKeys();
-    const lease = keys.coordinator;
-    const clockOf = async (): Promise<number> => {
-      const time = await connection.run(
-        {
-          name: 'time',
-          sha1: '0',
-          lua: `local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)`,
-        },
-        [lease],
-        [],
-      );
-      return Number(time);
-    };
     return {
       members: new RedisMembershipStore(connection, keys),
       coordinator: new RedisCoordinatorLease(connection, keys),
-      pass: async (milliseconds) => {
-        for (const until = (await clockOf()) + milliseconds; (await clockOf()) <= until;);
-      },
+      pass: (milliseconds) => passInRedis(connection, keys.coordinator, milliseconds),
     };
   });
 

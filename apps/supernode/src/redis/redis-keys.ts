@@ -95,14 +95,24 @@ export class RedisKeys {
     return this.ofSlot(slotOf(device.tenant, device.userId), `offers:${deviceKey(device)}`);
   }
 
+  /** Set: resources that a device offers no more, until it is taken from among their holders. Goes a day after the last write. */
+  withdrawnBy(device: DeviceAddress): string {
+    return this.ofSlot(slotOf(device.tenant, device.userId), `withdrawn:${deviceKey(device)}`);
+  }
+
   /** Sorted set by expiry: devices that offer a resource. Goes with the last of them. */
   holders(resource: string): string {
     return `${this.prefix}:{r${digest(resource)}}:holders`;
   }
 
-  /** Hash: what each of those devices says of it. Goes with the sorted set. */
+  /** Hash: what each of those devices says of it, after the epoch of its home. Goes with the last of them, or ten minutes after it was withdrawn. */
   holderFacts(resource: string): string {
-    return `${this.prefix}:{r${digest(resource)}}:facts`;
+    return `${this.prefix}:{r${digest(resource)}}:holder-facts`;
+  }
+
+  /** Sorted set by when they are forgotten: devices in that hash that offer the resource no more. Goes with it. */
+  formerHolders(resource: string): string {
+    return `${this.prefix}:{r${digest(resource)}}:former-holders`;
   }
 
   /** Hash: a brokered session. Goes an hour after the session's end. */
