@@ -27,8 +27,10 @@ function runDemo(...words: string[]): Promise<Demo> {
 }
 
 const missing = await redisAvailability();
-const describeDemo = missing ? describe.skip : describe;
-const why = missing ? ` (skipped: ${missing.reason})` : '';
+// Where everything is to be tried, the demo itself fails and says what it lacks.
+const isSkipped = missing !== undefined && process.env['CI'] !== 'true';
+const describeDemo = isSkipped ? describe.skip : describe;
+const why = isSkipped ? ` (skipped: ${missing.reason})` : '';
 
 /**
  * A few clients, and what does not depend on how busy the machine is. That sessions are back within a second, and nobody is shown as

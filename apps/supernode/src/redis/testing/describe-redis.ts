@@ -41,10 +41,25 @@ export interface RedisLab {
   storedForEver(keys: RedisKeys): string[];
 }
 
-/** A suite that starts redis-servers; skipped, and it says so, where the program is missing. */
+/** Under `CI=true` everything is to be tried, and a program that is missing is a failure. */
+class ProgramMissingError extends Error {
+  override readonly name = 'ProgramMissingError';
+  readonly code = 'PROGRAM_MISSING';
+}
+
+/** A suite that starts redis-servers; where the program is missing it is skipped, or fails under `CI=true`, and says so. */
 export function describeWithRedisServer(name: string, suite: () => void): void {
   if (hasRedisServer()) describe(name, suite);
-  else describe(name, () => it.skip('needs redis-server, which is not installed', () => undefined));
+  else if (process.env['CI'] !== 'true')
+    describe(name, () => it.skip('needs redis-server, which is not installed', () => undefined));
+  else
+    describe(name, () => {
+      it('has the programs that it needs', () => {
+        throw new ProgramMissingError(
+          'redis-server is not installed (Debian: apt-get install redis-server); without CI=true this is skipped',
+        );
+      });
+    });
 }
 
 /** A suite with a redis-server of its own. */
