@@ -42,7 +42,8 @@ export class BenchmarkOptions {
     throw this.misused(`--${name}=${text ?? ''} is no number of this kind`);
   }
 
-  private misused(what: string): BenchmarkUsageError {
+  /** To throw where what is asked for makes no sense together. */
+  misused(what: string): BenchmarkUsageError {
     const has = this.known.map((name) => `--${name}=`).join(', ');
     return new BenchmarkUsageError(`${what}; options: ${has || 'none'}`);
   }

@@ -15,8 +15,10 @@ const WATCHERS = 32;
 const FEW = 8;
 const MORE_USERS = 3;
 const SUPERNODES = [1, 2, 4];
+const MOST_SUPERNODES = 4;
 /** At full load, and then at half of it. */
 const SECONDS = 6;
+/** These two are no longer than what they are there for. */
 const WARM_UP_MS = 2_000;
 const AT_REST_MS = 4_000;
 /** Two heartbeats of the transport at least. */
@@ -60,10 +62,13 @@ async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
     idleMs: given.count('idle-seconds', IDLE_SECONDS) * 1_000,
   };
   const { publishers, watchers: watchersEach } = settings;
+  const most = given.count('supernodes', MOST_SUPERNODES);
+  if (most === 1) throw given.misused('--supernodes=1 has no other homes');
+  const clusters = SUPERNODES.filter((supernodes) => supernodes <= most);
   const few = Math.ceil(watchersEach / FEW);
   const measured: Measured[] = [];
   let idleBytes = Number.NaN;
-  for (const supernodes of SUPERNODES) {
+  for (const supernodes of clusters) {
     const groups: Group[] = [{ publishers, watchersEach }];
     // What grows besides supernodes grows on one of them: watchers of each user, and users.
     if (supernodes === 1)
@@ -73,7 +78,7 @@ async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
       );
     await withCluster(supernodes, async (cluster, crowd) => {
       for (const group of groups) measured.push(await measure(cluster, crowd, group, settings));
-      if (supernodes !== SUPERNODES.at(-1)) return;
+      if (supernodes !== clusters.at(-1)) return;
       const { bytesPerClient } = await crowd.run('idle', { ms: settings.idleMs });
       idleBytes = (bytesPerClient * 60_000) / settings.idleMs;
     });
@@ -112,8 +117,8 @@ async function measure(cluster: Cluster, crowd: Crowd, group: Group, { ms }: Set
   const { contacts } = await crowd.run('join', { ...group, urls });
   await befriend(cluster, contacts);
   await crowd.run('watch', null);
-  await crowd.run('publishAtFull', { ms: WARM_UP_MS });
-  const atRest = await processorsAtRest(cluster);
+  await crowd.run('publishAtFull', { ms: Math.min(WARM_UP_MS, ms) });
+  const atRest = await processorsAtRest(cluster, Math.min(AT_REST_MS, ms));
   const before = await countersOf(cluster);
   const full = await crowd.run('publishAtFull', { ms });
   const after = await countersOf(cluster);
@@ -145,9 +150,9 @@ async function befriend({ database }: Cluster, contacts: readonly Pair[]): Promi
   );
 }
 
-async function processorsAtRest(cluster: Cluster): Promise<number> {
+async function processorsAtRest(cluster: Cluster, ms: number): Promise<number> {
   const [before, began] = [await cpuSecondsOf(cluster), performance.now()];
-  await delay(AT_REST_MS);
+  await delay(ms);
   return ((await cpuSecondsOf(cluster)) - before) / ((performance.now() - began) / 1_000);
 }
 
@@ -263,6 +268,6 @@ function failuresOf(one: Measured): string[] {
 export const presence: Benchmark = {
   name: 'presence',
   what: 'from a change of presence to its watchers, on one supernode and across several, and what it costs',
-  options: ['publishers', 'watchers', 'seconds', 'idle-seconds'],
+  options: ['publishers', 'watchers', 'supernodes', 'seconds', 'idle-seconds'],
   run,
 };

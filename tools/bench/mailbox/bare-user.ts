@@ -94,8 +94,9 @@ export class BareUser {
     await connection.close();
   }
 
-  async signIn(): Promise<void> {
-    const connection = await BareConnection.open(this.url);
+  /** `url`: of its home, where it was told another one. */
+  async signIn(url = this.url): Promise<void> {
+    const connection = await BareConnection.open(url);
     try {
       const proof = await this.prove(connection, 'authenticate', this.#token);
       await connection.request('authenticate', { token: this.#token, proof });
