@@ -8,7 +8,7 @@ import { redisScript } from '../redis/redis-script.ts';
 const WRITE = `
 local function write()
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'z', '0')
-  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[2]) end
+  for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
 end
 local function isDue()
   local now = tonumber(redis.call('TIME')[1])
@@ -23,11 +23,16 @@ const FENCE = `
 if epoch < 0 or tonumber(ARGV[1]) < epoch then return 0 end
 `;
 
-/** ARGV … device, hash of the token, linked. The hash of the token that it replaces, empty without one; 0 when it is not open. */
+/**
+ * KEYS … fence of the slot, for a device that has no record; ARGV … device, hash of the token, linked. The hash of the token that it
+ * replaces, empty without one; 0 when it is not open.
+ */
 export const OPEN_RESUME = redisScript(
   'resume-open',
   `${WRITE}
-if tonumber(ARGV[1]) < epoch then return 0 end
+local seen = tonumber(redis.call('GET', KEYS[4]) or '0')
+if tonumber(ARGV[1]) < math.max(epoch, seen) then return 0 end
+if tonumber(ARGV[1]) > seen then redis.call('SET', KEYS[4], ARGV[1]) end
 local replaced = redis.call('HGET', KEYS[1], 't') or ''
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 't', ARGV[4], 'l', ARGV[5], 'n', '0', 'c', '0', 'p', redis.call('TIME')[1])

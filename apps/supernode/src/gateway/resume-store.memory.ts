@@ -1,5 +1,6 @@
 import { LIMITS, type TenantId, type UserId } from '@parley/protocol';
 import type { Tenure } from '../cluster/ownership.port.ts';
+import type { Slot } from '../cluster/slot.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
 import type { ResumeEvent, ResumeRecord, ResumeStore, TakeOver } from './resume-store.port.ts';
 
@@ -18,6 +19,8 @@ interface StoredRecord {
 export class MemoryResumeStore implements ResumeStore {
   private readonly records = new Map<string, StoredRecord>();
   private readonly byToken = new Map<string, StoredRecord>();
+  /** Highest epoch under which a record was opened. */
+  private readonly fences = new Map<Slot, number>();
 
   open(
     device: DeviceAddress,
@@ -25,7 +28,9 @@ export class MemoryResumeStore implements ResumeStore {
     tenure: Tenure,
   ): Promise<boolean> {
     const older = this.records.get(deviceKey(device));
-    if (older && older.epoch > tenure.epoch) return Promise.resolve(false);
+    const { slot, epoch } = tenure;
+    if (Math.max(older?.epoch ?? 0, this.fences.get(slot) ?? 0) > epoch) return Promise.resolve(false);
+    this.fences.set(slot, epoch);
     this.forget(device);
     const record: StoredRecord = {
       device,
@@ -34,7 +39,7 @@ export class MemoryResumeStore implements ResumeStore {
       sequence: 0,
       completeSince: 0,
       events: [],
-      epoch: tenure.epoch,
+      epoch,
       isSealed: false,
     };
     this.records.set(deviceKey(device), record);

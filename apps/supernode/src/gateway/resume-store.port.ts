@@ -38,7 +38,7 @@ export type TakeOver = 'taken' | 'changed' | 'gone';
  * the heartbeat of a connected device writes at least that often.
  */
 export interface ResumeStore {
-  /** Begins a record at sequence 0; an older one of the device ends. False when that has a later tenure. */
+  /** Begins a record at sequence 0; an older one of the device ends. False when that has a later tenure, or the slot had one. */
   open(
     device: DeviceAddress,
     record: { readonly tokenHash: string; readonly isLinked: boolean },

@@ -3,6 +3,8 @@ import { LIMITS } from '@parley/protocol';
 import { slotOf } from '../cluster/slot.ts';
 import { callerNamed } from '../identity/testing/callers.ts';
 import type { RedisCommands } from '../redis/redis-commands.ts';
+import { RedisPresenceStore } from '../presence/presence-store.redis.ts';
+import { presenceOf } from '../presence/testing/presence-store.contract.ts';
 import { describeRedis } from '../redis/testing/describe-redis.ts';
 import { RedisResumeStore } from './resume-store.redis.ts';
 import { describeResumeStore } from './testing/resume-store.contract.ts';
@@ -66,6 +68,20 @@ describeRedis('RedisResumeStore', (lab) => {
     expect(lab.storedForEver(keys)).toEqual([]);
     await store.close(device, tenure);
     expect(lab.stored(keys)).toEqual([]);
+  });
+
+  it('begins nothing in a slot whose later owner wrote something else', async () => {
+    const { store, keys } = counted();
+    const later = { tenureOf: () => ({ ...tenure, epoch: 4 }) };
+    await new RedisPresenceStore(lab.connection, keys, later).put(presenceOf('alice', 'phone'));
+    expect(await store.open(device, { tokenHash: 'hash', isLinked: true }, tenure)).toBe(false);
+    expect(lab.server.cli('GET', keys.fence(tenure.slot))).toBe('4');
+    expect(lab.server.cli('PTTL', keys.fence(tenure.slot))).toBe('-1');
+    expect(await store.open(device, { tokenHash: 'hash', isLinked: true }, { ...tenure, epoch: 5 })).toBe(
+      true,
+    );
+    expect(lab.server.cli('GET', keys.fence(tenure.slot))).toBe('5');
+    expect(lab.server.cli('PTTL', keys.fence(tenure.slot))).toBe('-1');
   });
 
   it('leaves no token that leads nowhere', async () => {

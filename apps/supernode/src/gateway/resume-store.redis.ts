@@ -57,8 +57,9 @@ export class RedisResumeStore implements ResumeStore {
     { tokenHash, isLinked }: { readonly tokenHash: string; readonly isLinked: boolean },
     tenure: Tenure,
   ): Promise<boolean> {
+    const args = [device.deviceId, tokenHash, isLinked ? '1' : '0'];
     const [replaced] = await Promise.all([
-      this.write(OPEN_RESUME, device, tenure, [device.deviceId, tokenHash, isLinked ? '1' : '0']),
+      this.write(OPEN_RESUME, device, tenure, args, [this.keys.fence(tenure.slot)]),
       this.noteToken(tokenHash, device),
     ]);
     // Of a device that may not be opened here, the token that was just noted leads nowhere.
@@ -152,11 +153,13 @@ export class RedisResumeStore implements ResumeStore {
     device: DeviceAddress,
     tenure: Tenure,
     args: readonly string[],
+    furtherKeys: readonly string[] = [],
   ): Promise<RedisReply> {
     // What was appended before goes before.
     this.batches.get(deviceKey(device))?.send();
     await Promise.resolve();
-    return this.redis.run(script, this.keysOf(device), [...fence(tenure), ...args]);
+    const keys = [...this.keysOf(device), ...furtherKeys];
+    return this.redis.run(script, keys, [...fence(tenure), ...args]);
   }
 
   private async noteToken(tokenHash: string, { tenant, userId, deviceId }: DeviceAddress): Promise<void> {

@@ -224,6 +224,20 @@ export function describeResumeStore(name: string, make: () => ResumeStore | Prom
       );
     });
 
+    it('begins nothing under a tenure that a later one of the slot outranked, for a device without a record too', async () => {
+      const store = await make();
+      await store.open(device, linked('hash'), later);
+
+      expect(await store.open(second, linked('second'), tenure)).toBe(false);
+      await store.close(device, later);
+      expect(await store.open(device, linked('third'), tenure)).toBe(false);
+
+      expect(await store.find('second')).toBeUndefined();
+      expect(await store.ofUser(device.tenant, device.userId)).toEqual([]);
+      expect(await store.open(other, linked('other'), tenureOf(other))).toBe(true);
+      expect(await store.open(second, linked('fourth'), later)).toBe(true);
+    });
+
     it('takes nothing under a tenure that a later one outranked', async () => {
       const store = await make();
       await store.open(device, linked('hash'), tenure);
