@@ -208,7 +208,7 @@ export const CONFIG_SCHEMA = {
     graceSeconds: option(integer({ min: 0, max: 300 }), {
       env: 'SUPERNODE_PRESENCE_GRACE_SECONDS',
       default: 15,
-      doc: 'Time that a device which lost its connection still counts as online.',
+      doc: 'Time that a device which lost its connection still counts as online. While others of a lost home still return, or clients are turned away, it lasts up to 120 s, which is how long a device may resume.',
     }),
     historyDays: option(integer({ min: 0, max: 3650 }), {
       env: 'SUPERNODE_PRESENCE_HISTORY_DAYS',
