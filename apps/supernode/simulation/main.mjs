@@ -6,22 +6,47 @@ import { parseArgs } from 'node:util';
 /**
  * `npm run simulate`: histories of the cluster core, one per seed, in as many processes as there are processors. Exit code 1 and the
  * failing seed where a checker noticed something; 2 where it was called wrongly. `--seconds` ends it sooner, but not before
- * 250 seeds; `--seed` replays one and, where it fails, tells its whole history.
+ * 250 seeds; `--seed` replays one and, where it fails, tells its whole history. `--plant` puts a known fault around the cores, to see
+ * the checkers notice it.
  */
 const USAGE =
-  'usage: npm run simulate -- [--seeds=20000] [--first-seed=1] [--seconds=…] [--processes=…] [--seed=<one>]';
+  'usage: npm run simulate -- [--seeds=20000] [--first-seed=1] [--seconds=…] [--processes=…] [--seed=<one>] [--plant=<fault>]';
 const LEAST_SEEDS = 250;
 const PROGRAM = fileURLToPath(new URL('../src/cluster/core/testing/run-seeds.ts', import.meta.url));
+const FAULTS = new URL('../src/cluster/core/testing/planted-faults.ts', import.meta.url).href;
 const SOURCES = new URL('./typescript-sources.mjs', import.meta.url).href;
+
+function refuse(problem) {
+  console.error(`${problem}\n${USAGE}`);
+  process.exit(2);
+}
 
 function integer(name, text, minimum) {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= minimum) return value;
-  console.error(`--${name} is a whole number from ${minimum} on, not ${text}\n${USAGE}`);
-  process.exit(2);
+  return refuse(`--${name} is a whole number from ${minimum} on, not ${text}`);
 }
 
-function readOptions() {
+/** The names of the faults that can be planted; from the sources, and so no list of its own. */
+async function plantedFaults() {
+  await import(SOURCES);
+  const { PLANTED_FAULTS } = await import(FAULTS);
+  return Object.keys(PLANTED_FAULTS);
+}
+
+async function tellUsage() {
+  const faults = (await plantedFaults()).map((name) => `  --plant="${name}"`);
+  console.log([USAGE, 'faults to plant:', ...faults].join('\n'));
+  process.exit(0);
+}
+
+async function readFault(name) {
+  if (name === undefined) return undefined;
+  if ((await plantedFaults()).includes(name)) return name;
+  return refuse(`there is no fault "${name}" to plant; --help names them`);
+}
+
+async function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
@@ -30,8 +55,12 @@ function readOptions() {
         seconds: { type: 'string', default: String(24 * 3600) },
         processes: { type: 'string', default: String(availableParallelism()) },
         seed: { type: 'string' },
+        plant: { type: 'string' },
+        help: { type: 'boolean', default: false },
       },
     });
+    if (values.help) await tellUsage();
+    const planted = await readFault(values.plant);
     if (values.seed !== undefined) {
       return {
         first: integer('seed', values.seed, 0),
@@ -39,6 +68,7 @@ function readOptions() {
         seconds: 3600,
         processes: 1,
         historyLines: 400,
+        planted,
       };
     }
     const seeds = integer('seeds', values.seeds, 1);
@@ -48,14 +78,14 @@ function readOptions() {
       seconds: integer('seconds', values.seconds, 1),
       processes: Math.min(seeds, integer('processes', values.processes, 1)),
       historyLines: 25,
+      planted,
     };
   } catch (error) {
-    console.error(`${error.message}\n${USAGE}`);
-    process.exit(2);
+    return refuse(error.message);
   }
 }
 
-const { first, seeds, seconds, processes, historyLines } = readOptions();
+const { first, seeds, seconds, processes, historyLines, planted } = await readOptions();
 const startedAt = process.hrtime.bigint();
 const secondsSoFar = () => Number(process.hrtime.bigint() - startedAt) / 1e9;
 let done = 0;
@@ -84,6 +114,7 @@ const children = Array.from({ length: processes }, (_, index) => {
     atLeast: Math.ceil(LEAST_SEEDS / processes),
     seconds,
     historyLines,
+    planted,
   });
   return child;
 });
@@ -123,7 +154,8 @@ if (violation === undefined) {
   );
 } else {
   console.error(violation.message);
-  console.error(`Replay: npm run simulate -- --seed=${violation.seed}`);
+  const plant = planted === undefined ? '' : ` --plant="${planted}"`;
+  console.error(`Replay: npm run simulate -- --seed=${violation.seed}${plant}`);
   process.exitCode = 1;
 }
 for (const child of children) child.kill();

@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { InvariantViolation } from './testing/cluster-invariants.ts';
@@ -7,19 +9,39 @@ import { ClusterSimulation } from './testing/cluster-simulation.ts';
 import { PLANTED_FAULTS, type PlantedFault } from './testing/planted-faults.ts';
 import { simulate } from './testing/simulated-run.ts';
 
+const ROOT = fileURLToPath(new URL('../../../../../', import.meta.url));
 const SIMULATE = fileURLToPath(new URL('../../../simulation/main.mjs', import.meta.url));
 
+interface Told {
+  readonly code: number;
+  readonly text: string;
+}
+
 /** As many seeds as there is time for: `npm run simulate` runs more, and one again. */
-async function runSeeds(
-  ...options: readonly string[]
-): Promise<{ readonly code: number; readonly text: string }> {
-  const child = spawn(process.execPath, [SIMULATE, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+function runSeeds(...options: readonly string[]): Promise<Told> {
+  return ended(spawn(process.execPath, [SIMULATE, ...options], { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+async function ended(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Told> {
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   }
   const [code] = (await once(child, 'close')) as [number];
   return { code, text };
+}
+
+/** A fingerprint of all that happened and all that the cores asked for, to the last step. */
+function historyOf(seed: number): { readonly events: number; readonly digest: string } {
+  const hash = createHash('sha256');
+  let events = 0;
+  simulate(seed, {
+    record: (event) => {
+      events += 1;
+      hash.update(event).update('\n');
+    },
+  });
+  return { events, digest: hash.digest('hex') };
 }
 
 /** The first seed whose history shows the fault, and what the checkers say. */
@@ -68,8 +90,42 @@ describe('a cluster in a simulation', () => {
     expect(text).toContain('--seeds is a whole number from 1 on, not many');
   });
 
-  it('is the same history for the same seed', () => {
-    expect(simulate(7)).toEqual(simulate(7));
+  it('tells which faults can be planted, and refuses others', async () => {
+    const [help, refused] = await Promise.all([runSeeds('--help'), runSeeds('--plant=none of them')]);
+
+    expect(help.code).toBe(0);
+    for (const planted of Object.keys(PLANTED_FAULTS)) expect(help.text).toContain(`--plant="${planted}"`);
+    expect(refused).toEqual({ code: 2, text: expect.stringContaining('there is no fault "none of them"') });
+  });
+
+  it('prints how to replay a failing seed, and that fails alike', async () => {
+    const planted: PlantedFault = 'seat gets more than its bounded share';
+    const { code, text } = await runSeeds('--seeds=20', `--plant=${planted}`);
+    const [violation] = /^seed \d+: .* has more than \d+ slots$/m.exec(text) ?? [];
+    const [, seed] = /^seed (\d+): /.exec(violation ?? '') ?? [];
+    expect({ code, text }).toEqual({ code: 1, text: expect.stringContaining(violation ?? 'a violation') });
+
+    const [, command = ''] = /^Replay: (npm run simulate -- .*)$/m.exec(text) ?? [];
+    expect(command).toBe(`npm run simulate -- --seed=${seed ?? ''} --plant="${planted}"`);
+    const options = { cwd: ROOT, shell: true, stdio: ['ignore', 'pipe', 'pipe'] } as const;
+    const replayed = await ended(spawn(command, [], options));
+    expect(replayed.code).toBe(1);
+    expect(replayed.text.split('\n')).toContain(violation);
+    expect(replayed.text).toContain(`Replay: ${command}\n`);
+    // The last things that happened are the same ones, and the replay tells of more before.
+    const lastOf = (said: string): string[] =>
+      said.split('\n').filter((line) => /^ {2}\d+\.\d{3} /.test(line));
+    const [last, all] = [lastOf(text), lastOf(replayed.text)];
+    expect(last.length).toBeGreaterThan(1);
+    expect(all.slice(-last.length)).toEqual(last);
+  }, 120_000);
+
+  it.each([7, 8, 9])('is the same history for the same seed, to the last step: %i', (seed) => {
+    const { events, digest } = historyOf(seed);
+
+    expect(events).toBeGreaterThan(1_000);
+    expect(historyOf(seed)).toEqual({ events, digest });
+    expect(historyOf(seed + 10).digest).not.toBe(digest);
   });
 
   it.each(Object.entries(PLANTED_FAULTS))(

@@ -19,6 +19,8 @@ export interface SimulationOptions {
   /** Share of messages that are lost, and that arrive twice. */
   readonly loss?: number;
   readonly duplication?: number;
+  /** Gets everything that happens and everything that the cores ask for, as it does. */
+  readonly record?: (event: string) => void;
 }
 
 /** Few slots, since all histories are alike for each of them; waits of an election as short as a simulation. */
@@ -80,7 +82,9 @@ export class ClusterSimulation {
   }
 
   note(text: string): void {
-    this.log.push(`${(this.clock.now / 1000).toFixed(3)} ${text}`);
+    const event = `${(this.clock.now / 1000).toFixed(3)} ${text}`;
+    this.options.record?.(event);
+    this.log.push(event);
     if (this.log.length > 400) this.log.splice(0, 200);
   }
 
@@ -178,6 +182,7 @@ export class ClusterSimulation {
   private perform(node: SimulatedNode, output: ClusterOutput): void {
     const { name } = node;
     const { leases, database } = this;
+    this.options.record?.(`${this.clock.now} ${name} ${JSON.stringify(output)}`);
     switch (output.kind) {
       case 'renew-lease':
         this.ask(node, 'leases', output, (now) => {

@@ -1,5 +1,6 @@
 /** Runs the seeds that its parent process asks for, and tells it of each; a process of `simulation/main.mjs`. */
 import { InvariantViolation } from './cluster-invariants.ts';
+import type { PlantedFault } from './planted-faults.ts';
 import { simulate, type Outcome } from './simulated-run.ts';
 
 /** Every `step`th seed from `from` on, before `before`. */
@@ -11,6 +12,7 @@ export interface SeedRange {
   readonly seconds: number;
   readonly atLeast: number;
   readonly historyLines: number;
+  readonly planted?: PlantedFault;
 }
 
 export interface SeedReport {
@@ -25,13 +27,13 @@ process.once('message', (range: SeedRange) => {
   run(range);
 });
 
-function run({ from, before, step, seconds, atLeast, historyLines }: SeedRange): void {
+function run({ from, before, step, seconds, atLeast, ...options }: SeedRange): void {
   let outcomes: Outcome[] = [];
   const endsAt = performance.now() + seconds * 1000;
   for (let seed = from; seed < before; seed += step) {
     if (seed >= from + atLeast * step && performance.now() >= endsAt) break;
     try {
-      outcomes.push(simulate(seed, { historyLines }));
+      outcomes.push(simulate(seed, options));
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       // What a core itself finds impossible is a failing seed as well.

@@ -19,11 +19,13 @@ export interface RunOptions {
   readonly planted?: PlantedFault;
   /** How many of the last things that happened a violation tells. */
   readonly historyLines?: number;
+  /** Gets everything that happens and everything that the cores ask for, as it does. */
+  readonly record?: (event: string) => void;
 }
 
 /** One history: supernodes start, faults strike, everything is healed and must be whole again. Throws what was violated. */
-export function simulate(seed: number, { planted, historyLines = 25 }: RunOptions = {}): Outcome {
-  const simulation = new ClusterSimulation({ seed, ...(planted === undefined ? {} : { planted }) });
+export function simulate(seed: number, { historyLines = 25, ...options }: RunOptions = {}): Outcome {
+  const simulation = new ClusterSimulation({ seed, ...options });
   try {
     for (const nodeId of simulation.ids) {
       simulation.clock.schedule(simulation.random.nextInteger(0, 3_000), () => simulation.start(nodeId));
