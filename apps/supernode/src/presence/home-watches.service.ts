@@ -3,11 +3,12 @@ import { LIMITS, type DeviceId, type TenantId, type UserId } from '@parley/proto
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { deviceKey, type DeviceAddress } from '../identity/caller.ts';
+import { Metrics } from '../observability/metrics.ts';
 import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { SerialByKey } from '../serial-by-key.ts';
 import { WATCH_STORE, type WatchStore } from './presence-store.port.ts';
-import { UnsavedWatches } from './unsaved-watches.ts';
+import { UnsavedWatches, watchAsManyAsFit } from './unsaved-watches.ts';
 import { MemoryWatchStore } from './watch-store.memory.ts';
 
 const SAVE_AGAIN_MS = 1000;
@@ -30,6 +31,7 @@ export class HomeWatches implements OnModuleDestroy {
     @Inject(SHARED_STATE) shared: SharedState | null,
     private readonly background: BackgroundTasks,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
+    private readonly metrics: Metrics,
   ) {
     this.own = shared === null ? undefined : new MemoryWatchStore();
   }
@@ -100,11 +102,14 @@ export class HomeWatches implements OnModuleDestroy {
 
   /** A device came back, perhaps from another home. */
   async resumed(watcher: DeviceAddress): Promise<void> {
-    if (!this.own || (await this.own.watchedBy(watcher)).length > 0) return;
-    await this.background.attempt('reading the watches of a device', async () => {
-      const watched = await this.store.watchedBy(watcher);
-      await this.own?.watch(watcher, watched, LIMITS.maxSubscriptionsPerDevice);
-    });
+    const { own } = this;
+    if (!own) return;
+    await this.background.attempt('reading the watches of a device', () =>
+      this.serial.run(deviceKey(watcher), async () => {
+        if ((await own.watchedBy(watcher)).length > 0) return;
+        await own.watch(watcher, await this.store.watchedBy(watcher), LIMITS.maxSubscriptionsPerDevice);
+      }),
+    );
   }
 
   /** Another supernode is its home from now on. */
@@ -118,9 +123,12 @@ export class HomeWatches implements OnModuleDestroy {
 
   /** Keeps the watches of a device that stays, also in a store that lost them. */
   async renew(watcher: DeviceAddress): Promise<void> {
-    const watched = (await this.own?.watchedBy(watcher)) ?? [];
-    if (watched.length > 0) await this.store.watch(watcher, watched, LIMITS.maxSubscriptionsPerDevice);
-    await this.store.renew(watcher);
+    // Not between the steps of a change: what was read before it would undo it.
+    await this.serial.run(deviceKey(watcher), async () => {
+      const watched = (await this.own?.watchedBy(watcher)) ?? [];
+      await this.giveUp(watcher, await watchAsManyAsFit(this.store, watcher, watched));
+      await this.store.renew(watcher);
+    });
   }
 
   /** One after the other for each device: what came last holds. Where the store is away, or has not got what came before, `keep` remembers what it is to get. */
@@ -166,7 +174,7 @@ export class HomeWatches implements OnModuleDestroy {
   private async save(key: string, unsaved: UnsavedWatches): Promise<void> {
     if (this.unsaved.get(key) !== unsaved) return;
     try {
-      await unsaved.saveIn(this.store);
+      await this.giveUp(unsaved.watcher, await unsaved.saveIn(this.store));
     } catch (error) {
       if (isStoreUnavailable(error)) return;
       // Whoever is the device's home now writes something else.
@@ -174,5 +182,12 @@ export class HomeWatches implements OnModuleDestroy {
       throw error;
     }
     this.unsaved.delete(key);
+  }
+
+  /** The store has others of the device, which could not be counted while it was away: all agree that these are not watched. */
+  private async giveUp(watcher: DeviceAddress, refused: readonly UserId[]): Promise<void> {
+    if (refused.length === 0) return;
+    this.metrics.drop('presence', 'watches-over-limit', refused.length);
+    await this.own?.unwatch(watcher, refused);
   }
 }

@@ -8,7 +8,7 @@ export class UnsavedWatches {
   private readonly added = new Set<UserId>();
   private readonly removed = new Set<UserId>();
 
-  constructor(private readonly watcher: DeviceAddress) {}
+  constructor(readonly watcher: DeviceAddress) {}
 
   watch(watched: readonly UserId[]): void {
     for (const userId of watched) {
@@ -30,11 +30,28 @@ export class UnsavedWatches {
     this.removed.clear();
   }
 
-  async saveIn(store: WatchStore): Promise<void> {
+  /** Gives the users that found no place. */
+  async saveIn(store: WatchStore): Promise<readonly UserId[]> {
     if (this.hasEndedAll) await store.unwatchAll(this.watcher);
     if (this.removed.size > 0) await store.unwatch(this.watcher, [...this.removed]);
-    if (this.added.size > 0) {
-      await store.watch(this.watcher, [...this.added], LIMITS.maxSubscriptionsPerDevice);
-    }
+    return watchAsManyAsFit(store, this.watcher, [...this.added]);
   }
+}
+
+/**
+ * Writes what a device was promised to watch while the store could not be asked, which may have others of it: those that find no place
+ * are given back.
+ */
+export async function watchAsManyAsFit(
+  store: Pick<WatchStore, 'watch'>,
+  watcher: DeviceAddress,
+  watched: readonly UserId[],
+): Promise<readonly UserId[]> {
+  const limit = LIMITS.maxSubscriptionsPerDevice;
+  if (watched.length === 0 || (await store.watch(watcher, watched, limit))) return [];
+  const refused: UserId[] = [];
+  for (const userId of watched) {
+    if (!(await store.watch(watcher, [userId], limit))) refused.push(userId);
+  }
+  return refused;
 }

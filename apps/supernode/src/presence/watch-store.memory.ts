@@ -50,7 +50,7 @@ export class MemoryWatchStore implements WatchStore {
     return Promise.resolve([...devices].map(({ userId, deviceId }) => ({ userId, deviceId })));
   }
 
-  renew(): Promise<void> {
+  renew(_watcher: DeviceAddress): Promise<void> {
     return Promise.resolve();
   }
 }

@@ -66,9 +66,10 @@ export function presenceWorld(time = new ManualTime(), parts: WorldParts = {}) {
     store = new MemoryPresenceStore(ownership),
     watches: watchStore = new MemoryWatchStore(),
   } = parts.shared ?? {};
-  // Only whether there is one matters: nothing here uses its connection.
-  const watches = new HomeWatches(watchStore, parts.shared ? ({} as SharedState) : null, background, time);
   const metrics = new Metrics({ withProcess: false });
+  // Only whether there is one matters: nothing here uses its connection.
+  const isShared = parts.shared ? ({} as SharedState) : null;
+  const watches = new HomeWatches(watchStore, isShared, background, time, metrics);
   const homes = new HomeLinks(ownership, links, time, time, metrics);
   const notifier = new RecordingNotifier((local) => {
     const routed = new ClusterNotifier(local, homes, links, store, time);
