@@ -107,8 +107,9 @@ describe('a cluster in a simulation', () => {
 
     const [, command = ''] = /^Replay: (npm run simulate -- .*)$/m.exec(text) ?? [];
     expect(command).toBe(`npm run simulate -- --seed=${seed ?? ''} --plant="${planted}"`);
-    const options = { cwd: ROOT, shell: true, stdio: ['ignore', 'pipe', 'pipe'] } as const;
-    const replayed = await ended(spawn(command, [], options));
+    const replayed = await ended(
+      spawn(command, [], { cwd: ROOT, shell: true, stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
     expect(replayed.code).toBe(1);
     expect(replayed.text.split('\n')).toContain(violation);
     expect(replayed.text).toContain(`Replay: ${command}\n`);
