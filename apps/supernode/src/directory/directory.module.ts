@@ -8,6 +8,7 @@ import { PresenceModule } from '../presence/presence.module.ts';
 import { SHARED_STATE, type SharedState } from '../redis/redis.module.ts';
 import { DIRECTORY_ENTRIES } from './directory-entries.port.ts';
 import { DirectoryService } from './directory.service.ts';
+import { HomeOffers } from './home-offers.service.ts';
 import { MemoryResourceIndex } from './resource-index.memory.ts';
 import { RESOURCE_INDEX } from './resource-index.port.ts';
 import { RedisResourceIndex } from './resource-index.redis.ts';
@@ -19,6 +20,7 @@ import { ResourceIndexService } from './resource-index.service.ts';
   providers: [
     BackgroundTasks,
     DirectoryService,
+    HomeOffers,
     ResourceIndexService,
     { provide: DIRECTORY_ENTRIES, useClass: PrismaDirectoryEntries },
     {

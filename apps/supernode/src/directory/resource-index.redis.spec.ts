@@ -1,4 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { BackgroundTasks } from '../background-tasks.ts';
+import { systemClock } from '../clock/system-clock.ts';
+import { systemScheduler } from '../clock/system-scheduler.ts';
 import type { Ownership } from '../cluster/ownership.port.ts';
 import { slotOf } from '../cluster/slot.ts';
 import { callerNamed } from '../identity/testing/callers.ts';
@@ -6,6 +9,7 @@ import { REMOVED_MS } from '../redis/member-fence.ts';
 import { describeRedis } from '../redis/testing/describe-redis.ts';
 import { HeldCommands } from '../redis/testing/held-commands.ts';
 import { passInRedis } from '../redis/testing/redis-pass.ts';
+import { HomeOffers } from './home-offers.service.ts';
 import { RedisResourceIndex } from './resource-index.redis.ts';
 import { ADD_HOLDER, REMOVE_HOLDER } from './resource-scripts.ts';
 import { resourceIndexContract } from './testing/resource-index.contract.ts';
@@ -129,4 +133,31 @@ describeRedis('RedisResourceIndex', (lab) => {
       expect(left).toBeLessThanOrEqual(REMOVED_MS);
     }
   });
+
+  it('gets again what devices announced when Redis was emptied', async () => {
+    const keys = lab.freshKeys();
+    const index = new RedisResourceIndex(lab.connection, keys, homeSince(4));
+    const offers = new HomeOffers(
+      ...([index, { connection: lab.connection, keys }, systemClock, systemScheduler] as const),
+      new BackgroundTasks(),
+    );
+    offers.onModuleInit();
+    await offers.announce(file, alice, { size: '1' }, 60_000);
+    const again = new Promise<boolean>((resolve) => {
+      const announce = index.announce.bind(index);
+      index.announce = async (...args) => {
+        const isWithin = await announce(...args);
+        resolve(isWithin);
+        return isWithin;
+      };
+    });
+
+    await lab.loseAll();
+    expect(await again).toBe(true);
+
+    expect(await index.holders(file)).toMatchObject([{ device: alice, attributes: { size: '1' } }]);
+    const outranked = new RedisResourceIndex(lab.connection, keys, homeSince(3));
+    await expect(outranked.withdrawAll(alice)).rejects.toMatchObject(refused);
+    offers.onModuleDestroy();
+  }, 30_000);
 });

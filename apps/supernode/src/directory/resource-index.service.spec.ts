@@ -1,6 +1,7 @@
 import { LIMITS } from '@parley/protocol';
 import { callerNamed } from '../identity/testing/callers.ts';
 import { presenceWorld } from '../presence/testing/presence-world.ts';
+import { HomeOffers } from './home-offers.service.ts';
 import { MemoryResourceIndex } from './resource-index.memory.ts';
 import { ResourceIndexService } from './resource-index.service.ts';
 
@@ -12,7 +13,9 @@ const file = { kind: 'file', key: 'f00d' };
 async function setUp() {
   const world = presenceWorld();
   const { time, views, background } = world;
-  const service = new ResourceIndexService(new MemoryResourceIndex(time), time, time, views, background);
+  const index = new MemoryResourceIndex(time);
+  const offers = new HomeOffers(index, null, time, time, background);
+  const service = new ResourceIndexService(index, offers, time, time, views, background);
   service.onModuleInit();
   world.contacts.befriend(alice.tenant, alice.userId, bob.userId);
   for (const user of [alice, bob, eve]) await world.signIn(user);

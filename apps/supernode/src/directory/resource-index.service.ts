@@ -7,6 +7,7 @@ import type { ConnectionObserver } from '../gateway/connection-observer.port.ts'
 import type { Caller, DeviceAddress } from '../identity/caller.ts';
 import { PresenceViews } from '../presence/presence-views.service.ts';
 import { Refusal } from '../refusal.ts';
+import { HomeOffers } from './home-offers.service.ts';
 import { RESOURCE_INDEX, type ResourceIndex } from './resource-index.port.ts';
 
 const SWEEP_INTERVAL_MS = 30_000;
@@ -18,6 +19,7 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
 
   constructor(
     @Inject(RESOURCE_INDEX) private readonly index: ResourceIndex,
+    private readonly offers: HomeOffers,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     private readonly views: PresenceViews,
@@ -40,13 +42,9 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
     request: RequestOf<'resource.announce'>,
   ): Promise<ResponseOf<'resource.announce'>> {
     const { tenant, userId, deviceId } = caller;
-    const holder = {
-      device: { tenant, userId, deviceId },
-      attributes: request.attributes ?? {},
-      ttlMs: request.ttlMs,
-    };
     const name = { tenant, kind: request.kind, key: request.key };
-    const announced = await this.index.announce(name, holder, LIMITS.maxResourcesPerDevice);
+    const device = { tenant, userId, deviceId };
+    const announced = await this.offers.announce(name, device, request.attributes ?? {}, request.ttlMs);
     if (!announced) throw new Refusal('LIMIT_EXCEEDED', 'This device offers too many resources.');
     return { expiresAt: this.clock.now() + request.ttlMs };
   }
@@ -55,7 +53,7 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
     caller: Caller,
     request: RequestOf<'resource.withdraw'>,
   ): Promise<ResponseOf<'resource.withdraw'>> {
-    await this.index.withdraw({ tenant: caller.tenant, kind: request.kind, key: request.key }, caller);
+    await this.offers.withdraw({ tenant: caller.tenant, kind: request.kind, key: request.key }, caller);
     return {};
   }
 
@@ -82,7 +80,17 @@ export class ResourceIndexService implements ConnectionObserver, OnModuleInit, O
     return { holders: visible, asOf: now };
   }
 
+  /** A fresh sign-in announces all anew. */
+  deviceReachable(device: DeviceAddress, how: 'signed-in' | 'resumed'): void {
+    // Nobody waits for it: it is for a loss that may come.
+    if (how === 'resumed') void this.offers.resumed(device);
+  }
+
+  async deviceMoved(device: DeviceAddress): Promise<void> {
+    await this.offers.moved(device);
+  }
+
   async deviceGone(device: DeviceAddress): Promise<void> {
-    await this.index.withdrawAll(device);
+    await this.offers.withdrawAll(device);
   }
 }
