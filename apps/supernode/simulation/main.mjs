@@ -105,7 +105,13 @@ function take({ outcomes }) {
 }
 
 const children = Array.from({ length: processes }, (_, index) => {
-  const execArgv = ['--conditions=@parley/source', '--no-warnings', `--import=${SOURCES}`];
+  const execArgv = [
+    '--conditions=@parley/source',
+    '--no-warnings',
+    `--import=${SOURCES}`,
+    // Messages live for a moment of virtual time and die young: with room for them there is little to collect.
+    '--max-semi-space-size=32',
+  ];
   const child = fork(PROGRAM, [], { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   child.send({
     from: first + index,

@@ -89,7 +89,8 @@ export class Handover {
   /** What changed since the last call, and is right at `now`. */
   take(now: Instant): OwnedSlots {
     if (this.isSettled && this.former.length === 0) return NO_CHANGE;
-    this.former = this.former.filter((entry) => !(this.endsAt(entry) <= now));
+    if (this.former.some((entry) => this.endsAt(entry) <= now))
+      this.former = this.former.filter((entry) => !(this.endsAt(entry) <= now));
     // Nothing was adopted since the last call, and nobody is left to wait for.
     if (this.isSettled) return NO_CHANGE;
     const before = this.gained;

@@ -27,6 +27,8 @@ export class PeerProbes {
   private roundEndsAt: Instant | undefined;
   private round = { answered: 0, failed: 0 };
   private lists: Opinions | undefined;
+  /** The answer of {@link nextAt}, until something changes it: it is asked for after every step of the core. */
+  private next: { readonly at: Instant | undefined } | undefined;
 
   constructor(
     private readonly settings: ClusterSettings,
@@ -41,6 +43,7 @@ export class PeerProbes {
 
   /** Watches these and no others; who is new, or a new run of its node id, starts without an opinion. */
   watch(members: readonly Member[], now: Instant): void {
+    this.next = undefined;
     for (const nodeId of this.peers.keys()) {
       if (members.some(({ record }) => record.nodeId === nodeId)) continue;
       this.peers.delete(nodeId);
@@ -64,7 +67,15 @@ export class PeerProbes {
 
   /** Those whose turn it is; each counts as asked at `now`. */
   takeDue(now: Instant): NodeId[] {
+    const nextAt = this.nextAt();
+    const due = nextAt === undefined || now < nextAt ? [] : this.takeDuePeers(now);
+    this.endRound(now);
+    return due;
+  }
+
+  private takeDuePeers(now: Instant): NodeId[] {
     const due: NodeId[] = [];
+    this.next = undefined;
     for (const [nodeId, peer] of this.peers) {
       // The driver answers after the time-out at the latest; an answer that never came is a failure of the probe all the same.
       if (peer.sentAt !== undefined && now >= after(peer.sentAt, 2 * this.settings.probeTimeoutMs)) {
@@ -76,14 +87,16 @@ export class PeerProbes {
       peer.nextAt = after(now, this.settings.probeIntervalMs * (0.9 + 0.2 * this.nextFraction()));
       due.push(nodeId);
     }
-    this.endRound(now);
     return due;
   }
 
   answered(nodeId: NodeId, incarnation: number, sentAt: Instant, isRelayReached: boolean): void {
     const peer = this.peers.get(nodeId);
     if (peer === undefined) return;
-    if (peer.sentAt === sentAt) peer.sentAt = undefined;
+    if (peer.sentAt === sentAt) {
+      peer.sentAt = undefined;
+      this.next = undefined;
+    }
     if (incarnation !== peer.incarnation) return;
     if (peer.failures > 0 || !peer.hasAnswered || peer.isRelayReached !== isRelayReached)
       this.lists = undefined;
@@ -96,6 +109,7 @@ export class PeerProbes {
   failed(nodeId: NodeId, sentAt: Instant, now: Instant): void {
     const peer = this.peers.get(nodeId);
     if (peer?.sentAt !== sentAt) return;
+    this.next = undefined;
     if (now - sentAt < this.settings.probeTimeoutMs / 2) {
       // Refused, and not just late: a process that is gone. No need to wait long before asking again.
       peer.nextAt = earlier(peer.nextAt, after(now, this.settings.probeIntervalMs / QUICKER));
@@ -130,6 +144,11 @@ export class PeerProbes {
   }
 
   nextAt(): Instant | undefined {
+    this.next ??= { at: this.earliestAt() };
+    return this.next.at;
+  }
+
+  private earliestAt(): Instant | undefined {
     let next: Instant | undefined;
     for (const peer of this.peers.values()) {
       const at =

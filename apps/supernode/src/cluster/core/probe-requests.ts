@@ -9,9 +9,13 @@ export function dueProbes(
   view: MembershipView,
   timeoutMs: number,
   now: Instant,
-): ClusterOutput[] {
-  return probes.takeDue(now).flatMap((nodeId): ClusterOutput[] => {
+): readonly ClusterOutput[] {
+  const due = probes.takeDue(now);
+  if (due.length === 0) return NONE_DUE;
+  return due.flatMap((nodeId): ClusterOutput[] => {
     const addresses = view.get(nodeId)?.record.addresses;
     return addresses === undefined ? [] : [{ kind: 'probe', sentAt: now, nodeId, addresses, timeoutMs }];
   });
 }
+
+const NONE_DUE: readonly ClusterOutput[] = [];
