@@ -192,6 +192,7 @@ const commands = {
     sessions,
     closure,
     checksSent: session.stats().checksSent,
+    relays: session.relays ?? null,
   }),
   /** When the session began to travel like that, at or after `since`. */
   travels: ({ path, since, ms }) =>

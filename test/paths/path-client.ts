@@ -9,6 +9,8 @@ export interface ClientState {
   readonly sessions: number;
   readonly closure: { readonly by: string; readonly code: string | null } | null;
   readonly checksSent: number;
+  /** Where its relays are, while it travels relayed. */
+  readonly relays: { readonly own?: string; readonly peer?: string } | null;
 }
 
 export interface BulkSent {
