@@ -10,6 +10,7 @@ import { describeRedis, openRedis } from '../redis/testing/describe-redis.ts';
 import { LinkMetrics } from './link-metrics.ts';
 import { RedisLinkTransport } from './link-transport.redis.ts';
 import { ClusterLinks } from './links.service.ts';
+import { linkTransportContract } from './testing/link-transport.contract.ts';
 
 const alice = callerNamed('alice');
 const told = (n: number) => ({
@@ -21,11 +22,20 @@ const told = (n: number) => ({
 
 describeRedis('links over Redis', (lab) => {
   const open: { links: ClusterLinks; connection: RedisConnection }[] = [];
+  const connections: RedisConnection[] = [];
   afterAll(async () => {
+    for (const connection of connections) connection.close();
     for (const { links, connection } of open) {
       await links.shutDown().catch(() => undefined);
       connection.close();
     }
+  });
+
+  linkTransportContract(async (count) => {
+    const keys = lab.freshKeys();
+    const own = await Promise.all(Array.from({ length: count }, () => openRedis(lab.server.url)));
+    connections.push(...own);
+    return own.map((connection) => new RedisLinkTransport(connection, keys));
   });
 
   async function twoSupernodes() {
