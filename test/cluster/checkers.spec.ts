@@ -3,6 +3,7 @@ import {
   divergedViews,
   duplicateMessages,
   lostMessages,
+  lostRecords,
   ownershipConflicts,
   presenceFlaps,
   servedByOthers,
@@ -47,6 +48,18 @@ describe('checkers', () => {
     expect(lostMessages([stored, shown])).toEqual([]);
     expect(lostMessages([stored, { ...shown, userId: 'carol' }])).toHaveLength(1);
     expect(lostMessages([stored])).toHaveLength(1);
+  });
+
+  it('find what was acknowledged as kept and is not read, or as it was before', () => {
+    const record = (kind: 'kept' | 'read', value: string, at: number): HistoryEvent => ({
+      ...{ kind, userId: ALICE, what: 'contact bob' },
+      ...{ value, at },
+    });
+    const kept = [record('kept', 'accepted', 1), record('kept', 'blocked', 2)];
+
+    expect(lostRecords([...kept, record('read', 'blocked', 3)])).toEqual([]);
+    expect(lostRecords([...kept, record('read', 'accepted', 3)])).toHaveLength(1);
+    expect(lostRecords(kept)).toHaveLength(1);
   });
 
   it('find a message that came twice to one device, and allow one for each device', () => {

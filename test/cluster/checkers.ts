@@ -12,6 +12,17 @@ export function lostMessages(events: readonly HistoryEvent[]): Violations {
     .map(({ messageId, to }) => `message ${messageId} was stored and never came to ${to}`);
 }
 
+/** What a user was last told to be kept is what was read at the end. */
+export function lostRecords(events: readonly HistoryEvent[]): Violations {
+  const kept = new Map<string, string>();
+  for (const { userId, what, value } of eventsOf(events, 'kept')) kept.set(`${what} of ${userId}`, value);
+  const read = new Map<string, string>();
+  for (const { userId, what, value } of eventsOf(events, 'read')) read.set(`${what} of ${userId}`, value);
+  return [...kept]
+    .filter(([name, value]) => read.get(name) !== value)
+    .map(([name, value]) => `${name} was kept as ${value} and read as ${read.get(name) ?? 'nothing'}`);
+}
+
 /** No app got a message twice. */
 export function duplicateMessages(events: readonly HistoryEvent[]): Violations {
   const seen = new Set<string>();

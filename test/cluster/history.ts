@@ -9,6 +9,20 @@ export type HistoryEvent = { readonly at: number } & (
       readonly to: string;
     }
   | {
+      /** The cluster acknowledged what it keeps for a user: a contact, or a call that ended. */
+      readonly kind: 'kept';
+      readonly userId: string;
+      readonly what: string;
+      readonly value: string;
+    }
+  | {
+      /** What was kept under that name when it was read again. */
+      readonly kind: 'read';
+      readonly userId: string;
+      readonly what: string;
+      readonly value: string;
+    }
+  | {
       /** The app of a device got a message. */
       readonly kind: 'shown';
       readonly messageId: string;
@@ -16,7 +30,7 @@ export type HistoryEvent = { readonly at: number } & (
       readonly deviceId: string;
     }
   | {
-      /** A supernode took a user's client in, or answered it. */
+      /** A supernode took a user's client in, or granted what it asked for. */
       readonly kind: 'served';
       readonly userId: string;
       readonly nodeId: string;

@@ -7,16 +7,15 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { MemoryIdentityStore } from '@parley/edge-client';
 import { ClientBench } from '../system/clients.ts';
-import { divergedViews, presenceFlaps } from './checkers.ts';
+import { presenceFlaps } from './checkers.ts';
 import { Cluster } from './cluster.ts';
 import { describeCluster } from './describe-cluster.ts';
-import { CONVERGENCE_MS, expectNothingBroken } from './failures.ts';
+import { expectConverged, expectNothingBroken, untilHealed } from './failures.ts';
 import { People, type Person } from './people.ts';
 import { until } from './waiting.ts';
 
 const PACKAGE = createRequire(import.meta.url).resolve('@parley/supernode/package.json');
 const MAIN = join(dirname(PACKAGE), 'dist/main.js');
-const RE_HOME_MS = 30_000;
 const MESSAGE_EVERY_MS = 100;
 
 describeCluster('operators of a cluster', () => {
@@ -47,18 +46,14 @@ describeCluster('operators of a cluster', () => {
   }
 
   async function expectBothWork(): Promise<void> {
-    const healedAt = people.history.now();
+    const healedAt = await untilHealed(cluster, people, [alice, bob]);
     for (const [from, to] of [
       [alice, bob],
       [bob, alice],
-    ] as const) {
-      await people.untilOnline(from, undefined, RE_HOME_MS);
-      await people.untilSeen(from, to, 'online', CONVERGENCE_MS);
+    ] as const)
       await people.send(from, to, 'after').then((id) => people.untilShown(id, to));
-    }
-    const users = [alice.userId, bob.userId];
-    const wanted = new Map(users.map((userId) => [userId, 'online']));
-    expect(divergedViews(people.history.events, wanted, healedAt + CONVERGENCE_MS)).toEqual([]);
+    const wanted = [alice, bob].map((person) => [person, 'online'] as const);
+    await expectConverged(people, wanted, healedAt);
   }
 
   const faults = async () => {
@@ -94,7 +89,7 @@ describeCluster('operators of a cluster', () => {
     const users = new Set([alice.userId, bob.userId]);
     expect(presenceFlaps(people.history.events, users, since)).toEqual([]);
     await expectBothWork();
-    expectNothingBroken(people);
+    await expectNothingBroken(people);
   }, 180_000);
 
   it('restart the database: the roster stays, and no request of a client ends with a fault', async () => {
@@ -115,7 +110,7 @@ describeCluster('operators of a cluster', () => {
       before.seats.map(({ incarnation }) => incarnation),
     );
     expect(await faults()).toBe(0);
-    expectNothingBroken(people);
+    await expectNothingBroken(people);
   }, 120_000);
 
   it('rotate the roster key: a client that was away for it follows', async () => {

@@ -9,6 +9,17 @@ import { until } from './waiting.ts';
 const MAX_ACCOUNTS = 40;
 const ROSTER_POLL_MS = 100;
 
+/** What is kept for a user, in the words of the history. */
+const KEPT = [
+  "SELECT 'contact ' || peer_id AS what, state::text AS value FROM contact WHERE owner_id = $1",
+  "SELECT 'call ' || session_id AS what, outcome::text AS value FROM call_record WHERE user_id = $1 AND outcome IS NOT NULL",
+];
+
+interface KeptRow {
+  readonly what: string;
+  readonly value: string;
+}
+
 /** A user with one device, whose doings go into the history. */
 export interface Person {
   readonly name: string;
@@ -22,6 +33,7 @@ export class People {
   readonly #cluster: Cluster;
   readonly #bench: ClientBench;
   readonly #watching = new AbortController();
+  readonly #flows: MessageFlow[] = [];
   #accounts = 0;
 
   constructor(cluster: Cluster) {
@@ -55,7 +67,10 @@ export class People {
   /** Contacts who watch each other. */
   async acquaint(a: Person, b: Person): Promise<void> {
     await befriend(a.client, b.client);
-    await Promise.all([a.client.presence.subscribe(b.userId), b.client.presence.subscribe(a.userId)]);
+    await Promise.all([
+      this.ask(a, ({ presence }) => presence.subscribe(b.userId)),
+      this.ask(b, ({ presence }) => presence.subscribe(a.userId)),
+    ]);
     await this.untilSeen(a, b, 'online');
     await this.untilSeen(b, a, 'online');
   }
@@ -72,11 +87,20 @@ export class People {
       const { state } = presence;
       this.history.record({ kind: 'view', watcher: name, userId: presence.userId, state });
     });
-    client.on('state', ({ to }) => {
-      if (to !== 'online' || client.home === undefined) return;
-      const { nodeId } = this.#cluster.node(client.home);
-      this.history.record({ kind: 'served', userId, nodeId });
+    client.calls.on('recorded', ({ record: { sessionId, outcome } }) => {
+      if (outcome !== null) this.#keep(userId, `call ${sessionId}`, outcome);
     });
+    client.on('state', () => this.#noteServed(client, userId));
+  }
+
+  /** What a person asks of its home. Whoever grants it is part of the history. */
+  async ask<Answer>(
+    { client, userId }: Person,
+    request: (client: EdgeClient) => Promise<Answer>,
+  ): Promise<Answer> {
+    const answer = await request(client);
+    this.#noteServed(client, userId);
+    return answer;
   }
 
   /** Name of the supernode that a client is connected to. */
@@ -84,17 +108,40 @@ export class People {
     return client.home === undefined ? undefined : this.#cluster.node(client.home).nodeId;
   }
 
+  /** Changes a contact of a person's to one that stays in the list. */
+  async changeContact(person: Person, change: 'request' | 'accept' | 'block', peer: Person): Promise<void> {
+    const contact = await this.ask(person, ({ contacts }) => contacts[change](peer.userId));
+    if (contact) this.#keep(person.userId, `contact ${peer.userId}`, contact.state);
+  }
+
+  /** Reads again what was acknowledged as kept: in the database, as clients go on showing what they were told. */
+  async readBack(): Promise<void> {
+    const { history } = this;
+    for (const userId of new Set(eventsOf(history.events, 'kept').map((event) => event.userId))) {
+      for (const query of KEPT) {
+        const { rows } = await this.#cluster.database.query(query, [userId]);
+        for (const { what, value } of rows as readonly KeptRow[])
+          history.record({ kind: 'read', userId, what, value: value.replaceAll('_', '-') });
+      }
+    }
+  }
+
   /** Resolves when it is stored. */
   async send(from: Person, to: Person, text: string): Promise<string> {
-    const sent = await from.client.messages.send(to.userId, text);
-    await sent.stored;
+    const sent = await this.ask(from, async ({ messages }) => {
+      const sending = await messages.send(to.userId, text);
+      await sending.stored;
+      return sending;
+    });
     this.history.record({ kind: 'stored', messageId: sent.id, to: to.userId });
     return sent.id;
   }
 
   /** One message after another at a steady pace until it is stopped. */
   flow(from: Person, to: Person, everyMs: number): MessageFlow {
-    return new MessageFlow((number) => this.send(from, to, `${from.name} ${number}`), everyMs);
+    const flow = new MessageFlow((number) => this.send(from, to, `${from.name} ${number}`), everyMs);
+    this.#flows.push(flow);
+    return flow;
   }
 
   async untilShown(messageId: string, to: Person, deadlineMs = 30_000): Promise<void> {
@@ -128,9 +175,32 @@ export class People {
     );
   }
 
+  /** Resolves with the home when the client is online at another supernode than the given one. */
+  untilMoved(person: Person, from: string, deadlineMs = 30_000): Promise<string> {
+    return until(
+      `${person.name} online elsewhere than at ${from}`,
+      () => {
+        const home = this.homeOf(person);
+        return home === from ? undefined : home;
+      },
+      deadlineMs,
+    );
+  }
+
   async clear(): Promise<void> {
     this.#watching.abort();
+    for (const flow of this.#flows) flow.cancel(); // those of a test that failed
     await this.#bench.clear();
+  }
+
+  #keep(userId: UserId, what: string, value: string): void {
+    this.history.record({ kind: 'kept', userId, what, value });
+  }
+
+  /** While the client is at no supernode, nobody has served it. */
+  #noteServed({ home }: EdgeClient, userId: UserId): void {
+    if (home === undefined) return;
+    this.history.record({ kind: 'served', userId, nodeId: this.#cluster.node(home).nodeId });
   }
 
   async #followRoster(): Promise<void> {
@@ -165,9 +235,14 @@ export class MessageFlow {
     return this.#sending.length;
   }
 
+  /** Sends nothing more. */
+  cancel(): void {
+    clearInterval(this.#timer);
+  }
+
   /** Ends it; resolves with the ids when all that was sent is stored. */
   stop(): Promise<string[]> {
-    clearInterval(this.#timer);
+    this.cancel();
     return Promise.all(this.#sending);
   }
 }

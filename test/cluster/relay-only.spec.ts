@@ -122,7 +122,7 @@ describeCluster('a supernode that only relays, beside homes that do not', () => 
     await pair.ours.close();
 
     expect(await stopped).toBe(0);
-    expectNothingBroken(people);
+    await expectNothingBroken(people);
   }, 60_000);
 });
 
@@ -161,6 +161,6 @@ describeCluster('a supernode that only relays, when the home that relayed dies',
 
     expect(await say(pair, 'after')).toBe('after');
     await untilThere(pair);
-    expectNothingBroken(people);
+    await expectNothingBroken(people);
   }, 90_000);
 });

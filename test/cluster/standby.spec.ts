@@ -42,6 +42,6 @@ describeCluster('a supernode on standby', () => {
     );
 
     expect(after.seats.map(({ nodeId }) => nodeId)).not.toContain(lost?.nodeId);
-    expectNothingBroken(people);
+    await expectNothingBroken(people);
   }, 60_000);
 });

@@ -10,6 +10,8 @@ import { ServerLog } from './server-log.ts';
 import { LOOPBACK } from './waiting.ts';
 
 const START_MS = 60_000;
+/** One that stands still takes connections and never answers. */
+const ANSWER_MS = 1_000;
 /** One for all supernodes of a cluster: the key is a row of their database. */
 const ADMIN_KEY = randomBytes(32).toString('base64url');
 const MAIN = join(
@@ -96,6 +98,20 @@ export class SupernodeNode {
   /** Lets it go on where it was. */
   proceed(): void {
     this.#child?.kill('SIGCONT');
+  }
+
+  /** Whether this run of it answers, and may do everything for its slots. */
+  async isActing(incarnation: number): Promise<boolean> {
+    try {
+      const response = await fetch(new URL('/cluster/identity', this.url), {
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      const identity = (await response.json()) as { readonly incarnation: number };
+      if (identity.incarnation !== incarnation) return false;
+      return (await this.metric('parley_cluster_standing', { standing: 'acting' })) === 1;
+    } catch {
+      return false; // it does not run, or stands still
+    }
   }
 
   /** What the admin API says. */

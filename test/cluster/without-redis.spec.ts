@@ -123,7 +123,7 @@ describeCluster('users of one home without Redis', () => {
       CONVERGENCE_MS,
     );
     await across.close();
-    expectNothingBroken(people);
+    await expectNothingBroken(people);
   }, 120_000);
 });
 
