@@ -28,14 +28,17 @@ interface OwnOffers {
 }
 
 /**
- * What the devices of this supernode offer, where the index is shared: one that comes back empty gets it again. Devices announce anew
- * only when half of the time that they asked for is over, which may be hours. Bounded by the devices here times their limit.
+ * What the devices of this supernode offer, where the index is shared: one that comes back empty gets it again, and hears who went
+ * while it was away. Devices announce anew only when half of the time that they asked for is over, which may be hours. Bounded by the
+ * devices here times their limit.
  */
 @Injectable()
 export class HomeOffers implements OnModuleInit, OnModuleDestroy {
   private readonly own = new Map<string, OwnOffers>();
-  /** Devices whose resources the index lost and did not get again yet. */
+  /** Devices of which the index does not have what it should: it lost it, or could not be told. */
   private readonly lost = new Set<string>();
+  /** Those of them that are gone; bounded by the devices that went during one outage. */
+  private readonly gone = new Map<string, DeviceAddress>();
   private readonly serial = new SerialByKey();
   private isRestoring = false;
   private isClosed = false;
@@ -69,6 +72,7 @@ export class HomeOffers implements OnModuleInit, OnModuleDestroy {
     ttlMs: number,
   ): Promise<boolean> {
     return this.serial.run(deviceKey(device), async () => {
+      await this.endGone(deviceKey(device));
       const endsAt = this.clock.monotonic() + ttlMs;
       const holder = { device, attributes, ttlMs };
       const isWithin = await this.index.announce(name, holder, LIMITS.maxResourcesPerDevice);
@@ -85,9 +89,17 @@ export class HomeOffers implements OnModuleInit, OnModuleDestroy {
   }
 
   async withdrawAll(device: DeviceAddress): Promise<void> {
-    await this.serial.run(deviceKey(device), async () => {
+    const key = deviceKey(device);
+    await this.serial.run(key, async () => {
       this.forget(device);
-      await this.index.withdrawAll(device);
+      try {
+        await this.index.withdrawAll(device);
+      } catch (error) {
+        if (!this.shared || !isStoreUnavailable(error)) throw error;
+        this.gone.set(key, device);
+        this.lost.add(key);
+        this.restoreLater();
+      }
     });
   }
 
@@ -127,6 +139,7 @@ export class HomeOffers implements OnModuleInit, OnModuleDestroy {
   private forget(device: DeviceAddress): void {
     this.own.delete(deviceKey(device));
     this.lost.delete(deviceKey(device));
+    this.gone.delete(deviceKey(device));
   }
 
   /** Until the index has got all of it. */
@@ -135,10 +148,14 @@ export class HomeOffers implements OnModuleInit, OnModuleDestroy {
     this.isRestoring = true;
     void this.restoreLost().then(() => {
       this.isRestoring = false;
-      if (this.lost.size === 0 || this.isClosed) return;
-      this.cancelRestoring?.();
-      this.cancelRestoring = this.scheduler.after(TRY_AGAIN_MS, () => this.restore());
+      this.restoreLater();
     });
+  }
+
+  private restoreLater(): void {
+    this.cancelRestoring?.();
+    if (this.lost.size === 0 || this.isClosed) return;
+    this.cancelRestoring = this.scheduler.after(TRY_AGAIN_MS, () => this.restore());
   }
 
   private async restoreLost(): Promise<void> {
@@ -159,17 +176,28 @@ export class HomeOffers implements OnModuleInit, OnModuleDestroy {
   /** What is left to do stays in `lost`. */
   private async announceAgain(key: string): Promise<'away' | undefined> {
     try {
+      await this.endGone(key);
       const own = this.own.get(key);
       if (own) await this.announceAll(own);
     } catch (error) {
       if (isStoreUnavailable(error)) return 'away';
-      // This supernode may not act for a moment: whoever has another home is forgotten.
-      if (error instanceof SupernodeError && error.code === 'SN_NOT_OWNER') return undefined;
+      // This supernode may not act for a moment, after which its devices are still here: whoever has another home is forgotten.
+      const mayNotAct = error instanceof SupernodeError && error.code === 'SN_NOT_OWNER';
+      if (mayNotAct && this.own.has(key)) return undefined;
       this.lost.delete(key);
+      this.gone.delete(key);
       throw error;
     }
     this.lost.delete(key);
     return undefined;
+  }
+
+  /** What it offered before goes first. */
+  private async endGone(key: string): Promise<void> {
+    const device = this.gone.get(key);
+    if (!device) return;
+    await this.index.withdrawAll(device);
+    this.gone.delete(key);
   }
 
   private async announceAll({ device, offers }: OwnOffers): Promise<void> {

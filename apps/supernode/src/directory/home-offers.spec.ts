@@ -91,6 +91,22 @@ describe('HomeOffers', () => {
     expect(index.announced).toBe(0);
   });
 
+  it('withdraws what a device offered that went while the store was away, and not what it offers since', async () => {
+    for (const device of [alice, bob]) await offers.announce(file, device, {}, LONG);
+    index.isAway = true;
+    for (const device of [alice, bob]) await offers.withdrawAll(device);
+    await time.advance(5000);
+    index.isAway = false;
+    const beef = { ...file, key: 'beef' };
+    await offers.announce(beef, bob, {}, LONG);
+    expect(await holders()).toEqual(['alice']);
+    await time.advance(1000);
+    expect(await holders()).toEqual([]);
+    expect(await index.holders(beef)).toHaveLength(1);
+    expect(background.failures).toBe(0);
+    expect(time.pendingTimers).toBe(0);
+  });
+
   it('knows what a device offers that came from another home', async () => {
     await offers.announce(file, alice, { size: '1' }, LONG);
     const next = home();
