@@ -2,7 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import type { Instant } from '@parley/nat';
 import type { LoadVector, NodeId, NodeRecord } from '../node-record.ts';
 import { EMPTY_ROSTER, type Roster } from '../roster.ts';
-import { assessed, memberOf, mutuallyReached, recordOf } from './testing/assessed-nodes.ts';
+import { DEFAULT_CLUSTER_SETTINGS } from './cluster-settings.ts';
+import { ElectionMemory } from './election-memory.ts';
+import type { Member } from './membership-view.ts';
+import { plan } from './plan.ts';
+import { assessed, NO_CONTROLS, memberOf, mutuallyReached, recordOf } from './testing/assessed-nodes.ts';
 
 function rosterOf(...records: readonly NodeRecord[]): Roster {
   return {
@@ -149,6 +153,33 @@ describe('loss of a supernode', () => {
     expect(nodes.get('a')).toMatchObject({ loss: 'restarted', verdict: 'alive', seat: undefined });
     expect(nodes.get('b')).toMatchObject({ loss: 'draining', verdict: 'alive' });
   });
+
+  it.each<[string, Partial<Member>, Partial<NodeRecord>]>([
+    ['the new run has gone as well', gone, {}],
+    ['its peers can not reach it', {}, { unreachable: ['a'] }],
+  ])(
+    'is a new run also where %s: the seat of the former one is free for somebody who is there',
+    (_, member, said) => {
+      const [first, ...others] = records;
+      const members = [
+        memberOf({ ...first!, incarnation: 2, uptimeMs: 500 }, member),
+        ...others.map((record) => memberOf({ ...record, ...said })),
+      ];
+      const assessment = assessed(members, roster);
+      const a = assessment.nodes.get('a');
+
+      expect(a).toMatchObject({ loss: 'restarted', verdict: 'down', seat: undefined });
+      expect(a?.objections).toContain('down');
+      const { roster: next, decisions } = plan({
+        ...{ roster, assessment, coldStart: undefined, controls: NO_CONTROLS, memory: new ElectionMemory() },
+        ...{ settings: DEFAULT_CLUSTER_SETTINGS, coordinator: 'b', now: 0 as Instant },
+      });
+      expect(next?.seats.map(({ nodeId }) => nodeId)).not.toContain('a');
+      expect(decisions).toContainEqual(
+        expect.objectContaining({ action: 'demote', nodeId: 'a', reason: 'restarted' }),
+      );
+    },
+  );
 
   it('gives no second seat to a former run of a seated supernode, whose lease a store that lost data may still have', () => {
     const [seated, other] = mutuallyReached([recordOf('a', { incarnation: 2 }), recordOf('b')]);

@@ -160,12 +160,10 @@ export function assess(input: AssessmentInput): Assessment {
     return against.length === observers || input.now - since >= provenMs;
   };
   const lossOf = (member: Member): Loss | undefined => {
-    const { nodeId, incarnation } = member.record;
-    const seat = seats.get(nodeId);
     if (isLeaseGone(member, input) && !(isMassLeaseLoss && spared.includes(member))) return 'lease-gone';
     if (!isNetworkSplit && split.includes(member) && isProven(member) && !isSaturated(member, settings))
       return 'unreachable-for-peers';
-    if (seat !== undefined && seat.incarnation < incarnation) return 'restarted';
+    if (hasFormerSeat(member, seats)) return 'restarted';
     if (member.record.state === 'draining') return 'draining';
     return isDatabaseLossJudged && withoutDatabase.includes(member) ? 'database-lost' : undefined;
   };
@@ -179,7 +177,8 @@ export function assess(input: AssessmentInput): Assessment {
     const { record } = member;
     const opinions = votes.get(record.nodeId) ?? NO_OPINIONS;
     const reachability = reachabilityOf(record.nodeId, opinions, activeNow);
-    const loss = lossOf(member);
+    // The seat of a former run is lost whatever became of the later one: nobody else would take it from the dead.
+    const loss = hasFormerSeat(member, seats) ? 'restarted' : lossOf(member);
     const isLost = isDown(member);
     // The lease of a former run, as a store that lost data may have it: its node id has a seat already.
     const isFormerRun = (seats.get(record.nodeId)?.incarnation ?? 0) > record.incarnation;
@@ -262,6 +261,11 @@ function isSaturated({ record, absentSince }: Member, settings: ClusterSettings)
 function hasLostDatabase({ record }: Member, input: AssessmentInput): boolean {
   const since = input.databaseLostSince.get(record.nodeId);
   return since !== undefined && input.now - since >= input.settings.databaseLossMs;
+}
+
+/** A former run of it has a seat. */
+function hasFormerSeat({ record }: Member, seats: ReadonlyMap<NodeId, Seat>): boolean {
+  return (seats.get(record.nodeId)?.incarnation ?? record.incarnation) < record.incarnation;
 }
 
 function isSeated(member: Member, seats: ReadonlyMap<NodeId, Seat>): boolean {
