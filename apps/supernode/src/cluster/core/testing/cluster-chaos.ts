@@ -19,6 +19,7 @@ const FAULTS = [
   'drain',
   'load',
   'controls',
+  'relay-deaf',
 ] as const;
 type Fault = (typeof FAULTS)[number];
 
@@ -49,6 +50,7 @@ const ELECTION_FAULTS = [
   'leases-empty',
   'leases-empty',
   'leases-lose-writes',
+  'relay-deaf',
 ] as const satisfies readonly Fault[];
 
 /** Faults at random moments for `durationMs`; afterwards some of them still last. */
@@ -137,6 +139,10 @@ function strike(simulation: ClusterSimulation, fault: Fault): void {
         simulation.kill(nodeId);
         simulation.start(nodeId);
       });
+      break;
+    case 'relay-deaf':
+      simulation.deaf.add(nodeId);
+      until(() => simulation.deaf.delete(nodeId));
       break;
     case 'load':
       simulation.loads.set(nodeId, random.nextFraction());

@@ -3,8 +3,9 @@ import type { NodeId } from '../../node-record.ts';
 import { EMPTY_ROSTER, type Roster } from '../../roster.ts';
 import type { Slot } from '../../slot.ts';
 import { shareOf } from '../assignment.ts';
+import type { ClusterOutput } from '../cluster-io.ts';
 import type { ClusterSettings } from '../cluster-settings.ts';
-import type { Decision, DecisionReason } from '../decision.ts';
+import type { DecisionReason } from '../decision.ts';
 
 /** One run of a supernode, as the checkers see it. */
 export interface ObservedNode {
@@ -15,7 +16,18 @@ export interface ObservedNode {
   now(): Instant;
   /** Slots for which it has an unexpired right to act now, with their epochs; another map whenever they are others. */
   rights(): Rights;
+  /** What it follows, and so plans from. */
+  readonly core: { readonly roster: Roster };
 }
+
+/** The truth about supernodes, whatever anybody believes. */
+export interface ClusterTruth {
+  hasIndexRole(nodeId: NodeId): boolean;
+  /** Somebody reached it at all its addresses, in any of its runs. */
+  wasReached(nodeId: NodeId): boolean;
+}
+
+type RosterProposal = Extract<ClusterOutput, { kind: 'write-roster' }>;
 
 type Rights = ReadonlyMap<Slot, number>;
 
@@ -29,7 +41,10 @@ export class ClusterInvariants {
   private readonly checked: Rights[] = [];
   private stored = EMPTY_ROSTER;
 
-  constructor(private readonly settings: ClusterSettings) {}
+  constructor(
+    private readonly settings: ClusterSettings,
+    private readonly truth: ClusterTruth,
+  ) {}
 
   /**
    * After each step of a supernode: no two may have a right to the same slot at this moment, and nobody else ever had one in its
@@ -71,14 +86,11 @@ export class ClusterInvariants {
   }
 
   /** A supernode asks for the next roster; the lease store said that it coordinates until `coordinatesUntil`. */
-  rosterProposed(
-    node: ObservedNode,
-    decisions: readonly Decision[],
-    coordinatesUntil: number,
-    at: number,
-  ): void {
+  rosterProposed(node: ObservedNode, proposal: RosterProposal, coordinatesUntil: number, at: number): void {
+    const { decisions } = proposal;
     if (at >= coordinatesUntil)
       violated(`${node.name} coordinates after its lease ended at ${coordinatesUntil}`);
+    this.checkVerified(node, proposal);
     if (!node.isToldToFreeze) return;
     const unfrozen = decisions.find(({ reason }) => REASONS_TO_FREEZE.has(reason));
     if (unfrozen !== undefined) {
@@ -86,7 +98,20 @@ export class ClusterInvariants {
     }
   }
 
+  /** Where somebody keeps its seat who can verify others, nobody gets one whose relay nobody ever reached. */
+  private checkVerified({ core }: ObservedNode, { roster, decisions }: RosterProposal): void {
+    const former = new Set(core.roster.seats.map(({ nodeId, incarnation }) => `${nodeId}#${incarnation}`));
+    if (!roster.seats.some(({ nodeId, incarnation }) => former.has(`${nodeId}#${incarnation}`))) return;
+    for (const { action, nodeId, reason } of decisions) {
+      if (action !== 'promote' || REASONS_WITHOUT_PROOF.has(reason) || this.truth.wasReached(nodeId))
+        continue;
+      violated(`${nodeId} gets a seat for ${reason} though nobody ever reached its relay`);
+    }
+  }
+
   rosterStored(roster: Roster): void {
+    const unfit = roster.seats.find(({ nodeId }) => !this.truth.hasIndexRole(nodeId));
+    if (unfit !== undefined) violated(`${unfit.nodeId} has a seat though it only relays`);
     if (roster.epoch <= this.stored.epoch)
       violated(`epoch ${roster.epoch} was stored after ${this.stored.epoch}`);
     this.checkSame(roster);
@@ -143,6 +168,9 @@ const REASONS_TO_FREEZE: ReadonlySet<DecisionReason> = new Set([
   'score-too-low',
   'too-many-seats',
 ] as const);
+
+/** An operator's word, and a restart of all at once, in which everybody gets back what it had. */
+const REASONS_WITHOUT_PROOF: ReadonlySet<DecisionReason> = new Set(['pinned-active', 'returned'] as const);
 
 export class InvariantViolation extends Error {}
 

@@ -8,6 +8,7 @@ import type { ClusterInput, ClusterOutput } from '../cluster-io.ts';
 import { DEFAULT_CLUSTER_SETTINGS, type ClusterSettings } from '../cluster-settings.ts';
 import { ClusterInvariants } from './cluster-invariants.ts';
 import { performed, settingsOfCores, type PlantedFault } from './planted-faults.ts';
+import { drawCast, uniformCast, type CastMember } from './simulated-cast.ts';
 import { SimulatedNode } from './simulated-node.ts';
 import { SimulatedDatabase, SimulatedLeaseStore } from './simulated-stores.ts';
 
@@ -16,6 +17,8 @@ export interface SimulationOptions {
   readonly nodes?: number;
   readonly settings?: Partial<ClusterSettings>;
   readonly planted?: PlantedFault;
+  /** Supernodes of different regions and roles, and relays that nobody reaches. */
+  readonly isVaried?: boolean;
   /** Share of messages that are lost, and that arrive twice. */
   readonly loss?: number;
   readonly duplication?: number;
@@ -47,6 +50,8 @@ export class ClusterSimulation {
   readonly ids: readonly NodeId[];
   /** Directed pairs `a>b` between which nothing passes; stores are called `leases` and `database`. */
   readonly cuts = new Set<string>();
+  /** Those whose relay nobody reaches now. */
+  readonly deaf: Set<NodeId>;
   readonly invariants: ClusterInvariants;
   /** Share of its connections that each supernode reports. */
   readonly loads = new Map<NodeId, number>();
@@ -60,16 +65,24 @@ export class ClusterSimulation {
   /** The latest run of each supernode. */
   private latest: readonly SimulatedNode[] = [];
   private readonly log: string[] = [];
+  private readonly cast: ReadonlyMap<NodeId, CastMember>;
+  /** Those that somebody reached at all their addresses, in any of their runs. */
+  private readonly reached = new Set<NodeId>();
 
   constructor(private readonly options: SimulationOptions) {
     this.random = new SeededRandom(options.seed);
     this.settings = { ...SIMULATION_SETTINGS, ...options.settings };
     this.database = new SimulatedDatabase(options.planted !== 'roster is written without comparing epochs');
-    this.invariants = new ClusterInvariants(this.settings);
     this.loss = options.loss ?? 0.01;
     this.duplication = options.duplication ?? 0.02;
     const count = options.nodes ?? this.random.nextInteger(3, 5);
     this.ids = Array.from({ length: count }, (_, index) => String.fromCharCode(65 + index));
+    this.cast = options.isVaried === true ? drawCast(this.random, this.ids) : uniformCast(this.ids);
+    this.deaf = new Set(this.ids.filter((nodeId) => this.cast.get(nodeId)?.isDeafAtFirst));
+    this.invariants = new ClusterInvariants(this.settings, {
+      hasIndexRole: (nodeId) => this.cast.get(nodeId)?.roles.includes('index') === true,
+      wasReached: (nodeId) => this.reached.has(nodeId),
+    });
   }
 
   get alive(): SimulatedNode[] {
@@ -95,17 +108,16 @@ export class ClusterSimulation {
       this.clock.schedule(500, () => this.start(nodeId));
       return;
     }
+    const member = this.cast.get(nodeId);
+    if (member === undefined) return;
+    const { region, roles, addresses } = member;
     const incarnation = this.database.nextIncarnation();
     const node = new SimulatedNode({
       clock: this.clock,
       self: {
-        nodeId,
-        incarnation,
-        region: 'main',
+        ...{ nodeId, incarnation, region, roles, addresses },
         version: '1.0.0',
-        roles: ['index', 'relay'],
         capacity: { connections: 1000, relayBytesPerSecond: 1e8, eventLoopDelayMs: 200 },
-        addresses: { edge: `http://${nodeId}`, stun: null },
       },
       settings: settingsOfCores(this.settings, this.options.planted),
       seed: this.random.nextUint32(),
@@ -138,6 +150,7 @@ export class ClusterSimulation {
     this.note('heal');
     this.isHealed = true;
     this.cuts.clear();
+    this.deaf.clear();
     this.leases.isUp = true;
     this.database.isUp = true;
     this.loss = 0;
@@ -215,12 +228,7 @@ export class ClusterSimulation {
         }));
         break;
       case 'write-roster':
-        this.invariants.rosterProposed(
-          node,
-          output.decisions,
-          this.coordinatesUntil.get(name) ?? 0,
-          this.clock.now,
-        );
+        this.invariants.rosterProposed(node, output, this.coordinatesUntil.get(name) ?? 0, this.clock.now);
         this.ask(node, 'database', output, () => {
           const isWritten = database.replace(output.roster, output.expectedEpoch);
           if (isWritten) {
@@ -319,8 +327,11 @@ export class ClusterSimulation {
         return;
       }
       const { identity } = target.core;
+      // As the driver: null where there is no address to probe.
+      const relayReached = output.addresses.stun === null ? null : !this.deaf.has(nodeId);
+      if (relayReached !== false) this.reached.add(nodeId);
       this.send(nodeId, node.nodeId, () =>
-        end({ kind: 'probe-answered', nodeId, sentAt, identity, relayReached: null }),
+        end({ kind: 'probe-answered', nodeId, sentAt, identity, relayReached }),
       );
     });
   }

@@ -15,6 +15,8 @@ export const PLANTED_FAULTS = {
   'lower epoch is followed': { violation: 'went from epoch', seeds: 100 },
   'coordinator acts after its lease has ended': { violation: 'coordinates after its lease', seeds: 300 },
   'seats are taken while that is frozen': { violation: 'while elections are frozen', seeds: 200 },
+  'relay that nobody reaches counts as reached': { violation: 'nobody ever reached its relay', seeds: 40 },
+  'who only relays counts as index': { violation: 'though it only relays', seeds: 40 },
   'loss of a seat moves slots of others': { violation: 'though it kept its seat', seeds: 20 },
   'seat gets more than its bounded share': { violation: 'has more than', seeds: 20 },
 } as const satisfies Record<string, { readonly violation: string; readonly seeds: number }>;
@@ -54,6 +56,12 @@ export function heard(
         if (epoch < core.roster.epoch) core.roster = { ...core.roster, epoch: epoch - 1 };
       }
       return input;
+    case 'relay that nobody reaches counts as reached':
+      return input.kind === 'probe-answered' ? { ...input, relayReached: true } : input;
+    case 'who only relays counts as index':
+      return input.kind === 'leases-read'
+        ? { ...input, records: input.records.map((record) => ({ ...record, roles: ['index', 'relay'] })) }
+        : input;
     case 'seats are taken while that is frozen':
       return input.kind === 'roster-read'
         ? { ...input, controls: { ...input.controls, isFrozen: false } }

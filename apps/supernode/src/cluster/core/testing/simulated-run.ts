@@ -25,7 +25,7 @@ export interface RunOptions {
 
 /** One history: supernodes start, faults strike, everything is healed and must be whole again. Throws what was violated. */
 export function simulate(seed: number, { historyLines = 25, ...options }: RunOptions = {}): Outcome {
-  const simulation = new ClusterSimulation({ seed, ...options });
+  const simulation = new ClusterSimulation({ seed, isVaried: true, ...options });
   try {
     for (const nodeId of simulation.ids) {
       simulation.clock.schedule(simulation.random.nextInteger(0, 3_000), () => simulation.start(nodeId));
