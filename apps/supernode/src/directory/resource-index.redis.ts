@@ -137,7 +137,7 @@ function nameIn(resource: string): ResourceName {
 
 /** Undefined of a device that is no holder, or no more. */
 function factsIn(reply: RedisReply): StoredFacts | undefined {
-  if (typeof reply !== 'string' || reply.startsWith('-')) return undefined;
+  if (typeof reply !== 'string') return undefined;
   return JSON.parse(reply.slice(reply.indexOf(' ') + 1)) as StoredFacts;
 }
 

@@ -82,13 +82,13 @@ end
 export const ADD_HOLDER = redisScript(
   'holder-add',
   `${MEMBER_FENCE}${KEEP}
-if isOutranked(KEYS[1], ARGV[2], ARGV[1]) then return 0 end
+if isOutranked(ARGV[2], ARGV[1]) then return 0 end
 for _, device in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)) do
   redis.call('ZREM', KEYS[3], device)
   redis.call('HDEL', KEYS[1], device)
 end
 redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[2])
-put(KEYS[1], KEYS[2], ARGV[2], ARGV[1] .. ' ' .. ARGV[4])
+put(ARGV[2], ARGV[1] .. ' ' .. ARGV[4])
 keep()
 return 1
 `,
@@ -98,9 +98,9 @@ return 1
 export const REMOVE_HOLDER = redisScript(
   'holder-remove',
   `${MEMBER_FENCE}${KEEP}
-if isOutranked(KEYS[1], ARGV[2], ARGV[1]) then return 0 end
+if isOutranked(ARGV[2], ARGV[1]) then return 0 end
 redis.call('ZREM', KEYS[3], ARGV[2])
-remove(KEYS[1], KEYS[2], ARGV[2], ARGV[1])
+remove(ARGV[2], ARGV[1])
 keep()
 return 1
 `,

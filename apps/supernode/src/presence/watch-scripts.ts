@@ -60,8 +60,8 @@ return {redis.call('SMEMBERS', KEYS[2]), redis.call('SMEMBERS', KEYS[3])}
 export const ADD_WATCHER = redisScript(
   'watcher-add',
   `${MEMBER_FENCE}
-if isOutranked(KEYS[1], ARGV[2], ARGV[1]) then return 0 end
-put(KEYS[1], KEYS[2], ARGV[2], ARGV[1])
+if isOutranked(ARGV[2], ARGV[1]) then return 0 end
+put(ARGV[2], ARGV[1])
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[3]) end
 return 1
 `,
@@ -71,23 +71,10 @@ return 1
 export const REMOVE_WATCHER = redisScript(
   'watcher-remove',
   `${MEMBER_FENCE}
-if isOutranked(KEYS[1], ARGV[2], ARGV[1]) then return 0 end
-remove(KEYS[1], KEYS[2], ARGV[2], ARGV[1])
+if isOutranked(ARGV[2], ARGV[1]) then return 0 end
+remove(ARGV[2], ARGV[1])
 if redis.call('HLEN', KEYS[1]) == redis.call('ZCARD', KEYS[2]) then redis.call('PEXPIRE', KEYS[1], ${REMOVED_MS}) end
 redis.call('PEXPIRE', KEYS[2], redis.call('PTTL', KEYS[1]))
 return 1
-`,
-);
-
-/** KEYS watchers. The devices. */
-export const READ_WATCHERS = redisScript(
-  'watcher-read',
-  `
-local fields = redis.call('HGETALL', KEYS[1])
-local devices = {}
-for i = 1, #fields, 2 do
-  if string.sub(fields[i + 1], 1, 1) ~= '-' then devices[#devices + 1] = fields[i] end
-end
-return devices
 `,
 );

@@ -2,20 +2,13 @@ import { deviceIdSchema, userIdSchema, type DeviceId, type TenantId, type UserId
 import type { Ownership, Tenure } from '../cluster/ownership.port.ts';
 import { notOwner, requiredTenure } from '../cluster/required-tenure.ts';
 import type { DeviceAddress } from '../identity/caller.ts';
+import { REMOVED } from '../redis/member-fence.ts';
 import type { RedisCommands, RedisReply } from '../redis/redis-commands.ts';
 import type { RedisKeys } from '../redis/redis-keys.ts';
 import { listOf, textsOf } from '../redis/redis-replies.ts';
 import type { RedisScript } from '../redis/redis-script.ts';
 import type { WatchStore } from './presence-store.port.ts';
-import {
-  ADD_WATCHER,
-  READ_WATCHERS,
-  REMOVE_WATCHER,
-  UNWATCH,
-  UNWATCHED,
-  WATCH,
-  WATCHED,
-} from './watch-scripts.ts';
+import { ADD_WATCHER, REMOVE_WATCHER, UNWATCH, UNWATCHED, WATCH, WATCHED } from './watch-scripts.ts';
 
 /** Homes renew the watches of their devices several times within it. */
 const STORED_MS = 7 * 24 * 3600_000;
@@ -53,11 +46,14 @@ export class RedisWatchStore implements WatchStore {
     tenant: TenantId,
     watched: UserId,
   ): Promise<readonly { userId: UserId; deviceId: DeviceId }[]> {
-    const members = await this.redis.run(READ_WATCHERS, [this.keys.watchers(tenant, watched)], []);
-    return textsOf(members).map((member) => {
-      const [userId, deviceId] = member.split(' ');
-      return { userId: userIdSchema.parse(userId), deviceId: deviceIdSchema.parse(deviceId) };
-    });
+    const key = this.keys.watchers(tenant, watched);
+    const members = textsOf(await this.redis.command(key, ['HKEYS', key]));
+    return members
+      .filter((member) => !member.startsWith(REMOVED))
+      .map((member) => {
+        const [userId, deviceId] = member.split(' ');
+        return { userId: userIdSchema.parse(userId), deviceId: deviceIdSchema.parse(deviceId) };
+      });
   }
 
   async renew(watcher: DeviceAddress): Promise<void> {
