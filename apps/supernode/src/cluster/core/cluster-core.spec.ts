@@ -181,6 +181,26 @@ describe('without the lease store', () => {
     for (const node of simulation.alive) expect([...node.core.alerts.keys()]).toEqual([]);
   });
 
+  it.each([0, 150, 300, 450, 600, 750, 900])(
+    'has no moment without a right when the store is back (%d ms later)',
+    (later) => {
+      const simulation = calmCluster();
+      const { clock, leases } = simulation;
+      leases.isUp = false;
+      clock.advance(10_000 + later);
+      leases.isUp = true;
+
+      const seen = new Set<string>();
+      for (let ms = 0; ms < 5_000; ms += 10) {
+        clock.advance(10);
+        for (const node of simulation.alive) seen.add(node.core.standing(node.now()));
+      }
+
+      expect([...seen].sort()).toEqual(['acting', 'connected-only']);
+      for (const node of simulation.alive) expect(node.core.standing(node.now())).toBe('acting');
+    },
+  );
+
   it("takes an emptied lease store for nobody's end", () => {
     const simulation = calmCluster({ nodes: 5, settings: { minimumSeats: 5 } });
     const epoch = simulation.database.roster.epoch;

@@ -75,6 +75,11 @@ export class Rights {
     this.rosterUntil = later(this.rosterUntil, until);
   }
 
+  /** False as long as there was none. */
+  hasLeaseLapsed(now: Instant): boolean {
+    return this.leaseUntil !== LONG_AGO && now >= this.leaseUntil;
+  }
+
   /** When the right ends unless something prolongs it. */
   get until(): Instant {
     return this.leaseUntil < this.rosterUntil ? this.leaseUntil : this.rosterUntil;
