@@ -4,7 +4,7 @@ import type { Call, EdgeClient, IncomingCall } from '@parley/edge-client';
 import { ClientBench, nextSession } from '../system/clients.ts';
 import { Cluster } from './cluster.ts';
 import { describeCluster } from './describe-cluster.ts';
-import { CONVERGENCE_MS, expectNothingBroken } from './failures.ts';
+import { CONVERGENCE_MS, expectNothingBroken, untilHealed } from './failures.ts';
 import { People, type Person } from './people.ts';
 import { answerOf, until } from './waiting.ts';
 
@@ -90,12 +90,12 @@ describeCluster('users of one home without Redis', () => {
     await call.hangUp();
     const later = await ring();
     await cluster.redis.start();
-    await cluster.untilSeats(3, 60_000);
+    await untilHealed(cluster, people, [alice, bob, carol]);
     await people.untilSeen(alice, bob, 'online', CONVERGENCE_MS);
     await until(
       'the call in Redis',
       async () => (await sessionsInRedis()).includes(later.call.id) || undefined,
-      CONVERGENCE_MS,
+      SESSION_MS,
     );
     const answeredLater = await answer(later.call, later.rung);
     await later.call.hangUp();
@@ -120,7 +120,7 @@ describeCluster('users of one home without Redis', () => {
     const across = await until(
       'a session between two homes',
       () => alice.client.openSession(bob.userId).catch(() => undefined),
-      CONVERGENCE_MS,
+      SESSION_MS,
     );
     await across.close();
     await expectNothingBroken(people);
