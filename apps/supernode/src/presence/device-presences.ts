@@ -177,23 +177,29 @@ export class DevicePresences implements OnModuleDestroy {
   private saveSoon(milliseconds: number): void {
     this.cancelSaving ??= this.scheduler.after(milliseconds, () => {
       this.cancelSaving = undefined;
-      void this.background.attempt('saving presence that the store missed', () => this.saveMissing());
+      void this.saveMissing();
     });
   }
 
+  /** A user who can't be saved, having another home by now, keeps no other from it. */
   private async saveMissing(): Promise<void> {
     for (const user of [...this.own.values()]) {
-      for (const deviceId of [...user.unsaved]) {
-        const presence = user.devices.get(deviceId);
-        const { tenant, userId } = user;
-        await this.save(user, deviceId, () =>
-          presence ? this.store.put(presence) : this.store.remove({ tenant, userId, deviceId }),
-        );
-        // Still away: all of it waits for the next time.
-        if (user.unsaved.has(deviceId)) return;
-      }
-      this.forgetEmpty(user);
+      await this.background.attempt('saving presence that the store missed', () => this.saveUser(user));
+      // Still away: all of it waits for the next time.
+      if (this.cancelSaving) return;
     }
+  }
+
+  private async saveUser(user: OwnUser): Promise<void> {
+    const { tenant, userId } = user;
+    for (const deviceId of [...user.unsaved]) {
+      const presence = user.devices.get(deviceId);
+      await this.save(user, deviceId, () =>
+        presence ? this.store.put(presence) : this.store.remove({ tenant, userId, deviceId }),
+      );
+      if (user.unsaved.has(deviceId)) return;
+    }
+    this.forgetEmpty(user);
   }
 
   private forgetEmpty({ tenant, userId, devices, unsaved }: OwnUser): void {

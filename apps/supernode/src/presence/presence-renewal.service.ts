@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import { DevicePresences } from './device-presences.ts';
 import { HomeWatches } from './home-watches.service.ts';
 import { PRESENCE_STORE, type PresenceStore, type StoredUser } from './presence-store.port.ts';
@@ -52,7 +53,17 @@ export class PresenceRenewal implements OnModuleInit, OnModuleDestroy {
     for (let at = 0; at < users.length && !this.isClosed; at += BATCH) {
       if (at > 0) await this.pause();
       const here = users.slice(at, at + BATCH).filter((user) => this.devices.isOwn(user.tenant, user.userId));
-      await Promise.all(here.map(visit));
+      await Promise.all(here.map((user) => this.visitOne(user, visit)));
+    }
+  }
+
+  /** Only a store that is out of reach ends the round: a user who has just got another home does not. */
+  private async visitOne(user: StoredUser, visit: (user: StoredUser) => Promise<void>): Promise<void> {
+    try {
+      await visit(user);
+    } catch (error) {
+      if (isStoreUnavailable(error)) throw error;
+      await this.background.attempt('renewing presence of a user', () => Promise.reject(error));
     }
   }
 
