@@ -189,6 +189,61 @@ describe('a slot that moves', () => {
   });
 });
 
+describe('a device that signs in anew', () => {
+  const away = () => Promise.reject(new Error('away'));
+
+  it.each([
+    ['its slot moves', () => Promise.resolve()],
+    ['its slot moves and the store goes', away],
+  ])('while %s is elsewhere for those who watched it here', async (_, ending) => {
+    const { store, roster, first, second } = setUp();
+    await first.signIn();
+    const open = store.open.bind(store);
+    store.open = async (...record) => {
+      const isOpen = await open(...record);
+      roster.move([laptop], second.ownership);
+      await ending();
+      return isOpen;
+    };
+
+    await expect(first.signIn()).rejects.toThrow();
+    await settled();
+
+    expect(first.channels.counts.known).toBe(0);
+    expect(first.observed).toEqual(['signed-in', 'moved']);
+  });
+
+  it('where its slot is not any more, which is not heard yet, is elsewhere for those who watched it', async () => {
+    const { time, store, first } = setUp();
+    await first.signIn();
+    store.open = () => Promise.resolve(false);
+
+    await expect(first.signIn()).rejects.toMatchObject({ code: 'BUSY' });
+    await time.advance(LIMITS.resumeWindowMs);
+
+    expect(first.channels.counts.known).toBe(0);
+    expect(first.observed).toEqual(['signed-in', 'moved']);
+  });
+
+  it('while its home may not act is away, and gone when it does not come back', async () => {
+    const { time, store, first } = setUp();
+    await first.signIn();
+    const open = store.open.bind(store);
+    store.open = (...record) => {
+      first.ownership.mayAct = false;
+      return open(...record);
+    };
+
+    await expect(first.signIn()).rejects.toMatchObject({ code: 'BUSY' });
+    first.ownership.mayAct = true;
+    expect(first.observed).toEqual(['signed-in', 'unreachable']);
+    await time.advance(LIMITS.resumeWindowMs);
+
+    expect(first.channels.counts.known).toBe(0);
+    expect(first.observed.at(-1)).toBe('gone expired');
+  });
+});
+
 describe('a resume at another supernode', () => {
   it('brings what was missed and numbers on, where the former home gave the device over', async () => {
     const { roster, first, second } = setUp();

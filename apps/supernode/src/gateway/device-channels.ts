@@ -51,6 +51,8 @@ export interface ResumedChannel extends OpenedChannel {
 @Injectable()
 export class DeviceChannels implements LocalDevices {
   private readonly channels = new ChannelTable();
+  /** Channels whose device is signing in anew, until its new one is open. */
+  private readonly aside = new Set<DeviceChannel>();
   private readonly expiries = new Map<string, () => void>();
   private readonly serial = new SerialByKey();
   private readonly observers: ConnectionObserver[] = [];
@@ -97,19 +99,27 @@ export class DeviceChannels implements LocalDevices {
     const device = { tenant, userId, deviceId };
     return this.serial.run(deviceKey(device), async () => {
       const tenure = this.homes.require(device);
-      const older = this.channels.get(device);
-      this.drop(device, 'replaced');
+      const older = this.drop(device, 'replaced');
+      if (older) this.aside.add(older);
       const resumeToken = encodeBase64url(randomBytes(RESUME_TOKEN_BYTES));
       const tokenHash = sha256(resumeToken);
       let isOpen: boolean;
       try {
         isOpen = await this.store.open(device, { tokenHash, isLinked }, tenure);
       } catch (error) {
-        if (older) await this.keepAway(older);
+        await this.keepAway(older);
         throw error;
       }
-      // The slot may have moved while the store was asked.
-      if (!isOpen || this.homes.require(device).epoch !== tenure.epoch) throw this.homes.refusal(device);
+      if (!isOpen) {
+        await this.giveAway(older);
+        throw this.homes.refusal(device);
+      }
+      // The slot may have moved while the store was asked, or the right to act have lapsed.
+      if (this.homes.tenureOf(device)?.epoch !== tenure.epoch) {
+        await this.keepAway(older);
+        throw this.homes.refusal(device);
+      }
+      if (older) this.aside.delete(older);
       const channel = this.channels.add(new DeviceChannel(device, isLinked, tenure, 0));
       channel.attach(connection);
       if (isLinked) await this.tell((observer) => observer.deviceReachable?.(device, 'signed-in'));
@@ -305,15 +315,20 @@ export class DeviceChannels implements LocalDevices {
     return channel?.connection === connection ? channel : undefined;
   }
 
-  /** Forgets the channel of a device and parts with its connection. */
-  private drop(device: DeviceAddress, cause: 'replaced' | 'signed-off' | 'revoked'): void {
+  /** Forgets the channel of a device, which is returned, and parts with its connection. */
+  private drop(
+    device: DeviceAddress,
+    cause: 'replaced' | 'signed-off' | 'revoked',
+  ): DeviceChannel | undefined {
     const channel = this.channels.get(device);
-    if (!channel) return;
+    if (!channel) return undefined;
     this.forget(channel);
     const connection = channel.connection;
-    if (!connection) return;
+    channel.detach();
+    if (!connection) return channel;
     connection.device = undefined;
     if (cause !== 'signed-off') part(connection, cause);
+    return channel;
   }
 
   /** Parts with the connection that a resuming device left behind, if the loss was not noticed yet. */
@@ -354,10 +369,22 @@ export class DeviceChannels implements LocalDevices {
     if (channel.isLinked) await this.tell((observer) => observer.deviceUnreachable?.(device));
   }
 
-  /** Nobody took the place of this channel: its device is away like any other, and gone when it does not come back. */
-  private async keepAway(channel: DeviceChannel): Promise<void> {
-    if (this.homes.tenureOf(channel.device)?.epoch !== channel.tenure.epoch) return;
-    await this.leave(this.channels.add(channel));
+  /**
+   * Nobody took the place of a channel that stood aside: its device is away like any other, and gone when it does not come back.
+   * Where its slot was lost meanwhile, it was released with it.
+   */
+  private async keepAway(channel: DeviceChannel | undefined): Promise<void> {
+    if (channel && this.aside.delete(channel)) await this.leave(this.channels.add(channel));
+  }
+
+  /** The store knows of a later tenure, and this supernode will hear of it: a channel that stood aside is elsewhere by now. */
+  private async giveAway(channel: DeviceChannel | undefined): Promise<void> {
+    if (channel && this.aside.delete(channel)) await this.handOver(channel);
+  }
+
+  private async handOver(channel: DeviceChannel): Promise<void> {
+    await this.records.seal(channel);
+    await this.tell((observer) => observer.deviceMoved?.(channel.device));
   }
 
   /** All devices of a user that are recorded and unknown here: none is connected. */
@@ -388,10 +415,11 @@ export class DeviceChannels implements LocalDevices {
       this.forget(channel);
       channel.detach();
       if (connection) connections.push(connection);
-      void this.serial.run(deviceKey(device), async () => {
-        await this.records.seal(channel);
-        await this.tell((observer) => observer.deviceMoved?.(device));
-      });
+      void this.serial.run(deviceKey(device), () => this.handOver(channel));
+    }
+    for (const channel of [...this.aside].filter(({ tenure }) => slots.has(tenure.slot))) {
+      this.aside.delete(channel);
+      void this.serial.run(deviceKey(channel.device), () => this.handOver(channel));
     }
     return connections;
   }
