@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
+import { SupernodeError } from '../errors.ts';
 import { isStoreUnavailable } from '../persistence/store-unavailable.ts';
 import { DevicePresences } from './device-presences.ts';
 import { HomeWatches } from './home-watches.service.ts';
@@ -59,12 +60,17 @@ export class PresenceRenewal implements OnModuleInit, OnModuleDestroy {
 
   /** Only a store that is out of reach ends the round: a user who has just got another home does not. */
   private async visitOne(user: StoredUser, visit: (user: StoredUser) => Promise<void>): Promise<void> {
-    try {
-      await visit(user);
-    } catch (error) {
-      if (isStoreUnavailable(error)) throw error;
-      await this.background.attempt('renewing presence of a user', () => Promise.reject(error));
-    }
+    const away: { cause?: unknown } = {};
+    await this.background.attempt('renewing presence of a user', async () => {
+      try {
+        await visit(user);
+      } catch (error) {
+        if (!isStoreUnavailable(error)) throw error;
+        away.cause = error;
+      }
+    });
+    if (away.cause !== undefined)
+      throw new SupernodeError('SN_REDIS_UNREACHABLE', 'The store went away during a round.', away);
   }
 
   private async renew({ tenant, userId }: StoredUser): Promise<void> {
