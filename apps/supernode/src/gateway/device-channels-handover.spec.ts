@@ -36,6 +36,10 @@ class LossyResumeStore extends MemoryResumeStore {
     return this.isAway ? Promise.reject(new Error('away')) : super.append(...event);
   }
 
+  override close(...record: Parameters<MemoryResumeStore['close']>): Promise<void> {
+    return this.isAway ? Promise.reject(new Error('away')) : super.close(...record);
+  }
+
   override find(tokenHash: string) {
     return this.isAway ? Promise.reject(new Error('away')) : super.find(tokenHash);
   }
@@ -462,6 +466,52 @@ describe('a store that is away', () => {
     store.isAway = false;
 
     expect((await first.resume(resumeToken, 0)).resumed?.recovered).toBe(false);
+  });
+});
+
+describe('a device that is given up while the store is away', () => {
+  /** Signed in, lost and not back in time. */
+  async function giveUp({ time, store }: ReturnType<typeof setUp>, home: Home) {
+    const { resumeToken, connection } = await home.signIn();
+    await home.channels.lost(connection);
+    store.isAway = true;
+    await time.advance(LIMITS.resumeWindowMs);
+    store.isAway = false;
+    expect(home.observed.at(-1)).toBe('gone expired');
+    return resumeToken;
+  }
+
+  it('does not come back to what has ended', async () => {
+    const scene = setUp();
+    const resumeToken = await giveUp(scene, scene.first);
+
+    expect((await scene.first.resume(resumeToken, 0)).resumed).toBeUndefined();
+    expect(await scene.store.ofUser(DEFAULT_TENANT, userId)).toEqual([]);
+    expect(scene.first.observed.at(-1)).toBe('gone expired');
+  });
+
+  it('is not taken for one that another supernode left behind', async () => {
+    const scene = setUp();
+    scene.roster.move([laptop], scene.second.ownership);
+    await giveUp(scene, scene.second);
+
+    scene.second.notify();
+    await settled();
+
+    expect(scene.second.channels.counts.known).toBe(0);
+    expect(scene.second.observed.at(-1)).toBe('gone expired');
+  });
+
+  it('resumes as ever once it has signed in anew', async () => {
+    const scene = setUp();
+    await giveUp(scene, scene.first);
+    const { resumeToken } = await scene.first.signIn();
+    scene.roster.move([laptop], scene.second.ownership);
+    await settled();
+    scene.roster.move([laptop], scene.first.ownership);
+    await settled();
+
+    expect((await scene.first.resume(resumeToken, 0)).resumed?.recovered).toBe(true);
   });
 });
 

@@ -66,7 +66,7 @@ export class DeviceChannels implements LocalDevices {
     private readonly tasks: BackgroundTasks,
     private readonly homes: UserHomes,
   ) {
-    this.records = new ChannelRecords(store, tasks);
+    this.records = new ChannelRecords(store, scheduler, tasks);
     this.arrivals = new Arrivals((user) => this.takeOverAway(user), scheduler, tasks);
   }
 
@@ -120,6 +120,7 @@ export class DeviceChannels implements LocalDevices {
         throw this.homes.refusal(device);
       }
       if (older) this.aside.delete(older);
+      this.records.ended(device);
       const channel = this.channels.add(new DeviceChannel(device, isLinked, tenure, 0));
       channel.attach(connection);
       if (isLinked) await this.tell((observer) => observer.deviceReachable?.(device, 'signed-in'));
