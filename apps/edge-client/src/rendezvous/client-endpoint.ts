@@ -161,7 +161,7 @@ export class ClientEndpoint {
     this.#hasBackups = backups.length > 0;
     const servers = JSON.stringify([stun, relay ? places : undefined]);
     if (stun.length > 0 && servers === this.#servers) {
-      this.#endpoint.setBackups(backups);
+      this.#endpoint.setBackups(backups, relay && credentialOf(relay));
       return;
     }
     this.#servers = servers;

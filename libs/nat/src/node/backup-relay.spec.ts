@@ -26,8 +26,14 @@ async function startServer() {
     isClosed = true;
   };
   closing.push(close);
-  driver.control({ kind: 'set-secrets', tenantRef: '', secrets: [SECRET] });
-  return { address: driver.listeners[0]!.primary, close, allocations: () => driver.stats().turn.allocations };
+  const accept = (...secrets: string[]) => driver.control({ kind: 'set-secrets', tenantRef: '', secrets });
+  accept(SECRET);
+  return {
+    accept,
+    address: driver.listeners[0]!.primary,
+    close,
+    allocations: () => driver.stats().turn.allocations,
+  };
 }
 
 async function openEndpoint(main: TransportAddress, backup?: TransportAddress): Promise<UdpEndpoint> {
@@ -44,12 +50,15 @@ async function openEndpoint(main: TransportAddress, backup?: TransportAddress): 
 }
 
 function serversAt(main: TransportAddress, backup?: TransportAddress): EndpointServers {
+  return { stun: [main], turn: { server: main, ...credentialBy(SECRET) }, backups: backup ? [backup] : [] };
+}
+
+function credentialBy(secret: string) {
   const username = formatTimeLimitedUsername({
     expiresAtEpochSeconds: Math.floor(Date.now() / 1000) + 600,
     credentialId: 'somebody',
   });
-  const password = timeLimitedPassword(nodeCrypto, SECRET, username);
-  return { stun: [main], turn: { server: main, username, password }, backups: backup ? [backup] : [] };
+  return { username, password: timeLimitedPassword(nodeCrypto, secret, username) };
 }
 
 /** Two relayed paths that tell each other of candidates as they come. */
@@ -123,6 +132,20 @@ describe('the relay at another supernode', () => {
     await Promise.all([untilHeard(caller, callee), untilHeard(callee, caller)]);
 
     expect(second.allocations()).toBe(2);
+  });
+
+  it('is asked with the credential that it was named with, also where that of the beginning is over', async () => {
+    const [first, second] = [await startServer(), await startServer()];
+    const [alice, bob] = [await openEndpoint(first.address), await openEndpoint(first.address)];
+    const { caller, callee } = meet(alice, bob);
+    await untilHeard(caller, callee);
+    first.accept('another', SECRET);
+    second.accept('another');
+
+    for (const endpoint of [alice, bob]) endpoint.setBackups([second.address], credentialBy('another'));
+
+    await until(() => second.allocations() === 2);
+    expect(first.allocations()).toBe(2);
   });
 
   it('is not asked where paths are direct', async () => {

@@ -19,6 +19,7 @@ import type {
   EndpointServers,
   EndpointStats,
   GatherReport,
+  RenewedCredential,
   TurnServer,
   UdpEndpointOptions,
 } from './endpoint/endpoint-types.ts';
@@ -165,10 +166,13 @@ export class UdpEndpoint {
     this.setBackups(servers.backups ?? []);
   }
 
-  /** Other supernodes to fall back on than before; what was asked of the servers stays as it is. */
-  setBackups(backups: readonly TransportAddress[]): void {
+  /**
+   * Other supernodes to fall back on than before, with the newest credential; what was asked of the servers stays as it is. Without a
+   * credential that of the servers serves, which may be over by then.
+   */
+  setBackups(backups: readonly TransportAddress[], credential?: RenewedCredential): void {
     this.#requireOpen();
-    const main = this.#turn;
+    const main = (this.#turn &&= { ...this.#turn, ...credential });
     this.#relays.set(
       { main, backups: main ? backups.map((server) => ({ ...main, server, streams: [] })) : [] },
       this.#now(),
