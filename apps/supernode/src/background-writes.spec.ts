@@ -1,7 +1,13 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { BackgroundTasks } from './background-tasks.ts';
 import { BackgroundWrites } from './background-writes.ts';
 import { ManualTime, settled } from './clock/testing/manual-time.ts';
+import { SupernodeError } from './errors.ts';
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 function setUp(write: (items: readonly number[]) => Promise<void>) {
   const time = new ManualTime();
@@ -39,10 +45,10 @@ describe('BackgroundWrites', () => {
     expect(tasks.failures).toBe(1);
   });
 
-  it('counts one failure for what could not be written together, and goes on', async () => {
+  it('counts one failure for what a database that is away did not get, and goes on', async () => {
     let isAway = true;
     const { time, writes, written, tasks } = setUp(() =>
-      isAway ? Promise.reject(new TypeError('away')) : Promise.resolve(),
+      isAway ? Promise.reject(new SupernodeError('SN_DB_UNREACHABLE', 'away')) : Promise.resolve(),
     );
     for (const number of [1, 2, 3]) writes.add(number);
     await time.advance(100);
@@ -53,11 +59,40 @@ describe('BackgroundWrites', () => {
     expect(written).toEqual([[4]]);
   });
 
-  it('counts what finds 20,000 waiting while the database hangs', async () => {
-    const { writes, tasks } = setUp(() => new Promise(() => undefined));
+  it('loses nothing but the one that can not be written', async () => {
+    const { time, writes, written, tasks } = setUp((items) =>
+      items.includes(2) ? Promise.reject(new TypeError('no such account')) : Promise.resolve(),
+    );
+    for (const number of [1, 2, 3, 4]) writes.add(number);
+    await time.advance(100);
+    expect(written.flat()).toEqual([1, 3, 4]);
+    expect(tasks.failures).toBe(1);
+  });
+
+  it('drops what finds 20,000 waiting while the database hangs, and tells how many that were', async () => {
+    let answer = (): void => undefined;
+    const hangs = new Promise<void>((resolve) => (answer = resolve));
+    const { writes, written, tasks } = setUp(() => hangs);
+    const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue();
     const underWay = 500;
     for (let number = 0; number < underWay + 20_003; number += 1) writes.add(number);
     await settled();
-    expect(tasks.failures).toBe(3);
+    answer();
+    await settled();
+    expect(written.flat()).toHaveLength(underWay + 20_000);
+    expect(tasks.failures).toBe(1);
+    expect(logged).toHaveBeenCalledWith('noting numbers failed', expect.stringContaining('3 were dropped'));
+  });
+
+  it('holds an orderly stop up for five seconds at most', async () => {
+    const { time, writes, tasks } = setUp(() => new Promise(() => undefined));
+    for (let number = 0; number < 1_200; number += 1) writes.add(number);
+    let isClosed = false;
+    void writes.close().then(() => (isClosed = true));
+    await time.advance(4_999);
+    expect(isClosed).toBe(false);
+    await time.advance(1);
+    expect(isClosed).toBe(true);
+    expect(tasks.failures).toBe(0);
   });
 });
