@@ -3,13 +3,13 @@ import { errorCodeOf, SupernodeError, type SupernodeErrorCode } from '../errors.
 /**
  * Codes that say "not now" and not "not so": of Prisma (cannot connect, timed out, connection closed, no connection free,
  * transaction not started), of the operating system, of PostgreSQL (connection exceptions, shutting down, too many
- * connections, cannot serialise, deadlock).
+ * connections, a primary that became a replica, cannot serialise, deadlock).
  */
 const UNAVAILABLE =
-  /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037|ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|08[0-9A-Z]{3}|57P0[1-5]|53[0-9A-Z]{3}|40001|40P01)$/;
+  /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037|ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|EHOSTUNREACH|08[0-9A-Z]{3}|57P0[1-5]|53[0-9A-Z]{3}|25006|40001|40P01)$/;
 /** What drivers say where they give no code, or one that says nothing by itself: ENOENT is also a missing file. */
 const LOST =
-  /connect ENOENT|query read timeout|timeout exceeded when trying to connect|connection terminated|connection ended|after calling end on the pool|server has closed the connection|cannot reach|can't reach database/i;
+  /connect ENOENT|query read timeout|timeout exceeded when trying to connect|connection terminated|connection ended|after calling end on the pool|server has closed the connection|client has encountered a connection error and is not queryable|cannot reach|can't reach database/i;
 const MAX_DEPTH = 5;
 
 const UNAVAILABLE_STORES: ReadonlySet<SupernodeErrorCode> = new Set([
