@@ -40,9 +40,11 @@ const LOOK_MS = 100;
 /** What must hold whatever was done to the cluster. */
 export async function expectNothingBroken(people: People): Promise<void> {
   const { history } = people;
-  for (const end = performance.now() + WRITTEN_MS; ; await delay(LOOK_MS)) {
+  const end = performance.now() + WRITTEN_MS;
+  await people.readBack();
+  while (lostRecords(history.events).length > 0 && performance.now() < end) {
+    await delay(LOOK_MS);
     await people.readBack();
-    if (lostRecords(history.events).length === 0 || performance.now() >= end) break;
   }
   expect({
     lost: lostMessages(history.events),
