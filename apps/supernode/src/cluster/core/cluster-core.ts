@@ -233,10 +233,7 @@ export class ClusterCore implements ClusterCoreApi {
 
   private takeLeases(records: readonly NodeRecord[], sentAt: Instant, now: Instant): void {
     this.requests.ended('read-leases', sentAt, now);
-    // Where the own lease has lapsed only its renewal says that the store is back: in between this supernode would have no right at
-    // all, and give up what waits to be written.
-    if (this.rights.hasLeaseLapsed(now)) this.requests.hurry('renew-lease', now);
-    else this.rights.leaseStore.answered(sentAt);
+    if (!this.rights.leasesRead(sentAt, now)) this.requests.hurry('renew-lease', now);
     if (!this.view.read(records, sentAt, now)) return;
     const self = this.own.node;
     for (const { nodeId, incarnation, rosterEpoch } of records) {

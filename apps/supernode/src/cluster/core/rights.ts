@@ -75,9 +75,14 @@ export class Rights {
     this.rosterUntil = later(this.rosterUntil, until);
   }
 
-  /** False as long as there was none. */
-  hasLeaseLapsed(now: Instant): boolean {
-    return this.leaseUntil !== LONG_AGO && now >= this.leaseUntil;
+  /**
+   * The lease store answered. False where the own lease has lapsed: then only its renewal says that the store is back, since in
+   * between this supernode would have no right at all, and give up what waits to be written.
+   */
+  leasesRead(sentAt: Instant, now: Instant): boolean {
+    const hasLapsed = this.leaseUntil !== LONG_AGO && now >= this.leaseUntil;
+    if (!hasLapsed) this.leaseStore.answered(sentAt);
+    return !hasLapsed;
   }
 
   /** When the right ends unless something prolongs it. */
