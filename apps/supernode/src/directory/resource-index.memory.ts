@@ -88,7 +88,7 @@ export class MemoryResourceIndex implements ResourceIndex {
   }
 
   private leftOf({ endsAt }: Entry): number {
-    return endsAt - this.clock.monotonic();
+    return Math.ceil(endsAt - this.clock.monotonic());
   }
 
   private drop(name: string, device: string): void {

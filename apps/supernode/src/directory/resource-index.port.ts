@@ -10,7 +10,7 @@ export interface ResourceName {
 /** What a device says of a resource. */
 export interface ResourceFacts {
   readonly attributes: Readonly<Record<string, string>>;
-  /** Milliseconds from now on, by the clock of the index: those of supernodes do not matter. */
+  /** Whole milliseconds from now on, by the clock of the index: those of supernodes do not matter. */
   readonly ttlMs: number;
 }
 

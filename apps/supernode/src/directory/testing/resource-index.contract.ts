@@ -38,6 +38,14 @@ export function resourceIndexContract(make: () => ResourceIndexLab): void {
     expect(second?.ttlMs).toBeLessThan(LONG);
   });
 
+  it('gives what is left in whole milliseconds, though clocks have fractions', async () => {
+    const { index, pass } = make();
+    await index.announce(file, held(alice, LONG), 10);
+    await pass(5.25);
+    const left = [...(await index.holders(file)), ...(await index.offersOf(alice))];
+    expect(left.map(({ ttlMs }) => Number.isSafeInteger(ttlMs))).toEqual([true, true]);
+  });
+
   it('ends an entry with its time-to-live and renews it by announcing again', async () => {
     const { index, pass } = make();
     await index.announce(file, held(bob, LONG), 10);
