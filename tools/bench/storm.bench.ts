@@ -6,6 +6,7 @@ import type { BenchmarkOptions } from './benchmark-options.ts';
 import { BenchmarkUnavailableError, quantile, type Benchmark, type BenchmarkResult } from './figures.ts';
 import { machineClockMs } from './machine-clock.ts';
 import { peakRate } from './storm/peak-rate.ts';
+import { PARTS, StormCost, type Cost, type Processes } from './storm/storm-cost.ts';
 import type { Joined, StormCommands, StormReport } from './storm/storm-commands.ts';
 
 const ENTRY = fileURLToPath(new URL('./storm/storm-process.js', import.meta.url));
@@ -16,7 +17,10 @@ const RATE_WINDOW_MS = 1_000;
 const AIM_P99_MS = 15_000;
 const AIM_DETECTED_MS = 5_000;
 
-type Crowd = RemoteProcess<StormCommands>;
+interface Crowd {
+  readonly pid: number;
+  readonly commands: RemoteProcess<StormCommands>;
+}
 
 interface Storm {
   readonly name: string;
@@ -26,6 +30,8 @@ interface Storm {
   readonly reHomeMs: readonly number[];
   readonly peakSignInsPerSecond: number;
   readonly reports: readonly StormReport[];
+  /** Until all were back; the starts of supernodes are part of it. */
+  readonly cost: Cost;
 }
 
 async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
@@ -43,19 +49,19 @@ async function run(given: BenchmarkOptions): Promise<BenchmarkResult> {
   const crowds = Array.from({ length: PROCESSES }, (_, at): Crowd => {
     const child = fork(ENTRY, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
     child.stdout?.pipe(process.stderr);
-    return new RemoteProcess<StormCommands>(`crowd ${at}`, child);
+    return { pid: child.pid ?? Number.NaN, commands: new RemoteProcess<StormCommands>(`crowd ${at}`, child) };
   });
   try {
     await cluster.untilSeats(cluster.nodes.length);
     const urls = cluster.nodes.map(({ url }) => url);
     const count = Math.ceil(clients / PROCESSES);
     const joined = await Promise.all(
-      crowds.map((crowd, at) => crowd.run('join', { urls, handle: `storm-${at}-`, count })),
+      crowds.map(({ commands }, at) => commands.run('join', { urls, handle: `storm-${at}-`, count })),
     );
     const storms = [await killOne(cluster, crowds), await killAll(cluster, crowds)];
     return result(storms, joined, count * PROCESSES);
   } finally {
-    await Promise.all(crowds.map((crowd) => crowd.stop()));
+    await Promise.all(crowds.map(({ commands }) => commands.stop()));
     await cluster.close();
   }
 }
@@ -64,7 +70,7 @@ async function killOne(cluster: Cluster, crowds: readonly Crowd[]): Promise<Stor
   const { coordinator } = await cluster.roster();
   const lost = cluster.nodes.find(({ nodeId }) => nodeId !== coordinator);
   if (!lost) throw new TypeError('the cluster has one supernode only');
-  return endure('one of three killed', crowds, async () => {
+  return endure('one of three killed', cluster, crowds, async () => {
     const killedAt = machineClockMs();
     await lost.kill();
     await cluster.untilRoster('a roster without it', ({ seats }) =>
@@ -78,8 +84,8 @@ async function killOne(cluster: Cluster, crowds: readonly Crowd[]): Promise<Stor
 async function killAll(cluster: Cluster, crowds: readonly Crowd[]): Promise<Storm> {
   await Promise.all(cluster.nodes.filter(({ isRunning }) => !isRunning).map((node) => node.start()));
   await cluster.untilSeats(cluster.nodes.length, SETTLE_MS);
-  await Promise.all(crowds.map((crowd) => crowd.run('settled', { deadlineMs: SETTLE_MS })));
-  return endure('all three killed and started', crowds, async () => {
+  await Promise.all(crowds.map(({ commands }) => commands.run('settled', { deadlineMs: SETTLE_MS })));
+  return endure('all three killed and started', cluster, crowds, async () => {
     await Promise.all(cluster.nodes.map((node) => node.kill()));
     await Promise.all(cluster.nodes.map((node) => node.start()));
     return undefined;
@@ -88,13 +94,18 @@ async function killAll(cluster: Cluster, crowds: readonly Crowd[]): Promise<Stor
 
 async function endure(
   name: string,
+  cluster: Cluster,
   crowds: readonly Crowd[],
   strike: () => Promise<number | undefined>,
 ): Promise<Storm> {
-  await Promise.all(crowds.map((crowd) => crowd.run('begin', null)));
+  await Promise.all(crowds.map(({ commands }) => commands.run('begin', null)));
+  const costs = await StormCost.begin(processesOf(cluster, crowds));
   const began = machineClockMs();
   const detectedMs = await strike();
-  const reports = await Promise.all(crowds.map((crowd) => crowd.run('settled', { deadlineMs: SETTLE_MS })));
+  const reports = await Promise.all(
+    crowds.map(({ commands }) => commands.run('settled', { deadlineMs: SETTLE_MS })),
+  );
+  const cost = await costs.since(processesOf(cluster, crowds));
   const reHomed = reports.flatMap((report) => report.reHomed);
   return {
     name,
@@ -107,6 +118,16 @@ async function endure(
       RATE_WINDOW_MS,
     ),
     reports,
+    cost,
+  };
+}
+
+function processesOf(cluster: Cluster, crowds: readonly Crowd[]): Processes {
+  return {
+    supernodes: cluster.nodes.filter(({ isRunning }) => isRunning).map(({ pid }) => pid),
+    clients: crowds.map(({ pid }) => pid),
+    Redis: [cluster.redis.pid],
+    PostgreSQL: [cluster.postgres.pid],
   };
 }
 
@@ -128,13 +149,14 @@ function result(storms: readonly Storm[], joined: readonly Joined[], clients: nu
       allPeakSignInsPerSecond: rate(all.peakSignInsPerSecond),
       allPresenceFlaps: { value: flaps[1] ?? Number.NaN, unit: 'flaps' },
     },
-    rows: storms.map(({ name, lost, reports }) => ({
+    rows: storms.map(({ name, lost, reports, cost }) => ({
       storm: name,
       'connections lost': lost,
       resumed: sum(reports.map((report) => report.resumed)),
       recovered: sum(reports.map((report) => report.recovered)),
       'lost again': sum(reports.map((report) => report.lostAgain)),
       refused: describeRefusals(reports),
+      ...costColumns(cost, lost),
     })),
     notes: [
       `${clients} light clients in ${PROCESSES} processes, driven by the SDK's own connection core; each watches two others; ${describeShares(joined)}`,
@@ -159,6 +181,12 @@ function result(storms: readonly Storm[], joined: readonly Joined[], clients: nu
       ...(flaps.some((count) => count > 0) ? [`presence flapped: ${flaps.join(' and ')} times`] : []),
     ],
   };
+}
+
+function costColumns(cost: Cost, clients: number): Record<string, number> {
+  return Object.fromEntries(
+    PARTS.map((part) => [`CPU ms per client: ${part}`, Math.round((cost[part] / clients) * 10) / 10]),
+  );
 }
 
 function describeShares(joined: readonly Joined[]): string {
