@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '@parley/nat/testing';
 import { RedisServer } from './redis-server.ts';
 
 const HASH_SLOTS = 16_384;
@@ -13,15 +14,33 @@ const OPTIONS = [
   '127.0.0.1',
 ];
 
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+interface LabOptions {
+  readonly hasReplica?: boolean;
+  /** The servers speak TLS with clients and with each other, and name each other by their TLS ports. */
+  readonly tls?: TlsFiles;
+}
+
 /** A Redis Cluster of a test: three servers, of which the first one can have a replica. */
 export class RedisClusterLab {
   private constructor(
     readonly servers: readonly [RedisServer, RedisServer, RedisServer],
     private readonly replica: RedisServer | undefined,
+    private readonly hasTls: boolean,
+    private readonly clientPorts: readonly number[],
   ) {}
 
-  static async start({ hasReplica = false } = {}): Promise<RedisClusterLab> {
-    const servers = await Promise.all([1, 2, 3].map(() => RedisServer.start(OPTIONS)));
+  static async start({ hasReplica = false, tls }: LabOptions = {}): Promise<RedisClusterLab> {
+    const tlsPorts = tls ? [await freePort(), await freePort(), await freePort()] : [];
+    const servers = await Promise.all(
+      [0, 1, 2].map((at) => RedisServer.start([...OPTIONS, ...(tls ? tlsOptions(tls, tlsPorts[at]) : [])])),
+    );
+    const ports = tls ? tlsPorts : servers.map(({ port }) => port);
     const [first, second, third] = servers as [RedisServer, RedisServer, RedisServer];
     const share = Math.ceil(HASH_SLOTS / servers.length);
     for (const [index, server] of servers.entries()) {
@@ -29,16 +48,16 @@ export class RedisClusterLab {
       server.cli('CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last));
       server.cli('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
     }
-    for (const server of [second, third]) first.cli('CLUSTER', 'MEET', '127.0.0.1', String(server.port));
+    for (const port of ports.slice(1)) first.cli('CLUSTER', 'MEET', '127.0.0.1', String(port));
     await formed(servers);
     const replica = hasReplica ? await RedisServer.start(OPTIONS) : undefined;
     if (replica) await follow(replica, first, servers);
-    return new RedisClusterLab([first, second, third], replica);
+    return new RedisClusterLab([first, second, third], replica, tls !== undefined, ports);
   }
 
   get url(): string {
-    const [first, ...others] = this.servers.map(({ port }) => `127.0.0.1:${port}`);
-    return `redis+cluster://${first}?${others.map((other) => `node=${other}`).join('&')}`;
+    const [first, ...others] = this.clientPorts.map((port) => `127.0.0.1:${port}`);
+    return `${this.hasTls ? 'rediss' : 'redis'}+cluster://${first}?${others.map((other) => `node=${other}`).join('&')}`;
   }
 
   /** How many keys each server has. */
@@ -70,6 +89,14 @@ export class RedisClusterLab {
       [...this.servers, ...(this.replica ? [this.replica] : [])].map((server) => server.stop()),
     );
   }
+}
+
+function tlsOptions({ certificate, key }: TlsFiles, port: number | undefined): string[] {
+  return [
+    ...['--tls-port', String(port), '--tls-cluster', 'yes', '--tls-replication', 'yes'],
+    ...['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate],
+    ...['--tls-auth-clients', 'no'],
+  ];
 }
 
 const isServing = (server: RedisServer): boolean =>
