@@ -8,7 +8,7 @@ import {
   type ConnectionChange,
   type ConnectionState,
 } from './connection-state.ts';
-import { HostList, type HomesHint } from './host-list.ts';
+import { FOUND_DEAD_MS, HostList, type HomesHint } from './host-list.ts';
 
 /** What a supernode says with a refusal about the next try. */
 export interface RetryHints {
@@ -227,9 +227,9 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
     if (this.#state !== 'authenticating') return [];
     this.#hosts.reached(this.#url);
     const home = this.#hosts.advise(hints.alternates ?? []).find((url) => url !== this.#url);
-    // A home that was just found dead is not asked again before its turn: the cluster may not know yet.
-    const isWorthwhile = home !== undefined && !this.#hosts.isKnownUseless(home);
-    if (!isWorthwhile || this.#redirectsLeft === 0) {
+    if (home !== undefined && this.#hosts.isFoundDead(home, now))
+      return this.#homeFoundDead(home, hints, now);
+    if (home === undefined || this.#hosts.isExcluded(home) || this.#redirectsLeft === 0) {
       this.#redirectsLeft = 1;
       return [...this.#retry('redirected', now, this.#namedWait(hints)), { kind: 'close-transport' }];
     }
@@ -239,6 +239,20 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
       ...this.#retry('redirected', now, this.#namedWait(hints) ?? 0, home),
       { kind: 'close-transport' },
       ...this.handleTimeout(now),
+    ];
+  }
+
+  /**
+   * A home that was just found dead is not asked again at once: the cluster may not know yet, but will soon. Where nobody was there a
+   * moment ago it is the cluster that comes back, this home with it.
+   */
+  #homeFoundDead(home: string, hints: RetryHints, now: Instant): readonly ConnectionOutput[] {
+    const soon = Math.min(this.#backoff(), this.#options.random() * FOUND_DEAD_MS);
+    const isComing = this.#hosts.rounds > 0 && this.#hosts.timeoutsOf(home) === 0;
+    const next = isComing ? home : undefined;
+    return [
+      ...this.#retry('redirected', now, this.#namedWait(hints) ?? soon, next),
+      { kind: 'close-transport' },
     ];
   }
 
@@ -271,7 +285,16 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
   /** The host came to nothing: another one's turn. */
   #failed(cause: ConnectionCause, now: Instant): readonly ConnectionOutput[] {
     this.#hosts.failed(this.#url, now, cause === 'transport-timeout');
-    return this.#retry(cause, now);
+    return this.#retry(cause, now, this.#isRestOfRoundDue(cause, now) ? 0 : undefined);
+  }
+
+  /**
+   * From the second round on, hosts that are not there are gone through without waits between them, and each round costs one wait:
+   * when a whole cluster comes back, clients come to their homes first and not to whoever is next in their round.
+   */
+  #isRestOfRoundDue(cause: ConnectionCause, now: Instant): boolean {
+    const isAbsent = cause === 'transport-failed' || cause === 'transport-timeout';
+    return isAbsent && this.#hosts.rounds > 0 && this.#hosts.hasUntried(now);
   }
 
   /** Without `waitMs` the client's own backoff decides, without `url` the list of hosts. */

@@ -362,6 +362,67 @@ describe('ConnectionCore › many hosts', () => {
     },
   );
 
+  it('goes through hosts that are not there without waits from the second round on, and waits between rounds', () => {
+    const world = new World(new Map(), [A, B, C]);
+    world.run(30);
+
+    const order = world.attempts.map((attempt) => attempt.url);
+    expect(order).toEqual(Array.from({ length: 10 }, () => [A, B, C]).flat());
+    const waits = world.attempts.slice(1).map(({ at }, index) => at - (world.attempts[index]?.at ?? 0));
+    expect(Math.min(...waits.slice(0, 3))).toBeGreaterThan(0);
+    for (const [index, wait] of waits.slice(3).entries()) {
+      if (index % 3 === 2) expect(wait).toBeGreaterThan(0);
+      else expect(wait).toBe(0);
+    }
+    expect(world.now).toBeGreaterThan(10_000);
+  });
+
+  it('follows to a home that it found dead, once the cluster would know of it', () => {
+    const elsewhere = { kind: 'elsewhere', alternates: [A] } as const;
+    let upAt = Infinity;
+    const world = new World(
+      new Map<string, Behaviour | ((now: number) => Behaviour)>([
+        [A, (now) => (now < upAt ? { kind: 'dead', afterMs: 1 } : { kind: 'home' })],
+        [B, { kind: 'silent' }],
+        [C, { kind: 'silent' }],
+        [D, elsewhere],
+      ]),
+      [A, B, C, D],
+    );
+    world.run(3);
+    upAt = world.now;
+    world.run(5);
+
+    expect(world.attempts.map((attempt) => attempt.url)).toEqual([A, B, C, D, A]);
+    const [, , , named, followed] = world.attempts;
+    expect((followed?.at ?? 0) - (named?.at ?? 0)).toBe(20); // as long as the answer took
+  });
+
+  it('comes to its home, and to hardly anybody else, when a whole cluster comes back', () => {
+    const CLIENTS = 400;
+    const [FIRST_UP, LAST_UP] = [7000, 7500];
+    const from = (upAt: number, behaviour: Behaviour) => (now: number) =>
+      now < upAt ? ({ kind: 'dead', afterMs: 1 } as const) : behaviour;
+    const elsewhere = { kind: 'elsewhere', alternates: [A] } as const;
+    let reached = 0;
+    const waits = Array.from({ length: CLIENTS }, (_, seed) => {
+      const hosts = new Map([
+        [A, from(LAST_UP, { kind: 'home' })],
+        [B, from(FIRST_UP, elsewhere)],
+        [C, from(FIRST_UP, elsewhere)],
+      ]);
+      const world = new World(hosts, [C], [A, B, C], seed * 7919);
+      while (world.onlineAt.length < 1) world.run(world.attempts.length + 1);
+      reached += world.attempts.filter(
+        ({ url: tried, at }) => at >= (tried === A ? LAST_UP : FIRST_UP),
+      ).length;
+      return world.now - LAST_UP;
+    }).sort((a, b) => a - b);
+
+    expect(reached / CLIENTS).toBeLessThan(1.3);
+    expect(waits[CLIENTS * 0.99]).toBeLessThan(10_000);
+  });
+
   it('keeps to the window that a busy supernode names, and asks another one after a while', () => {
     const world = new World(
       new Map([

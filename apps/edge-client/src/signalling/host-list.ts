@@ -20,6 +20,8 @@ interface Health {
 /** A host that failed this often in a row is tried behind the others. */
 const FAILURES_TO_REST = 3;
 const REST_MS = 60_000;
+/** By then a cluster has seen that a supernode is lost: whoever it names afterwards is there again. */
+export const FOUND_DEAD_MS = 3_000;
 
 /**
  * The supernodes that a client may try, in order, round after round: advice that was just given, the signed homes, older advice,
@@ -35,7 +37,8 @@ export class HostList {
   #lastWorked: string | undefined;
   readonly #health = new Map<string, Health>();
   readonly #tried = new Set<string>();
-  readonly #failed = new Set<string>();
+  /** In this round, and when. */
+  readonly #failed = new Map<string, Instant>();
   /** Until the next restart. */
   readonly #excluded = new Set<string>();
   /** Alternates that were tried in this round. */
@@ -115,7 +118,7 @@ export class HostList {
     health.failures += 1;
     health.timeouts += isTimeout ? 1 : 0;
     if (health.failures >= FAILURES_TO_REST) health.restsUntil = after(now, REST_MS);
-    this.#failed.add(url);
+    this.#failed.set(url, now);
   }
 
   /** The host wants to be left in peace for a while. */
@@ -134,9 +137,19 @@ export class HostList {
     return this.#health.get(url)?.timeouts ?? 0;
   }
 
-  /** Whether the host came to nothing already in this round, or is of no use. */
-  isKnownUseless(url: string): boolean {
-    return this.#failed.has(url) || this.#excluded.has(url);
+  /** Whether the host came to nothing in this round, so short a time ago that others may not know of it. */
+  isFoundDead(url: string, now: Instant): boolean {
+    const failedAt = this.#failed.get(url);
+    return failedAt !== undefined && now < after(failedAt, FOUND_DEAD_MS);
+  }
+
+  isExcluded(url: string): boolean {
+    return this.#excluded.has(url);
+  }
+
+  /** Whether this round has hosts left. */
+  hasUntried(now: Instant): boolean {
+    return this.#untried(now).length > 0;
   }
 
   #begin(): void {
