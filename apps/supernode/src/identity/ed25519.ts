@@ -1,12 +1,18 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto';
-import { decodeBase64url, signingInput, type Signed, type SigningContext } from '@parley/protocol';
+import {
+  decodeBase64url,
+  encodeBase64url,
+  signingInput,
+  type Signed,
+  type SigningContext,
+} from '@parley/protocol';
 
-/** RFC 8410 section 4: the fixed beginning of a SubjectPublicKeyInfo for Ed25519; the raw key follows. */
-const SPKI_PREFIX = Uint8Array.from([0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00]);
-
-/** A raw 32-byte Ed25519 public key as node:crypto takes it. */
+/**
+ * A raw 32-byte Ed25519 public key as node:crypto takes it. By way of a JSON Web Key (RFC 8037 section 2): as a SubjectPublicKeyInfo it
+ * goes through a decoder of OpenSSL, which takes as long as a signature.
+ */
 export function ed25519PublicKey(raw: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' });
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: encodeBase64url(raw) }, format: 'jwk' });
 }
 
 /**
