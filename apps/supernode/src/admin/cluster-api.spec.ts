@@ -82,6 +82,7 @@ beforeEach(async () => {
     homesOf: () => ['http://node-b:8080'],
     activeNodes: () => ['node-a', 'node-b'],
     activeEdges: () => ['http://node-a:8080', 'http://node-b:8080'],
+    isHeldBack: false,
     aliveNodes: () => ['node-a', 'node-b'],
     onChange: () => () => undefined,
   };

@@ -74,6 +74,19 @@ describe('ClusterOwnership', () => {
     expect(ownership.activeNodes()).toEqual(['node-a', 'node-b', 'node-c', 'node-d']);
   });
 
+  it('is held back while its seat weighs less than a whole one, and without a seat', () => {
+    const { view, ownership } = setUp();
+    const { roster } = view;
+    const weighing = (weight: number): boolean => {
+      view.roster = { ...roster, seats: roster.seats.map((seat) => ({ ...seat, weight })) };
+      return ownership.isHeldBack;
+    };
+    expect([weighing(0.1), weighing(0.9), weighing(1)]).toEqual([true, true, false]);
+
+    view.roster = { ...roster, seats: roster.seats.filter(({ nodeId }) => nodeId !== 'node-a') };
+    expect(ownership.isHeldBack).toBe(true);
+  });
+
   it('names three homes at most, and ranks them once for each roster', () => {
     const { view, ownership } = setUp();
     const urls = ['http://192.0.2.4:8080', 'http://192.0.2.3:8080', 'http://192.0.2.2:8080'];

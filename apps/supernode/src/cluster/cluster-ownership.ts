@@ -30,6 +30,11 @@ export class ClusterOwnership implements Ownership {
     private readonly tasks: BackgroundTasks,
   ) {}
 
+  get isHeldBack(): boolean {
+    const seat = this.view.roster.seats.find(({ nodeId }) => nodeId === this.self);
+    return seat === undefined || seat.weight < 1;
+  }
+
   ownerOf(tenant: TenantId, userId: UserId): NodeId | undefined {
     return seatOf(this.view.roster, slotOf(tenant, userId))?.nodeId;
   }

@@ -23,6 +23,8 @@ export interface OwnershipChange {
  */
 export interface Ownership {
   readonly self: NodeId;
+  /** This supernode takes its share of users step by step, or has no seat: others are there that have clients already. */
+  readonly isHeldBack: boolean;
   /** Home of the user; undefined while its slot has no owner. */
   ownerOf(tenant: TenantId, userId: UserId): NodeId | undefined;
   /** Undefined when this supernode is not, or may not act any more as, the user's home. */

@@ -6,6 +6,8 @@ import { slotOf, type Slot } from './slot.ts';
 
 /** A supernode alone: it is everybody's home for as long as it runs, and every start outranks the ones before. */
 export class SoleOwnership implements Ownership {
+  readonly isHeldBack = false;
+
   /** @param epoch - grows with every start of this supernode */
   constructor(
     readonly self: NodeId,

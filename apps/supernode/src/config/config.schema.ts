@@ -94,7 +94,7 @@ export const CONFIG_SCHEMA = {
     warmUpSeconds: option(integer({ min: 0, max: 3600 }), {
       env: 'SUPERNODE_WARM_UP_SECONDS',
       default: 60,
-      doc: 'Time over which a freshly started supernode of a cluster comes from a tenth of these rates to all of them.',
+      doc: 'Time over which a supernode that was started beside warm ones comes from a tenth of these rates to all of them.',
     }),
     drainSeconds: option(integer({ min: 0, max: 3600 }), {
       env: 'SUPERNODE_DRAIN_SECONDS',

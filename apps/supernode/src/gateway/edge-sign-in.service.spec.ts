@@ -56,7 +56,7 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
     new ComingHomes(homes, time),
     new SignedHomes(ownership, homes, signer),
     new FailedSignIns(new Metrics({ withProcess: false }), time),
-    new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, 0),
+    new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, 0, { isHeldBack: false }),
     {
       stunServers: () => [],
       issue: () => Promise.resolve(undefined),

@@ -6,10 +6,11 @@ import { StormAdmission, type AdmissionKind } from './storm-admission.ts';
 
 const LIMITS_OF_TEST = { signInsPerSecond: 10, resumesPerSecond: 40, maxSignInsUnderWay: 4 };
 
-function setUp(limits: Partial<typeof LIMITS_OF_TEST> = {}, warmUpMs = 0) {
+function setUp(limits: Partial<typeof LIMITS_OF_TEST> = {}, warmUpMs = 0, ownership = { isHeldBack: true }) {
   const time = new ManualTime();
   const metrics = new Metrics({ withProcess: false });
-  const admission = new StormAdmission(metrics, time, time, { ...LIMITS_OF_TEST, ...limits }, warmUpMs);
+  const rates = { ...LIMITS_OF_TEST, ...limits };
+  const admission = new StormAdmission(metrics, time, time, rates, warmUpMs, ownership);
   const log: string[] = [];
   /** Work that lasts until a test ends it. */
   const begin = (kind: AdmissionKind, name: string, isWanted?: () => boolean) => {
@@ -76,6 +77,15 @@ describe('StormAdmission › rates', () => {
     expect(await admitted('resume', 100)).toBe(40);
     await time.advance(60_000);
     expect(await admitted('resume', 100)).toBe(40);
+  });
+
+  it('are all there at once where nobody is warm, as after a start of all', async () => {
+    const ownership = { isHeldBack: true };
+    const { admitted } = setUp({}, 60_000, ownership);
+    expect(await admitted('resume', 100)).toBe(4);
+
+    ownership.isHeldBack = false;
+    expect(await admitted('sign-in', 100)).toBe(10);
   });
 
   it('do not count who was sent elsewhere', async () => {
@@ -204,7 +214,9 @@ describe('StormAdmission › those who come back', () => {
     let lateMs = 0;
     const clock = { now: () => time.now(), monotonic: () => time.monotonic() + lateMs };
     const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 64 };
-    const admission = new StormAdmission(new Metrics({ withProcess: false }), clock, time, limits, 0);
+    const admission = new StormAdmission(new Metrics({ withProcess: false }), clock, time, limits, 0, {
+      isHeldBack: false,
+    });
     const comes = (kind: AdmissionKind) => admission.run(kind, () => Promise.resolve());
     await comes('resume');
     lateMs += 200;

@@ -3,6 +3,7 @@ import { CLOCK, type Clock } from '../clock/clock.port.ts';
 import { SCHEDULER, type Scheduler } from '../clock/scheduler.port.ts';
 import { EDGE_CONFIG } from '../config/config.module.ts';
 import type { EdgeConfig } from '../config/config.schema.ts';
+import { OWNERSHIP, type Ownership } from '../cluster/ownership.port.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { Refusal } from '../refusal.ts';
 import type { Comebacks } from './comebacks.port.ts';
@@ -14,7 +15,7 @@ import { TokenBucket } from './token-bucket.ts';
 const KINDS = ['resume', 'sign-in', 'search'] as const;
 export type AdmissionKind = (typeof KINDS)[number];
 
-/** Over how long a freshly started supernode of a cluster comes to its full rates; 0 for one that runs alone. */
+/** Over how long a freshly started supernode comes to its full rates where others are warm; 0 for one that runs alone. */
 export const WARM_UP_MS = Symbol('WarmUpMs');
 
 const FIRST_SHARE = 0.1;
@@ -70,6 +71,7 @@ export class StormAdmission implements Comebacks {
     @Inject(EDGE_CONFIG)
     private readonly config: Pick<EdgeConfig, 'signInsPerSecond' | 'resumesPerSecond' | 'maxSignInsUnderWay'>,
     @Inject(WARM_UP_MS) private readonly warmUpMs: number,
+    @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'isHeldBack'>,
   ) {
     this.startedAt = clock.monotonic();
     const isBusy = (): boolean => this.total > 0;
@@ -97,9 +99,9 @@ export class StormAdmission implements Comebacks {
     );
   }
 
-  /** The part of its full rates that this supernode takes now. */
+  /** The part of its full rates that this supernode takes now. When all were started anew, to hold clients back would help nobody. */
   get share(): number {
-    if (this.warmUpMs === 0) return 1;
+    if (this.warmUpMs === 0 || !this.ownership.isHeldBack) return 1;
     const warm = (this.clock.monotonic() - this.startedAt) / this.warmUpMs;
     return Math.min(1, FIRST_SHARE + (1 - FIRST_SHARE) * warm);
   }

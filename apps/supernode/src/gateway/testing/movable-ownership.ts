@@ -58,6 +58,7 @@ export class MovableRoster {
 /** What one supernode sees of a {@link MovableRoster}. */
 export class MovableOwnership implements Ownership {
   readonly addresses = new OwnAddresses();
+  readonly isHeldBack = false;
   /** False: the lease ran out, and the roster still names this supernode. */
   mayAct = true;
   private readonly listeners = new Set<(change: OwnershipChange) => void>();
