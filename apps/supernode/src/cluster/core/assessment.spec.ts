@@ -180,15 +180,49 @@ describe('loss of a supernode', () => {
       );
     },
   );
+});
 
-  it('gives no second seat to a former run of a seated supernode, whose lease a store that lost data may still have', () => {
-    const [seated, other] = mutuallyReached([recordOf('a', { incarnation: 2 }), recordOf('b')]);
-    const seat = { nodeId: 'a', incarnation: 2, region: 'main', addresses: seated!.addresses, weight: 1 };
-    const former = memberOf({ ...seated!, incarnation: 1 });
+describe('a seat of a later run than the leases know', () => {
+  const [former, other] = mutuallyReached([recordOf('a', { state: 'draining' }), recordOf('b')]);
+  const roster = rosterOf(
+    recordOf('a', { incarnation: 2, addresses: { edge: 'http://a-anew', stun: null } }),
+  );
 
-    const { nodes } = assessed([former, memberOf(other!)], { ...EMPTY_ROSTER, epoch: 1, seats: [seat] });
+  it('is kept, and its former run gets no second one: another coordinator has seen the later one', () => {
+    const { nodes } = assessed([memberOf(former!), memberOf(other!)], roster);
 
-    expect(nodes.get('a')?.seat).toBeUndefined();
+    expect(nodes.get('a')).toMatchObject({ seat: { incarnation: 2 }, loss: undefined });
     expect(nodes.get('a')?.objections).toContain('down');
+  });
+
+  it('counts as somebody who is active, whom the unverified wait for', () => {
+    const stranger = memberOf(recordOf('c', { region: 'south' }));
+
+    const { nodes } = assessed([memberOf(former!), memberOf(other!), stranger], roster);
+
+    expect(nodes.get('b')?.objections).toEqual([]);
+    expect(nodes.get('c')?.objections).toEqual(['unverified']);
+  });
+
+  it('is lost when no run has a lease any more', () => {
+    const { nodes } = assessed([memberOf(former!, gone), memberOf(other!)], roster);
+
+    expect(nodes.get('a')).toMatchObject({ seat: { incarnation: 2 }, loss: 'lease-gone', verdict: 'down' });
+  });
+
+  it('has the addresses of the later run', () => {
+    const assessment = assessed([memberOf(former!), memberOf(other!)], roster);
+
+    const { roster: next } = plan({
+      roster,
+      assessment,
+      controls: NO_CONTROLS,
+      memory: new ElectionMemory(),
+      settings: DEFAULT_CLUSTER_SETTINGS,
+      coordinator: 'b',
+      now: 0 as Instant,
+    });
+
+    expect(next?.seats.map(({ addresses }) => addresses.edge)).toEqual(['http://a-anew', 'http://b']);
   });
 });

@@ -169,7 +169,7 @@ export function assess(input: AssessmentInput): Assessment {
   };
   const activeNow = new Set(
     members
-      .filter((member) => isSeated(member, seats) && !isDown(member))
+      .filter((member) => seatHeldBy(member, seats) !== undefined && !isDown(member))
       .map((member) => member.record.nodeId),
   );
   const nodes = new Map<NodeId, AssessedNode>();
@@ -178,10 +178,13 @@ export function assess(input: AssessmentInput): Assessment {
     const opinions = votes.get(record.nodeId) ?? NO_OPINIONS;
     const reachability = reachabilityOf(record.nodeId, opinions, activeNow);
     // The seat of a former run is lost whatever became of the later one: nobody else would take it from the dead.
-    const loss = hasFormerSeat(member, seats) ? 'restarted' : lossOf(member);
     const isLost = isDown(member);
-    // The lease of a former run, as a store that lost data may have it: its node id has a seat already.
-    const isFormerRun = (seats.get(record.nodeId)?.incarnation ?? 0) > record.incarnation;
+    const seat = seatHeldBy(member, seats);
+    // The later run has the seat, by the word of another coordinator, and its lease was not read here yet: what the former one said
+    // of itself is over. Without any lease nobody has the seat.
+    const isFormerRun = seat !== undefined && seat.incarnation > record.incarnation;
+    const ownLoss = hasFormerSeat(member, seats) ? 'restarted' : lossOf(member);
+    const loss = isFormerRun && ownLoss !== 'lease-gone' ? undefined : ownLoss;
     const judgement = {
       member,
       reachability,
@@ -192,7 +195,7 @@ export function assess(input: AssessmentInput): Assessment {
           : 'alive',
       loss,
       objections: objectionsTo(member, reachability, isLost || isFormerRun, activeNow, input.controls),
-      seat: isSeated(member, seats) ? seats.get(record.nodeId) : undefined,
+      seat,
     } as const;
     nodes.set(record.nodeId, new JudgedNode(judgement, newestKnown, settings));
   }
@@ -268,8 +271,10 @@ function hasFormerSeat({ record }: Member, seats: ReadonlyMap<NodeId, Seat>): bo
   return (seats.get(record.nodeId)?.incarnation ?? record.incarnation) < record.incarnation;
 }
 
-function isSeated(member: Member, seats: ReadonlyMap<NodeId, Seat>): boolean {
-  return seats.get(member.record.nodeId)?.incarnation === member.record.incarnation;
+/** The seat of this run of it, or of a later one that the roster knows and the leases do not yet. */
+function seatHeldBy({ record }: Member, seats: ReadonlyMap<NodeId, Seat>): Seat | undefined {
+  const seat = seats.get(record.nodeId);
+  return seat !== undefined && seat.incarnation >= record.incarnation ? seat : undefined;
 }
 
 /** Verified by an active supernode; where no other one is active, by anybody. */

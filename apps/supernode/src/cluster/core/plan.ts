@@ -103,9 +103,10 @@ function nextSeats(input: PlanInput, changes: readonly SeatChange[]): Seat[] {
   const isRecovery = changes.length > 0;
   const kept = roster.seats.flatMap((seat) => {
     if (removed.has(seat.nodeId)) return [];
-    const node = assessment.nodes.get(seat.nodeId);
+    const record = assessment.nodes.get(seat.nodeId)?.member.record;
     const weight = isRecovery ? seat.weight : grownWeight(seat, input);
-    return [{ ...seat, weight, addresses: node?.member.record.addresses ?? seat.addresses }];
+    const isOfThisRun = record?.incarnation === seat.incarnation;
+    return [{ ...seat, weight, addresses: isOfThisRun ? record.addresses : seat.addresses }];
   });
   const full = kept
     .filter(({ weight }) => weight === 1)
