@@ -177,12 +177,12 @@ export function assess(input: AssessmentInput): Assessment {
     const { record } = member;
     const opinions = votes.get(record.nodeId) ?? NO_OPINIONS;
     const reachability = reachabilityOf(record.nodeId, opinions, activeNow);
-    // The seat of a former run is lost whatever became of the later one: nobody else would take it from the dead.
     const isLost = isDown(member);
     const seat = seatHeldBy(member, seats);
     // The later run has the seat, by the word of another coordinator, and its lease was not read here yet: what the former one said
     // of itself is over. Without any lease nobody has the seat.
     const isFormerRun = seat !== undefined && seat.incarnation > record.incarnation;
+    // The seat of a former run is lost whatever became of the later one: nobody else would take it from the dead.
     const ownLoss = hasFormerSeat(member, seats) ? 'restarted' : lossOf(member);
     const loss = isFormerRun && ownLoss !== 'lease-gone' ? undefined : ownLoss;
     const judgement = {

@@ -22,7 +22,7 @@ export interface TlsFiles {
 
 interface LabOptions {
   readonly hasReplica?: boolean;
-  /** The servers speak TLS with clients and with each other, and name each other by their TLS ports. */
+  /** The servers speak TLS with clients and with each other, and name each other by their TLS ports; without a replica. */
   readonly tls?: TlsFiles;
 }
 
