@@ -115,7 +115,9 @@ describeCluster('an election', () => {
       'a roster without it',
       (roster) => !roster.seats.some(({ nodeId }) => nodeId === drained),
     );
-    const after = (await states(asked ?? '')).find(({ nodeId }) => nodeId === drained);
+    const after = await until('its new state at the one that was asked', async () =>
+      (await states(asked ?? '')).find(({ nodeId, state }) => nodeId === drained && state !== 'active'),
+    );
     expect(after).toMatchObject({ state: 'draining', slots: 0 });
 
     expect(await cluster.node(drained ?? '').terminate()).toBe(0);
