@@ -31,8 +31,7 @@ export class RedisClusterLab {
   private constructor(
     readonly servers: readonly [RedisServer, RedisServer, RedisServer],
     private readonly replica: RedisServer | undefined,
-    private readonly hasTls: boolean,
-    private readonly clientPorts: readonly number[],
+    readonly url: string,
   ) {}
 
   static async start({ hasReplica = false, tls }: LabOptions = {}): Promise<RedisClusterLab> {
@@ -52,12 +51,7 @@ export class RedisClusterLab {
     await formed(servers);
     const replica = hasReplica ? await RedisServer.start(OPTIONS) : undefined;
     if (replica) await follow(replica, first, servers);
-    return new RedisClusterLab([first, second, third], replica, tls !== undefined, ports);
-  }
-
-  get url(): string {
-    const [first, ...others] = this.clientPorts.map((port) => `127.0.0.1:${port}`);
-    return `${this.hasTls ? 'rediss' : 'redis'}+cluster://${first}?${others.map((other) => `node=${other}`).join('&')}`;
+    return new RedisClusterLab([first, second, third], replica, urlOf(tls ? 'rediss' : 'redis', ports));
   }
 
   /** How many keys each server has. */
@@ -89,6 +83,11 @@ export class RedisClusterLab {
       [...this.servers, ...(this.replica ? [this.replica] : [])].map((server) => server.stop()),
     );
   }
+}
+
+function urlOf(scheme: 'redis' | 'rediss', ports: readonly number[]): string {
+  const [first, ...others] = ports.map((port) => `127.0.0.1:${port}`);
+  return `${scheme}+cluster://${first}?${others.map((other) => `node=${other}`).join('&')}`;
 }
 
 function tlsOptions({ certificate, key }: TlsFiles, port: number | undefined): string[] {
