@@ -26,11 +26,11 @@ describe('BackgroundTasks', () => {
     });
   });
 
-  it('takes no user who has moved to another home for a failure', async () => {
+  it('takes no user whose home is elsewhere by then for a failure', async () => {
     const tasks = new BackgroundTasks();
     await tasks.attempt('telling of it', () => Promise.reject(notOwner()));
     expect({ said, failures: tasks.failures }).toEqual({
-      said: ['debug: telling of it: left to another home, which has the user now'],
+      said: ["debug: telling of it: left to the user's home, which this supernode may not act as now"],
       failures: 0,
     });
   });

@@ -18,7 +18,7 @@ export class BackgroundTasks {
       await task();
     } catch (error) {
       if (isAnothersWork(error)) {
-        this.logger.debug(`${what}: left to another home, which has the user now`);
+        this.logger.debug(`${what}: left to the user's home, which this supernode may not act as now`);
         return;
       }
       this.failed += 1;
@@ -27,7 +27,7 @@ export class BackgroundTasks {
   }
 }
 
-/** A user who moves is no fault: the new home does what this one came too late for. */
+/** A home that changes, or whose lease lapsed, is no fault: whoever has the user next does what this one came too late for. */
 function isAnothersWork(error: unknown): boolean {
   return error instanceof SupernodeError && error.code === 'SN_NOT_OWNER';
 }
