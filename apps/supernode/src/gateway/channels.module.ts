@@ -1,8 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasks } from '../background-tasks.ts';
 import { ClockModule } from '../clock/clock.module.ts';
-import { EDGE_CONFIG, STORAGE_CONFIG } from '../config/config.module.ts';
-import type { EdgeConfig, StorageConfig } from '../config/config.schema.ts';
 import { ClusterNotifier } from '../links/cluster-notifier.ts';
 import { LinksModule } from '../links/links.module.ts';
 import { PresenceStoresModule } from '../presence/presence-stores.module.ts';
@@ -14,7 +12,7 @@ import { NOTIFIER } from './notifier.port.ts';
 import { MemoryResumeStore } from './resume-store.memory.ts';
 import { RESUME_STORE } from './resume-store.port.ts';
 import { RedisResumeStore } from './resume-store.redis.ts';
-import { StormAdmission, WARM_UP_MS } from './storm-admission.ts';
+import { StormAdmission } from './storm-admission.ts';
 import { UserHomes } from './user-homes.ts';
 
 /** The way to devices, for every concern that has something to tell them; it knows none of them. */
@@ -31,13 +29,6 @@ import { UserHomes } from './user-homes.ts';
       inject: [SHARED_STATE],
     },
     StormAdmission,
-    {
-      provide: WARM_UP_MS,
-      // Alone there is nobody to take the others in meanwhile.
-      useFactory: ({ warmUpSeconds }: EdgeConfig, { redisUrl }: StorageConfig) =>
-        redisUrl === undefined ? 0 : warmUpSeconds * 1000,
-      inject: [EDGE_CONFIG, STORAGE_CONFIG],
-    },
     { provide: COMEBACKS, useExisting: StormAdmission },
     ClusterNotifier,
     { provide: LOCAL_DEVICES, useExisting: DeviceChannels },

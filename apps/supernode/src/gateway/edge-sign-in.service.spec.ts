@@ -32,7 +32,7 @@ const caller: Caller = {
 const request: RequestOf<'authenticate'> = { token: 't', proof: device.sign('authentication', {}) };
 const signedIn = { caller, handle: null, deviceListVersion: 1 };
 
-const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 10 };
+const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 10, warmUpSeconds: 0 };
 
 async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess> = {}) {
   const time = new ManualTime();
@@ -56,7 +56,7 @@ async function setUp(signIns: Partial<SignInService>, relay: Partial<RelayAccess
     new ComingHomes(homes, time),
     new SignedHomes(ownership, homes, signer),
     new FailedSignIns(new Metrics({ withProcess: false }), time),
-    new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, 0, { isHeldBack: false }),
+    new StormAdmission(new Metrics({ withProcess: false }), time, time, limits, { isHeldBack: false }),
     {
       stunServers: () => [],
       issue: () => Promise.resolve(undefined),

@@ -4,13 +4,18 @@ import { Metrics } from '../observability/metrics.ts';
 import { Refusal } from '../refusal.ts';
 import { StormAdmission, type AdmissionKind } from './storm-admission.ts';
 
-const LIMITS_OF_TEST = { signInsPerSecond: 10, resumesPerSecond: 40, maxSignInsUnderWay: 4 };
+const LIMITS_OF_TEST = {
+  signInsPerSecond: 10,
+  resumesPerSecond: 40,
+  maxSignInsUnderWay: 4,
+  warmUpSeconds: 0,
+};
 
-function setUp(limits: Partial<typeof LIMITS_OF_TEST> = {}, warmUpMs = 0, ownership = { isHeldBack: true }) {
+function setUp(limits: Partial<typeof LIMITS_OF_TEST> = {}, ownership = { isHeldBack: true }) {
   const time = new ManualTime();
   const metrics = new Metrics({ withProcess: false });
   const rates = { ...LIMITS_OF_TEST, ...limits };
-  const admission = new StormAdmission(metrics, time, time, rates, warmUpMs, ownership);
+  const admission = new StormAdmission(metrics, time, time, rates, ownership);
   const log: string[] = [];
   /** Work that lasts until a test ends it. */
   const begin = (kind: AdmissionKind, name: string, isWanted?: () => boolean) => {
@@ -68,7 +73,7 @@ describe('StormAdmission › rates', () => {
   });
 
   it('begin with a tenth where others are there, and are all there after the warm-up', async () => {
-    const { time, admitted } = setUp({}, 60_000);
+    const { time, admitted } = setUp({ warmUpSeconds: 60 });
 
     expect(await admitted('resume', 100)).toBe(4);
     await time.advance(30_000);
@@ -81,7 +86,7 @@ describe('StormAdmission › rates', () => {
 
   it('are all there at once where nobody is warm, as after a start of all', async () => {
     const ownership = { isHeldBack: true };
-    const { admitted } = setUp({}, 60_000, ownership);
+    const { admitted } = setUp({ warmUpSeconds: 60 }, ownership);
     expect(await admitted('resume', 100)).toBe(4);
 
     ownership.isHeldBack = false;
@@ -213,8 +218,8 @@ describe('StormAdmission › those who come back', () => {
     const time = new ManualTime();
     let lateMs = 0;
     const clock = { now: () => time.now(), monotonic: () => time.monotonic() + lateMs };
-    const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 64 };
-    const admission = new StormAdmission(new Metrics({ withProcess: false }), clock, time, limits, 0, {
+    const limits = { signInsPerSecond: 100, resumesPerSecond: 100, maxSignInsUnderWay: 64, warmUpSeconds: 0 };
+    const admission = new StormAdmission(new Metrics({ withProcess: false }), clock, time, limits, {
       isHeldBack: false,
     });
     const comes = (kind: AdmissionKind) => admission.run(kind, () => Promise.resolve());

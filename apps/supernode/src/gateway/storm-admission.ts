@@ -15,8 +15,10 @@ import { TokenBucket } from './token-bucket.ts';
 const KINDS = ['resume', 'sign-in', 'search'] as const;
 export type AdmissionKind = (typeof KINDS)[number];
 
-/** Over how long a freshly started supernode comes to its full rates where others are warm; 0 for one that runs alone. */
-export const WARM_UP_MS = Symbol('WarmUpMs');
+type AdmissionConfig = Pick<
+  EdgeConfig,
+  'signInsPerSecond' | 'resumesPerSecond' | 'maxSignInsUnderWay' | 'warmUpSeconds'
+>;
 
 const FIRST_SHARE = 0.1;
 /** Who waits for longer than this, in all, has given up or soon will: clients of the SDK do after 10 s. */
@@ -69,8 +71,7 @@ export class StormAdmission implements Comebacks {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SCHEDULER) private readonly scheduler: Scheduler,
     @Inject(EDGE_CONFIG)
-    private readonly config: Pick<EdgeConfig, 'signInsPerSecond' | 'resumesPerSecond' | 'maxSignInsUnderWay'>,
-    @Inject(WARM_UP_MS) private readonly warmUpMs: number,
+    private readonly config: AdmissionConfig,
     @Inject(OWNERSHIP) private readonly ownership: Pick<Ownership, 'isHeldBack'>,
   ) {
     this.startedAt = clock.monotonic();
@@ -101,8 +102,9 @@ export class StormAdmission implements Comebacks {
 
   /** The part of its full rates that this supernode takes now. When all were started anew, to hold clients back would help nobody. */
   get share(): number {
-    if (this.warmUpMs === 0 || !this.ownership.isHeldBack) return 1;
-    const warm = (this.clock.monotonic() - this.startedAt) / this.warmUpMs;
+    const { warmUpSeconds } = this.config;
+    if (warmUpSeconds === 0 || !this.ownership.isHeldBack) return 1;
+    const warm = (this.clock.monotonic() - this.startedAt) / (warmUpSeconds * 1000);
     return Math.min(1, FIRST_SHARE + (1 - FIRST_SHARE) * warm);
   }
 

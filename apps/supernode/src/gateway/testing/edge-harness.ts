@@ -35,7 +35,6 @@ import { GatewayModule } from '../gateway.module.ts';
 import { RELAY_ACCESS, type RelayAccess } from '../relay-access.port.ts';
 import { MemoryResumeStore } from '../resume-store.memory.ts';
 import { RESUME_STORE, type ResumeStore } from '../resume-store.port.ts';
-import { WARM_UP_MS } from '../storm-admission.ts';
 import { EdgeConnection, solve } from './edge-connection.ts';
 import { MovableRoster, type MovableOwnership } from './movable-ownership.ts';
 
@@ -68,7 +67,6 @@ export interface ClusterOfHarnesses {
   readonly ownership: MovableOwnership;
   readonly database: TestDatabase;
   readonly resumeStore?: ResumeStore;
-  readonly warmUpMs?: number;
   readonly isRelaying?: () => boolean;
 }
 
@@ -127,8 +125,6 @@ export class EdgeHarness {
       .useValue(ownership.addresses)
       .overrideProvider(RESUME_STORE)
       .useValue(cluster?.resumeStore ?? new MemoryResumeStore())
-      .overrideProvider(WARM_UP_MS)
-      .useValue(cluster?.warmUpMs ?? 0)
       .setLogger(QUIET)
       .compile();
     const app = testing.createNestApplication();
