@@ -29,11 +29,12 @@ interface Shown {
   readonly devices: string;
 }
 
-/** What a user showed when watchers were last told, and more that they are about to be told. */
+/** A change of what a user shows that nobody was told of yet. */
 interface Untold {
   readonly tenant: TenantId;
   readonly userId: UserId;
-  readonly before: Shown;
+  /** Whether only the user's own devices can have seen it. */
+  readonly audience: 'entitled' | 'own';
   readonly cancel: () => void;
 }
 
@@ -42,8 +43,8 @@ const TELL_AGAIN_MS = 1000;
 const same = (a: UserState, b: UserState): boolean => a.state === b.state && a.statusText === b.statusText;
 
 /**
- * Changes what is stored of a user, one change after another; then compares what the user shows with what was last told
- * and tells exactly those watchers for whom it differs: changes in quick succession as one, and none where a state came back.
+ * Changes what is stored of a user, one change after another; then tells exactly those watchers for whom the user looks different:
+ * changes in quick succession as one. Also where a state came back: whoever began to watch in between has read the other one.
  */
 @Injectable()
 export class PresenceChanges implements OnModuleDestroy {
@@ -74,7 +75,9 @@ export class PresenceChanges implements OnModuleDestroy {
       await write();
       const now = shownBy(await this.devices.of(tenant, userId));
       await this.remember(change, before, now);
-      if (before.devices !== now.devices || !same(before.full, now.full)) await this.announce(change, before);
+      const forOthers = !same(before.visible, now.visible);
+      const forOwn = forOthers || !same(before.full, now.full) || before.devices !== now.devices;
+      if (forOwn) await this.announce({ tenant, userId, audience: forOthers ? 'entitled' : 'own' });
     });
   }
 
@@ -101,38 +104,39 @@ export class PresenceChanges implements OnModuleDestroy {
     if (from !== to) this.history.record({ tenant, userId, deviceId, from, to, cause });
   }
 
-  private async announce(user: StoredUser, before: Shown): Promise<void> {
-    const { tenant, userId } = user;
-    const key = userKey(tenant, userId);
-    if (this.untold.has(key)) return;
+  private async announce(update: Omit<Untold, 'cancel'>): Promise<void> {
+    const key = userKey(update.tenant, update.userId);
+    const earlier = this.untold.get(key);
+    if (earlier) {
+      if (update.audience === 'entitled') this.untold.set(key, { ...earlier, audience: 'entitled' });
+      return;
+    }
     const wait = this.pace.announce(key, this.clock.monotonic());
-    if (wait === 0) await this.tell({ tenant, userId, before });
-    else this.tellLater({ tenant, userId, before }, wait);
+    if (wait === 0) await this.tell(update);
+    else this.tellLater(update, wait);
   }
 
   private tellLater(update: Omit<Untold, 'cancel'>, milliseconds: number): void {
-    const { tenant, userId } = update;
-    const key = userKey(tenant, userId);
+    const key = userKey(update.tenant, update.userId);
     const task = (): Promise<void> =>
       this.serial.run(key, async () => {
-        if (this.untold.delete(key)) await this.tell(update);
+        const untold = this.untold.get(key);
+        if (untold?.cancel !== cancel) return;
+        this.untold.delete(key);
+        await this.tell(untold);
       });
     const cancel = this.scheduler.after(milliseconds, () => void task());
     this.untold.set(key, { ...update, cancel });
   }
 
   /** The change stands even where nobody could be told of it: that is tried again. */
-  private async tell(update: Omit<Untold, 'cancel'>): Promise<void> {
-    const { tenant, userId, before } = update;
+  private async tell({ tenant, userId, audience }: Omit<Untold, 'cancel'>): Promise<void> {
     const outcome = { isTold: false };
     await this.background.attempt('telling watchers', async () => {
-      const now = shownBy(await this.devices.of(tenant, userId));
-      const forOthers = !same(before.visible, now.visible);
-      const forOwn = forOthers || !same(before.full, now.full) || before.devices !== now.devices;
-      if (forOwn) await this.fanOut.tell(tenant, userId, forOthers ? 'entitled' : 'own');
+      await this.fanOut.tell(tenant, userId, audience);
       outcome.isTold = true;
     });
-    if (!outcome.isTold) this.tellLater(update, TELL_AGAIN_MS);
+    if (!outcome.isTold) this.tellLater({ tenant, userId, audience }, TELL_AGAIN_MS);
   }
 }
 

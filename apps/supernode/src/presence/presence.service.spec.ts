@@ -1,16 +1,18 @@
 import { LIMITS, userIdSchema } from '@parley/protocol';
 import { callerNamed } from '../identity/testing/callers.ts';
-import { settled } from '../clock/testing/manual-time.ts';
+import { ManualTime, settled } from '../clock/testing/manual-time.ts';
 import { MovableRoster } from '../gateway/testing/movable-ownership.ts';
+import type { PresencePaceSettings } from './presence-pace.ts';
 import { GRACE_MS, presenceWorld } from './testing/presence-world.ts';
 
 const alice = callerNamed('alice');
 const laptop = callerNamed('alice', 'laptop');
 const bob = callerNamed('bob');
+const carol = callerNamed('carol');
 const eve = callerNamed('eve');
 
-async function watched() {
-  const world = presenceWorld();
+async function watched(pace?: PresencePaceSettings) {
+  const world = presenceWorld(new ManualTime(), { ...(pace && { pace }) });
   world.contacts.befriend(alice.tenant, alice.userId, bob.userId);
   await world.signIn(bob);
   await world.watching.subscribe(bob, { userIds: [alice.userId] });
@@ -34,6 +36,26 @@ describe('PresenceService › watching', () => {
     const { signIn, seenByBob } = await watched();
     await signIn(alice);
     await signIn(laptop);
+    expect(seenByBob()).toEqual(['online']);
+  });
+
+  it('tells changes in quick succession as one, also to who began to watch between them', async () => {
+    const pace = { windowMs: 50, burst: 10, perMinute: 60 };
+    const { presence, signIn, watching, notifier, contacts, seenByBob, time } = await watched(pace);
+    contacts.befriend(alice.tenant, alice.userId, carol.userId);
+    await signIn(alice);
+    await signIn(carol);
+    await time.advance(pace.windowMs);
+    seenByBob();
+
+    await presence.set(alice, { state: 'away' });
+    const { presence: answer } = await watching.subscribe(carol, { userIds: [alice.userId] });
+    expect(answer).toMatchObject([{ state: 'away' }]);
+    await presence.set(alice, { state: 'online' });
+    expect(seenByBob()).toEqual([]);
+    await time.advance(pace.windowMs);
+
+    expect(notifier.take(carol, 'presence.changed').at(-1)).toMatchObject({ state: 'online' });
     expect(seenByBob()).toEqual(['online']);
   });
 
