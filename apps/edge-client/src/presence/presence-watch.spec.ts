@@ -96,6 +96,19 @@ describe('PresenceWatch', () => {
     expect(signalling.asked.filter((name) => name === 'presence.set')).toHaveLength(3);
   });
 
+  it('does not undo a setting that is under way when events are lost', async () => {
+    const signalling = new FakeSignalling();
+    const watch = new PresenceWatch(signalling, () => undefined);
+    await watch.set({ state: 'busy' });
+    const setting = watch.set({ state: 'away' });
+    await watch.resync(signalling.request);
+    await setting;
+
+    expect(signalling.asked.filter((name) => name === 'presence.set')).toHaveLength(2);
+    await watch.resync(signalling.request);
+    expect(signalling.asked.filter((name) => name === 'presence.set')).toHaveLength(3);
+  });
+
   it('follows the own presence, which another device may set', async () => {
     const signalling = new FakeSignalling();
     signalling.answer = { ...presence('invisible', 1, 1), userId: ME };

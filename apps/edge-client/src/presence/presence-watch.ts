@@ -17,6 +17,8 @@ export class PresenceWatch {
   readonly #known = new Map<UserId, Presence>();
   readonly #ownUserId: () => UserId | undefined;
   #own: PresenceSetting | undefined;
+  /** Settings that the supernode has not answered yet. */
+  #underWay = 0;
 
   constructor(signalling: Signalling, ownUserId: () => UserId | undefined) {
     this.#signalling = signalling;
@@ -30,10 +32,15 @@ export class PresenceWatch {
 
   /** Sets the presence of this device, and again after every reconnect (unless it expires by itself). */
   async set(setting: PresenceSetting): Promise<Presence> {
-    const presence = await this.#signalling.request('presence.set', setting);
-    this.#own = setting.expiresInMs === undefined ? setting : undefined;
-    this.#apply(presence);
-    return presence;
+    this.#underWay += 1;
+    try {
+      const presence = await this.#signalling.request('presence.set', setting);
+      this.#own = setting.expiresInMs === undefined ? setting : undefined;
+      this.#apply(presence);
+      return presence;
+    } finally {
+      this.#underWay -= 1;
+    }
   }
 
   /** Watches users. Those that the caller may not see are offline. @throws LIMIT_EXCEEDED */
@@ -65,7 +72,8 @@ export class PresenceWatch {
 
   /** After events were lost: sets and subscribes again, and tells what changed meanwhile. */
   async resync(request: SendRequest): Promise<void> {
-    if (this.#own) this.#apply(await request('presence.set', this.#own));
+    // One that is under way is newer, and would be undone.
+    if (this.#own && this.#underWay === 0) this.#apply(await request('presence.set', this.#own));
     // The own user too: another device may have hidden it, now or before this one signed in.
     const own = this.#ownUserId();
     await this.#subscribe(request, [...new Set([...(own ? [own] : []), ...this.#watched])]);
