@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 /** The built program, as operators run it. */
@@ -133,6 +134,14 @@ describe('parley-supernode', () => {
       '  SUPERNODE_EDGE_PORT must be an integer from 0 to 65535',
       '  SUPERNODE_ADMIN_KEY must have at least 24 characters',
     ]);
+  });
+
+  it('prints all of a long answer into a pipe', async () => {
+    // A pipe of the shell holds less than the socket that a parent gets from `spawn`.
+    const command = ['-c', '"$0" "$1" openapi | cat', process.execPath, MAIN];
+    const { stdout } = await promisify(execFile)('sh', command, { maxBuffer: 2 ** 24 });
+    const reference = path.resolve(import.meta.dirname, '../../../docs/reference/openapi.json');
+    expect(stdout).toBe(await readFile(reference, 'utf8'));
   });
 
   it('tells a database that is away without a stack', async () => {

@@ -118,9 +118,16 @@ async function serve(): Promise<number> {
   return 0;
 }
 
+/** What was printed may still be on its way: a pipe takes 64 KiB at a time. */
+function printed(): Promise<void> {
+  return new Promise((resolve) => process.stdout.write('', () => resolve()));
+}
+
 try {
+  const status = await main(process.argv.slice(2));
+  await printed();
   // Everything is stopped by now; a stray timer must not keep the process.
-  process.exit(await main(process.argv.slice(2)));
+  process.exit(status);
 } catch (error) {
   // A mistake of the operator is told in one message; only a bug shows where it happened.
   const isOurs = error instanceof SupernodeError && error.code !== 'SN_INVARIANT';
