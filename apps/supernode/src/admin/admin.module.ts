@@ -52,7 +52,7 @@ export class AdminModule {
         { provide: ADMIN_KEY_REPOSITORY, useValue: ports.adminKeys },
         { provide: PRESENCE_READER, useValue: ports.presence },
         { provide: CLUSTER_ADMIN, useValue: ports.cluster },
-        { provide: OPENAPI_HOLDER, useValue: { document: undefined } },
+        { provide: OPENAPI_HOLDER, useValue: { describe: undefined } },
       ],
     };
   }

@@ -22,6 +22,8 @@ const EVERYWHERE: readonly AdminProblemCode[] = [
   'ADMIN_INTERNAL',
 ];
 
+const PROBLEM = jsonSchemaOf(problemSchema, 'output');
+
 /** Declares a route of the admin API once: the scope that guards it and its entry in the OpenAPI document. */
 export function AdminRoute(route: RouteDocumentation): MethodDecorator {
   const { status, description, schema } = route.response;
@@ -61,7 +63,7 @@ function problemDecorators(codes: readonly AdminProblemCode[]): MethodDecorator[
     ApiResponse({
       status,
       description: group.map((code) => `\`${code}\`: ${ADMIN_PROBLEMS[code].title}`).join('; '),
-      content: { 'application/problem+json': { schema: jsonSchemaOf(problemSchema, 'output') } },
+      content: { 'application/problem+json': { schema: PROBLEM } },
     }),
   );
 }

@@ -22,7 +22,7 @@ export async function createAdminApplication(ports: AdminPorts): Promise<NestExp
   app.use(assignTraceId);
   try {
     await app.init();
-    app.get<OpenApiHolder>(OPENAPI_HOLDER).document = describe(app);
+    app.get<OpenApiHolder>(OPENAPI_HOLDER).describe = () => describe(app);
     return app;
   } catch (error) {
     await app.close();

@@ -15,7 +15,7 @@ export async function renderOpenApi(): Promise<string> {
     presence: undefined,
     cluster: undefined,
   });
-  const { document } = app.get<OpenApiHolder>(OPENAPI_HOLDER);
+  const document = app.get<OpenApiHolder>(OPENAPI_HOLDER).describe?.();
   await app.close();
   return `${JSON.stringify(document, undefined, 2)}\n`;
 }

@@ -2,9 +2,9 @@ import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiExcludeController, type OpenAPIObject } from '@nestjs/swagger';
 import { PublicRoute } from './scope.ts';
 
-/** Filled once the application is complete: the document describes its routes. */
+/** Filled once the application is complete: the document describes its routes, and is made when somebody reads it. */
 export interface OpenApiHolder {
-  document: OpenAPIObject | undefined;
+  describe: (() => OpenAPIObject) | undefined;
 }
 
 export const OPENAPI_HOLDER = Symbol('OpenApiHolder');
@@ -13,11 +13,13 @@ export const OPENAPI_HOLDER = Symbol('OpenApiHolder');
 @ApiExcludeController()
 @Controller('v1/openapi.json')
 export class OpenApiController {
+  private document: OpenAPIObject | undefined;
+
   constructor(@Inject(OPENAPI_HOLDER) private readonly holder: OpenApiHolder) {}
 
   @Get()
   @PublicRoute()
   read(): OpenAPIObject | undefined {
-    return this.holder.document;
+    return (this.document ??= this.holder.describe?.());
   }
 }
