@@ -16,15 +16,22 @@ describe('freePort', () => {
     }
   });
 
+  it('gives no port twice, which its first owner may listen on only later', async () => {
+    const ports = new Set<number>();
+    for (let round = 0; round < 500; round += 1) ports.add(await freePort());
+    expect(ports.size).toBe(500);
+  });
+
   it('passes over those that are taken', async () => {
     const first = await freePort();
     const holder = createServer().listen(first, '127.0.0.1');
     await once(holder, 'listening');
 
-    const found = await freePort({ from: first, to: first + 1 });
+    const range = { from: first, to: first + 1 };
+    const found = [await freePort(range), await freePort(range)];
 
     holder.close();
     await once(holder, 'close');
-    expect(found).toBe(first + 1);
+    expect(found).toEqual([first + 1, first + 1]);
   });
 });

@@ -9,13 +9,17 @@ const LOOPBACK = '127.0.0.1';
  */
 const PORTS = { from: 10_500, to: 20_499 };
 
+/** The port to look at next. From a place of its own in each process, so that those that run side by side hardly meet. */
+let next: number | undefined;
+
 /**
- * A TCP port of loopback that nobody uses, and that no outgoing connection takes by chance while the server of a test
- * is down: it can be started on it again.
+ * A TCP port of loopback that nobody uses, that nobody else was given here, and that no outgoing connection takes by chance while the
+ * server of a test is down: it can be started on it again.
  */
 export async function freePort({ from, to } = PORTS): Promise<number> {
   for (;;) {
-    const port = randomInt(from, to + 1);
+    const port = next === undefined || next < from || next > to ? randomInt(from, to + 1) : next;
+    next = port === to ? from : port + 1;
     if (await isFree(port)) return port;
   }
 }
