@@ -60,6 +60,8 @@ export interface ConnectionCoreOptions {
 export const LONGEST_ATTEMPT_MS = 10_000;
 /** Window of the first try after a connection was lost: the home may be dead, and others wait for this client. */
 const QUICK_MS = 300;
+/** Clients of one dead home come to the next one spread over this. */
+const FOUND_DEAD_SPREAD_MS = 1_000;
 /** A connection that ends sooner than this does not count as one that worked. */
 const STABLE_MS = 5000;
 /** Redirects that are followed at once, in a row; then every further one costs a wait. */
@@ -161,6 +163,7 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
   #transportOpen(): readonly ConnectionOutput[] {
     if (this.#state !== 'connecting') return [];
     this.#attemptEndsAt = undefined;
+    this.#hosts.opened();
     return [...this.#move('authenticating', 'transport-open'), { kind: 'sign-in' }];
   }
 
@@ -227,7 +230,7 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
     if (this.#state !== 'authenticating') return [];
     this.#hosts.reached(this.#url);
     const home = this.#hosts.advise(hints.alternates ?? []).find((url) => url !== this.#url);
-    if (home !== undefined && this.#hosts.isFoundDead(home, now))
+    if (home !== undefined && this.#hosts.isFoundDeadFor(home, now) > 0)
       return this.#homeFoundDead(home, hints, now);
     if (home === undefined || this.#hosts.isExcluded(home) || this.#redirectsLeft === 0) {
       this.#redirectsLeft = 1;
@@ -243,12 +246,15 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
   }
 
   /**
-   * A home that was just found dead is not asked again at once: the cluster may not know yet, but will soon. Where nobody was there a
-   * moment ago it is the cluster that comes back, this home with it.
+   * A home that was just found dead is not asked again at once, and nobody else is before the cluster knows of it: its next home waits for
+   * the former one for longer. Where nobody was there a moment ago it is the cluster that comes back, this home with it.
    */
   #homeFoundDead(home: string, hints: RetryHints, now: Instant): readonly ConnectionOutput[] {
-    const soon = Math.min(this.#backoff(), this.#options.random() * FOUND_DEAD_MS);
+    const { random } = this.#options;
     const isComing = this.#hosts.rounds > 0 && this.#hosts.timeoutsOf(home) === 0;
+    const soon = isComing
+      ? Math.min(this.#backoff(), random() * FOUND_DEAD_MS)
+      : this.#hosts.isFoundDeadFor(home, now) + random() * FOUND_DEAD_SPREAD_MS;
     const next = isComing ? home : undefined;
     return [
       ...this.#retry('redirected', now, this.#namedWait(hints) ?? soon, next),
@@ -342,11 +348,15 @@ export class ConnectionCore implements Core<ConnectionInput, ConnectionOutput> {
   }
 
   #open(now: Instant): ConnectionOutput {
-    const patience = this.#hosts.hasOthers(this.#url)
-      ? this.#options.hostTimeoutMs * 2 ** Math.min(this.#hosts.timeoutsOf(this.#url), 8)
-      : LONGEST_ATTEMPT_MS;
-    this.#attemptEndsAt = after(now, Math.min(patience, LONGEST_ATTEMPT_MS));
+    this.#attemptEndsAt = after(now, Math.min(this.#patience(), LONGEST_ATTEMPT_MS));
     return { kind: 'open-transport', url: this.#url };
+  }
+
+  /** A host that refused a moment ago and is silent now has just come back, with all clients at its door: others would be no faster. */
+  #patience(): number {
+    const { hostTimeoutMs } = this.#options;
+    if (this.#hosts.hasRefused(this.#url) || !this.#hosts.hasOthers(this.#url)) return LONGEST_ATTEMPT_MS;
+    return hostTimeoutMs * 2 ** Math.min(this.#hosts.timeoutsOf(this.#url), 8);
   }
 
   #move(

@@ -8,6 +8,7 @@ import {
   type ConnectionInput,
   type ConnectionOutput,
 } from './connection-core.ts';
+import { FOUND_DEAD_MS } from './host-list.ts';
 
 const BASE_MS = 500;
 const CAP_MS = 8000;
@@ -222,21 +223,41 @@ describe('ConnectionCore › many hosts', () => {
     );
   });
 
-  it('does not go back at once to a home that it has just found dead, whoever names it', () => {
+  it('asks nobody again for its home, which it has just found dead, before the cluster can know of it', () => {
     const elsewhere = { kind: 'elsewhere', alternates: [A] } as const;
     const world = new World(
       new Map<string, Behaviour>([
         [A, { kind: 'dead', afterMs: 1 }],
         [B, elsewhere],
-        [C, elsewhere],
-        [D, elsewhere],
+        [C, { kind: 'home' }],
       ]),
-      [D],
+      [B],
       [A, B, C],
     );
-    world.run(5);
+    world.run(3);
 
-    expect(world.attempts.map((attempt) => attempt.url)).toEqual([A, B, C, D, A]);
+    expect(world.attempts.map((attempt) => attempt.url)).toEqual([A, B, C]);
+    const [dead, , next] = world.attempts.map(({ at }) => at);
+    const waited = (next ?? 0) - (dead ?? 0);
+    expect(waited).toBeGreaterThanOrEqual(FOUND_DEAD_MS);
+    // Spread over a second, and what the answers took.
+    expect(waited).toBeLessThan(FOUND_DEAD_MS + 1_100);
+  });
+
+  it('waits for a host that was not there a moment ago and now is slow, with all clients at its door', () => {
+    const world = new World(
+      new Map<string, Behaviour | ((now: number) => Behaviour)>([
+        [A, (now) => (now < 5_000 ? { kind: 'dead', afterMs: 1 } : { kind: 'silent' })],
+        [B, { kind: 'dead', afterMs: 1 }],
+      ]),
+      [A, B],
+    );
+    const silent = () => world.attempts.find(({ url, at }) => url === A && at >= 5_000);
+    while (!silent()) world.run(world.attempts.length + 1);
+    world.run(world.attempts.length + 1);
+
+    const after = world.attempts[world.attempts.findIndex((attempt) => attempt === silent()) + 1];
+    expect((after?.at ?? 0) - (silent()?.at ?? 0)).toBeGreaterThanOrEqual(LONGEST_ATTEMPT_MS);
   });
 
   it('ends the circle of two supernodes that disagree', () => {
@@ -398,11 +419,12 @@ describe('ConnectionCore › many hosts', () => {
     expect((followed?.at ?? 0) - (named?.at ?? 0)).toBe(20); // as long as the answer took
   });
 
+  const CLIENTS = 400;
+  const from = (upAt: number, behaviour: Behaviour) => (now: number) =>
+    now < upAt ? ({ kind: 'dead', afterMs: 1 } as const) : behaviour;
+
   it('comes to its home, and to hardly anybody else, when a whole cluster comes back', () => {
-    const CLIENTS = 400;
-    const [FIRST_UP, LAST_UP] = [7000, 7500];
-    const from = (upAt: number, behaviour: Behaviour) => (now: number) =>
-      now < upAt ? ({ kind: 'dead', afterMs: 1 } as const) : behaviour;
+    const [FIRST_UP, LAST_UP] = [7000, 8500];
     const elsewhere = { kind: 'elsewhere', alternates: [A] } as const;
     let reached = 0;
     const waits = Array.from({ length: CLIENTS }, (_, seed) => {
@@ -421,6 +443,23 @@ describe('ConnectionCore › many hosts', () => {
 
     expect(reached / CLIENTS).toBeLessThan(1.3);
     expect(waits[CLIENTS * 0.99]).toBeLessThan(10_000);
+  });
+
+  it('finds its new home when a whole cluster comes back without the one that it had', () => {
+    const UP = 7000;
+    const waits = Array.from({ length: CLIENTS }, (_, seed) => {
+      const hosts = new Map([
+        [A, from(Infinity, { kind: 'home' })],
+        [B, from(UP, { kind: 'home' })],
+        [C, from(UP, { kind: 'elsewhere', alternates: [B] })],
+      ]);
+      const world = new World(hosts, [C], [A, B, C], seed * 7919);
+      while (world.onlineAt.length < 1) world.run(world.attempts.length + 1);
+      return world.now - UP;
+    }).sort((a, b) => a - b);
+
+    // The home alone for four seconds, and the wait that had begun by then.
+    expect(waits[CLIENTS * 0.99]).toBeLessThan(4000 + CAP_MS);
   });
 
   it('keeps to the window that a busy supernode names, and asks another one after a while', () => {

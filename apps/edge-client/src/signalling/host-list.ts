@@ -22,6 +22,11 @@ const FAILURES_TO_REST = 3;
 const REST_MS = 60_000;
 /** By then a cluster has seen that a supernode is lost: whoever it names afterwards is there again. */
 export const FOUND_DEAD_MS = 3_000;
+/**
+ * Where nobody at all was there, the home alone is asked for so long: a cluster that comes back gives it its users again, and does not
+ * give them to others before (`SUPERNODE_COLD_START_MS`).
+ */
+const HOME_ALONE_MS = 4_000;
 
 /**
  * The supernodes that a client may try, in order, round after round: advice that was just given, the signed homes, older advice,
@@ -39,6 +44,9 @@ export class HostList {
   readonly #tried = new Set<string>();
   /** In this round, and when. */
   readonly #failed = new Map<string, Instant>();
+  /** Since the last {@link restart} somebody has answered. */
+  #isAnybodyThere = false;
+  #homeAloneUntil: Instant | undefined;
   /** Until the next restart. */
   readonly #excluded = new Set<string>();
   /** Alternates that were tried in this round. */
@@ -59,6 +67,8 @@ export class HostList {
   restart(): void {
     this.#rounds = 0;
     this.#excluded.clear();
+    this.#isAnybodyThere = false;
+    this.#homeAloneUntil = undefined;
     this.#begin();
   }
 
@@ -67,6 +77,7 @@ export class HostList {
     let [url] = this.#untried(now);
     if (url === undefined) {
       this.#rounds += 1;
+      if (!this.#isAnybodyThere) this.#foundNobody(now);
       this.#begin();
       [url] = this.#untried(now);
     }
@@ -106,6 +117,12 @@ export class HostList {
     this.#health.delete(url);
   }
 
+  /** A host has taken a connection: the cluster, or a part of it, is there. */
+  opened(): void {
+    this.#isAnybodyThere = true;
+    this.#homeAloneUntil = undefined;
+  }
+
   /** The client is online there: what was advised before has served its purpose. */
   worked(url: string): void {
     this.reached(url);
@@ -132,15 +149,21 @@ export class HostList {
     return this.#all().some((other) => !this.#excluded.has(other));
   }
 
+  /** Whether the host has refused since it last answered, and was never silent: nobody was there, but its machine is. */
+  hasRefused(url: string): boolean {
+    const { failures = 0, timeouts = 0 } = this.#health.get(url) ?? {};
+    return failures > 0 && timeouts === 0;
+  }
+
   /** How often in a row the host gave no answer at all. */
   timeoutsOf(url: string): number {
     return this.#health.get(url)?.timeouts ?? 0;
   }
 
-  /** Whether the host came to nothing in this round, so short a time ago that others may not know of it. */
-  isFoundDead(url: string, now: Instant): boolean {
+  /** Milliseconds in which others may not know yet that the host came to nothing in this round. */
+  isFoundDeadFor(url: string, now: Instant): number {
     const failedAt = this.#failed.get(url);
-    return failedAt !== undefined && now < after(failedAt, FOUND_DEAD_MS);
+    return failedAt === undefined ? 0 : Math.max(0, after(failedAt, FOUND_DEAD_MS) - now);
   }
 
   isExcluded(url: string): boolean {
@@ -150,6 +173,13 @@ export class HostList {
   /** Whether this round has hosts left. */
   hasUntried(now: Instant): boolean {
     return this.#untried(now).length > 0;
+  }
+
+  /** A whole round, or one of the home alone, came to nothing: where nobody is there, nobody is worse than others. */
+  #foundNobody(now: Instant): void {
+    const wasWhole = this.#homeAloneUntil === undefined || now >= this.#homeAloneUntil;
+    if (wasWhole) this.#homeAloneUntil = after(now, HOME_ALONE_MS);
+    for (const health of this.#health.values()) health.restsUntil = undefined;
   }
 
   #begin(): void {
@@ -162,17 +192,29 @@ export class HostList {
 
   #untried(now: Instant): readonly string[] {
     const mayFollow = this.#advised < LIMITS.maxAlternates;
-    const left = this.#ordered(now).filter((url) => !this.#tried.has(url) && (mayFollow || this.#isOwn(url)));
+    const isTurn = (url: string) => !this.#tried.has(url) && (mayFollow || this.#isOwn(url));
+    const left = (this.#homeAlone(now) ?? this.#ordered(now)).filter(isTurn);
     const isResting = (url: string) => now < (this.#health.get(url)?.restsUntil ?? now);
     return [...left.filter((url) => !isResting(url)), ...left.filter(isResting)];
   }
 
+  /** While the cluster is expected back; not for a home that does not even refuse, whose machine may be gone. */
+  #homeAlone(now: Instant): readonly string[] | undefined {
+    if (this.#homeAloneUntil === undefined || now >= this.#homeAloneUntil) return undefined;
+    const home = this.#likelyHomes(now).find((url) => !this.#excluded.has(url));
+    return home === undefined || this.timeoutsOf(home) > 0 ? undefined : [home];
+  }
+
+  /** As the cluster signed it, or where the client was online last. */
+  #likelyHomes(now: Instant): readonly string[] {
+    if (this.#homesUntil !== undefined && now < this.#homesUntil) return this.#homes;
+    return this.#lastWorked === undefined ? [] : [this.#lastWorked];
+  }
+
   #ordered(now: Instant): readonly string[] {
-    const areHomesValid = this.#homesUntil !== undefined && now < this.#homesUntil;
-    const lastWorked = this.#lastWorked === undefined ? [] : [this.#lastWorked];
     const ordered = [
       ...(this.#isAdviceFresh ? this.#alternates : []),
-      ...(areHomesValid ? this.#homes : lastWorked),
+      ...this.#likelyHomes(now),
       ...this.#alternates,
       ...this.#configured,
       ...this.#homes,
